@@ -1,0 +1,113 @@
+"""What the feeds carry: items, prices, policy, orders. Wire structs, one per key of a feed.
+
+Money is integer minor units; quantities are integers in thousandths; times are milliseconds since 1970, UTC.
+Fields are only ever added, with a default, so that store N−1 reads hub N.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Item(msgspec.Struct, frozen=True):
+    """Feed `items`, key = sku. `codes`: every barcode that means this item, digits only."""
+
+    sku: str
+    name: str
+    codes: tuple[str, ...] = ()
+    category: str = ""
+    department: str = ""
+    brand: str = ""
+    package_size: str = ""
+    age_limit_years: int = 0
+
+
+class PriceKind(StrEnum):
+    """What a price list entry is."""
+
+    REGULAR = "regular"
+    PROMOTION = "promotion"
+    CLEARANCE = "clearance"
+
+
+class Price(msgspec.Struct, frozen=True):
+    """Feed `prices`, key = entry id. Valid from `valid_from_ms` (inclusive) until `valid_until_ms` (exclusive).
+
+    The highest `priority` among the valid entries of a SKU is its list price; of equal ones the lowest price.
+    """
+
+    sku: str
+    price_minor: int
+    currency: str
+    kind: PriceKind = PriceKind.REGULAR
+    priority: int = 0
+    valid_from_ms: int = 0
+    valid_until_ms: int | None = None
+
+
+class OpeningHours(msgspec.Struct, frozen=True):
+    """One weekday's hours, in minutes after local midnight; `closes_minute` may pass 1440 for night trading."""
+
+    opens_minute: int
+    closes_minute: int
+
+
+class PriceIntegrity(StrEnum):
+    """Whether claims gate the price a till may ask (DESIGN.md section 5)."""
+
+    CUSTOMER_FIRST = "customer_first"
+    REPORT_ONLY = "report_only"
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """Feed `policy`, one key, `policy`: what the chain decides for its stores. The last good one survives.
+
+    `hours`: one entry per weekday from Monday, `None` for a closed day; an empty tuple means always open.
+    """
+
+    grace_s: int = 3600
+    clear_out_s: int = 1800
+    hours: tuple[OpeningHours | None, ...] = ()
+    price_integrity: PriceIntegrity = PriceIntegrity.CUSTOMER_FIRST
+    guard_share_percent: int = 20
+    guard_decrease_percent: int = 50
+    guard_increase_percent: int = 100
+    safety_stock_milli: int = 0
+    hold_s: int = 3 * 86400
+    hold_max_s: int = 7 * 86400
+    person_keep_s: int = 72 * 3600
+
+
+class Person(msgspec.Struct, frozen=True):
+    """Who collects, as little as a hand-over needs. Never stored in a ledger, a log or a feed table in clear."""
+
+    display_name: str
+    phone_last_digits: str = ""
+
+
+class OrderLine(msgspec.Struct, frozen=True):
+    """One line of an online order. `price_minor`: what the customer paid per unit."""
+
+    line: int
+    sku: str
+    quantity_milli: int
+    price_minor: int
+
+
+class Order(msgspec.Struct, frozen=True):
+    """Feed `orders`, key = order id. The hub owns what stands here; the store owns all its own steps.
+
+    `code_hmac`: HMAC-SHA256 of the pickup code under the store key, lower-case hex; the code itself never travels.
+    `revision` grows with every change the hub makes.
+    """
+
+    order_id: str
+    revision: int
+    placed_ms: int
+    lines: tuple[OrderLine, ...]
+    currency: str
+    person_id: str = ""
+    person: Person | None = None
+    code_hmac: str = ""
+    notified_ms: int | None = None
+    cancel_requested: bool = False
