@@ -84,6 +84,10 @@ class Person(msgspec.Struct, frozen=True):
     display_name: str
     phone_last_digits: str = ""
 
+    def __repr__(self) -> str:
+        """Names nobody, so that no log line or traceback can."""
+        return "Person(...)"
+
 
 class OrderLine(msgspec.Struct, frozen=True):
     """One line of an online order. `price_minor`: what the customer paid per unit."""
@@ -97,8 +101,9 @@ class OrderLine(msgspec.Struct, frozen=True):
 class Order(msgspec.Struct, frozen=True):
     """Feed `orders`, key = order id. The hub owns what stands here; the store owns all its own steps.
 
-    `code_hmac`: HMAC-SHA256 of the pickup code under the store key, lower-case hex; the code itself never travels.
-    `revision` grows with every change the hub makes.
+    `pickup_code` is a secret like `person`: the hub keeps both sealed and joins them only when it serves the feed
+    to the store's own credential; the store keeps an HMAC-SHA256 of the code under its own key and drops the code
+    (DESIGN.md section 8). `revision` grows with every change the hub makes.
     """
 
     order_id: str
@@ -108,6 +113,10 @@ class Order(msgspec.Struct, frozen=True):
     currency: str
     person_id: str = ""
     person: Person | None = None
-    code_hmac: str = ""
+    pickup_code: str = ""
     notified_ms: int | None = None
     cancel_requested: bool = False
+
+    def __repr__(self) -> str:
+        """Without the pickup code, so that no log line or traceback can hold it."""
+        return f"Order(order_id={self.order_id!r}, revision={self.revision}, lines={len(self.lines)})"
