@@ -1,0 +1,89 @@
+"""What a label should say about its item, and the hash by which wanted is compared with shown (DESIGN.md section 6)."""
+
+import hashlib
+from dataclasses import astuple, dataclass
+
+import msgspec
+
+from edge.domain.barcode import canonical, check_digit_holds
+from edge.domain.links import shelf_link
+from edge.domain.money import currency_exponent
+from edge.domain.names import display_name, display_package
+from edge.domain.unit_price import UnitPrice, UnitSystem, unit_price
+from edge.labels.template import Template
+
+DRAWING = 1
+"""Raised whenever the same content and template come out as a different picture, so that shelves are drawn again."""
+
+GTIN_DIGITS = (8, 12, 13, 14)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelContent:
+    """Everything a picture shows of an item; nothing in it depends on the clock, the label or the template.
+
+    `gtin`: 8, 12, 13 or 14 digits with a right check digit, or `None`. `package_text`: as the item says it, may be empty.
+    `currency`: ISO 4217. `language`: BCP 47. `link`: what the QR code carries (`edge.domain.links`), `None`: no QR code.
+    Raises `ValueError` for a negative price, an unknown currency or a GTIN that is none.
+    """
+
+    sku: str
+    name: str
+    gtin: str | None
+    package_text: str
+    price_minor: int
+    currency: str
+    unit_price: UnitPrice | None
+    language: str
+    link: str | None
+
+    def __post_init__(self) -> None:
+        if self.price_minor < 0:
+            raise ValueError(f"{self.sku}: a label shows no negative price ({self.price_minor})")
+        currency_exponent(self.currency)
+        if self.gtin is not None and not is_gtin(self.gtin):
+            raise ValueError(f"{self.sku}: {self.gtin!r} is not a GTIN; leave it out if the item has none")
+
+    @property
+    def ean(self) -> str | None:
+        """The item's number as EAN-8 or EAN-13 digits; `None` without GTIN or for a GTIN-14 that no EAN can carry."""
+        if self.gtin is None:
+            return None
+        gtin14 = canonical(self.gtin)
+        if gtin14.startswith("000000"):
+            return gtin14[-8:]
+        return gtin14[1:] if gtin14.startswith("0") else None
+
+
+def is_gtin(text: str) -> bool:
+    """Whether this is a GTIN-8, -12, -13 or -14 with a right check digit."""
+    return text.isascii() and text.isdecimal() and len(text) in GTIN_DIGITS and check_digit_holds(text)
+
+
+def label_content(*, sku: str, name: str, gtin: str | None, package_text: str, price_minor: int, currency: str, language: str,
+                  unit_system: UnitSystem, link_domain: str | None) -> LabelContent:
+    """An item's data as they come → what its label says: readable names, the unit price, the printed price's address.
+
+    A GTIN that is none is left out: the shelf is better served by a label without bars than by no label.
+    """
+    gtin = gtin if gtin is not None and is_gtin(gtin) else None
+    return LabelContent(
+        sku=sku,
+        name=display_name(name),
+        gtin=gtin,
+        package_text=display_package(package_text),
+        price_minor=price_minor,
+        currency=currency,
+        unit_price=unit_price(price_minor, package_text, unit_system),
+        language=language,
+        link=shelf_link(link_domain, sku, gtin, price_minor, currency) if link_domain else None,
+    )
+
+
+def content_hash(content: LabelContent, template: Template) -> str:
+    """32 hex digits: equal for the same content in the same template version, different otherwise.
+
+    Compared across restarts and software versions, so it hashes values, never memory or field order of a dict.
+    """
+    said = msgspec.json.encode([DRAWING, template.version, *astuple(content)])
+    return hashlib.sha256(said).hexdigest()[:32]

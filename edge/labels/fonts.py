@@ -1,0 +1,121 @@
+"""Letters as black-and-white masks, hinted for the screen's pixels and kept, for it is drawing them that costs time.
+
+The font is Roboto Condensed (SIL Open Font License), from the package `fontpkg-roboto-condensed`: Latin with all its
+extensions, Greek and Cyrillic, digits of one width, and instructions that make it crisp without grey pixels. Letters stand
+one by one from left to right; scripts that join or run the other way are not set.
+"""
+
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+
+import fontpkg  # type: ignore[import-untyped]  # the package ships no types
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from edge.labels.elements import Weight
+
+Mask = npt.NDArray[np.bool_]
+"""True where there is ink; rows from the top."""
+
+FACES_MAX = 192
+GLYPHS_PER_FACE_MAX = 512
+"""Beyond them the least recently used face is dropped, and a face starts again empty; letters are then drawn anew."""
+
+_FAMILY = "Roboto Condensed"
+_WEIGHTS: dict[Weight, int] = {"regular": 400, "medium": 500, "bold": 700}
+_NOT_A_CHARACTER = "\U0010ffff"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Glyph:
+    """A letter's ink: `left` and `top` of the mask from the pen on the baseline (down is positive), `advance` of the pen."""
+
+    mask: Mask
+    left: int
+    top: int
+    advance: int
+
+    @property
+    def right(self) -> int:
+        """First column right of the ink, from the pen."""
+        return self.left + int(self.mask.shape[1])
+
+
+class Face:
+    """The font in one weight and size. `ascent` and `descent` bound accented capitals and tails, `cap_height` digits."""
+
+    def __init__(self, weight: Weight, size: int) -> None:
+        self.size = size
+        self._font = ImageFont.truetype(fontpkg.path(_FAMILY), size, layout_engine=ImageFont.Layout.BASIC)
+        self._font.set_variation_by_axes([_WEIGHTS[weight]])
+        self._glyphs: dict[str, Glyph] = {}
+        self._missing = self._draw(_NOT_A_CHARACTER)
+        self.cap_height = -self._draw("0").top
+        self.ascent = -self._draw("Å").top
+        self.descent = _bottom(self._draw("g"))
+        self.comma_descent = _bottom(self._draw(","))
+        self.line_pitch = self.ascent + self.descent
+
+    def glyph(self, char: str) -> Glyph:
+        """The letter, drawn once. A letter the font lacks is its empty box."""
+        glyph = self._glyphs.get(char)
+        if glyph is None:
+            if len(self._glyphs) >= GLYPHS_PER_FACE_MAX:
+                self._glyphs.clear()
+            glyph = self._glyphs[char] = self._draw(char)
+        return glyph
+
+    def has(self, char: str) -> bool:
+        """Whether the font can draw the letter."""
+        glyph = self.glyph(char)
+        return char == " " or not (glyph.advance == self._missing.advance and np.array_equal(glyph.mask, self._missing.mask))
+
+    def width(self, text: str) -> int:
+        """Pixels from the pen's start to the end of the last letter's advance or ink, whichever is further."""
+        if not text:
+            return 0
+        glyphs = [self.glyph(char) for char in text]
+        last = glyphs[-1]
+        return sum([glyph.advance for glyph in glyphs]) + max(0, last.right - last.advance) + max(0, -glyphs[0].left)
+
+    def _draw(self, char: str) -> Glyph:
+        pad = 2 * self.size
+        image = Image.new("L", (4 * self.size, 4 * self.size))
+        pen = ImageDraw.Draw(image)
+        pen.fontmode = "1"
+        pen.text((pad, pad), char, font=self._font, fill=255, anchor="ls")
+        advance = round(self._font.getlength(char, mode="1"))
+        extent = image.getbbox()
+        if extent is None:
+            return Glyph(np.zeros((0, 0), np.bool_), 0, 0, advance)
+        left, top, right, bottom = extent
+        return Glyph(np.asarray(image)[top:bottom, left:right] > 0, left - pad, top - pad, advance)
+
+
+@lru_cache(maxsize=FACES_MAX)
+def face(weight: Weight, size: int) -> Face:
+    """The font in this weight and size (pixels per em)."""
+    return Face(weight, size)
+
+
+@lru_cache(maxsize=8_192)
+def printable(text: str) -> str:
+    """The text as it can be set: composed letters, single spaces, no control characters, no pictures the font lacks."""
+    kept = [_kept(char) for char in unicodedata.normalize("NFC", text)]
+    return " ".join("".join(kept).split())
+
+
+def _kept(char: str) -> str:
+    """A letter the font lacks stays, and shows as an empty box: a name must not silently lose what it is made of."""
+    category = unicodedata.category(char)
+    if category[0] == "Z" or char in "\t\n\v\f\r\x85":
+        return " "
+    if category[0] == "C":
+        return ""
+    return char if category[0] in "LNP" or face("regular", 16).has(char) else ""
+
+
+def _bottom(glyph: Glyph) -> int:
+    return glyph.top + int(glyph.mask.shape[0])

@@ -1,0 +1,243 @@
+"""Content and template into a picture (DESIGN.md section 6). No I/O, no clock: the same input gives the same pixels.
+
+`draw` is what a process pool calls: everything it takes and gives can be pickled.
+"""
+
+import io
+
+from PIL import Image
+
+from drivers.port import Blob, Colour, Encoder, LabelDescription, Picture
+from edge.domain.money import format_money
+from edge.labels.canvas import Area, Canvas
+from edge.labels.content import LabelContent
+from edge.labels.elements import AnyElement, Box, Condition, Ean, Element, Price, Qr, Text, UnitPriceText
+from edge.labels.fitting import fit_text
+from edge.labels.fonts import face, printable
+from edge.labels.price_block import fit_price
+from edge.labels.symbols import (
+    EAN_GUARD_MODULES,
+    EAN_QUIET_MODULES,
+    QR_LEVELS,
+    QR_QUIET_MODULES,
+    Modules,
+    ean_modules,
+    qr_modules,
+    scaled,
+)
+from edge.labels.template import Template
+
+TEXT_CHARS_MAX = 256
+"""More of a text is not looked at: no label has room for it."""
+
+PREVIEW_PALETTE = {Colour.WHITE: (255, 255, 255), Colour.BLACK: (0, 0, 0), Colour.RED: (200, 20, 20),
+                   Colour.YELLOW: (240, 200, 0)}
+
+_PIECE = {"en": "ea", "es": "ud.", "de": "St.", "fr": "pièce", "it": "pz", "pl": "szt.", "pt": "un.", "nl": "stuk", "ca": "u."}
+"""How a piece is written after the slash; in other languages as in English."""
+
+
+class CannotDraw(ValueError):
+    """This content does not go into this template; a person must change one of them."""
+
+
+class PriceDoesNotFit(CannotDraw):
+    """A price or unit price is too wide for its box at its smallest size. It is never cut."""
+
+
+class SymbolDoesNotFit(CannotDraw):
+    """A bar code or QR code is too large for its box at its smallest module."""
+
+
+def draw(template: Template, content: LabelContent, description: LabelDescription,
+         encoder: Encoder) -> tuple[Picture, Blob]:
+    """The picture and its encoding for the label, in one call for a process pool. Raises `CannotDraw`."""
+    picture = render(template, content, description)
+    return picture, encoder(description, picture)
+
+
+def render(template: Template, content: LabelContent, description: LabelDescription) -> Picture:
+    """The picture of this content, in colours the label has. Raises `CannotDraw`, or `ValueError` for another geometry."""
+    layout = template.layout
+    if (layout.width, layout.height) != (description.width, description.height):
+        raise ValueError(f"template {template.name!r} of {layout.width}×{layout.height} for a label of "
+                         f"{description.width}×{description.height}")
+    canvas = Canvas(description)
+    for element in layout.elements:
+        if _wanted(element, content):
+            _paint(canvas, element, content)
+    return canvas.picture()
+
+
+def preview_png(picture: Picture) -> bytes:
+    """The picture as a PNG file of its own size."""
+    image = Image.frombytes("P", (picture.width, picture.height), picture.pixels)
+    image.putpalette([part for colour in Colour for part in PREVIEW_PALETTE[colour]])
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def _wanted(element: Element, content: LabelContent) -> bool:
+    return (element.when is None or _holds(element.when, content)) and not (
+        element.unless is not None and _holds(element.unless, content)
+    )
+
+
+def _holds(condition: Condition, content: LabelContent) -> bool:
+    match condition:
+        case "package":
+            return bool(content.package_text.strip())
+        case "unit_price":
+            return content.unit_price is not None
+        case "ean":
+            return content.ean is not None
+        case "link":
+            return content.link is not None
+
+
+def _paint(canvas: Canvas, element: AnyElement, content: LabelContent) -> None:
+    match element:
+        case Text():
+            text = _text(element.text, content)
+            _paint_text(canvas, element, text, element.lines, element.size_min or element.size)
+        case Price():
+            _paint_price(canvas, element, content)
+        case UnitPriceText():
+            _paint_unit_price(canvas, element, content)
+        case Ean():
+            _paint_ean(canvas, element, content)
+        case Qr():
+            _paint_qr(canvas, element, content)
+        case Box():
+            _paint_box(canvas, element)
+
+
+def _text(pattern: str, content: LabelContent) -> str:
+    price = format_money(content.price_minor, content.currency, content.language).text
+    filled = pattern.format(name=content.name, sku=content.sku, gtin=content.gtin or "", package=content.package_text,
+                            price=price, unit_price=_unit_price(content))
+    return printable(filled[:TEXT_CHARS_MAX])
+
+
+def _unit_price(content: LabelContent) -> str:
+    if content.unit_price is None:
+        return ""
+    price = format_money(content.unit_price.price_minor, content.currency, content.language).text
+    measure = content.unit_price.measure
+    return f"{price}/{_PIECE.get(content.language[:2].lower(), _PIECE['en']) if measure == 'piece' else measure}"
+
+
+def _paint_text(canvas: Canvas, element: Text | UnitPriceText, text: str, lines_max: int, size_min: int) -> None:
+    if not text:
+        return
+    area = Area(*element.box)
+    fitted = fit_text(text, area.width, area.height, element.weight, element.size, size_min, lines_max)
+    baseline = area.down(fitted.height, element.valign) + fitted.face.ascent
+    for line in fitted.lines:
+        if line:
+            pen = area.across(fitted.face.width(line), element.align) + max(0, -fitted.face.glyph(line[0]).left)
+            canvas.write(line, fitted.face, pen, baseline, element.colour, area)
+        baseline += fitted.face.line_pitch
+
+
+def _paint_unit_price(canvas: Canvas, element: UnitPriceText, content: LabelContent) -> None:
+    text = printable(_unit_price(content))
+    _, _, width, height = element.box
+    smallest = face(element.weight, element.size_min)
+    if smallest.width(text) > width or smallest.line_pitch > height:
+        raise PriceDoesNotFit(f"{content.sku}: the unit price {text} does not fit into {width}×{height} pixels")
+    _paint_text(canvas, element, text, 1, element.size_min)
+
+
+def _paint_price(canvas: Canvas, element: Price, content: LabelContent) -> None:
+    area = Area(*element.box)
+    money = format_money(content.price_minor, content.currency, content.language)
+    block = fit_price(money, content.currency, element.weight, element.size, element.size_min, area.width, area.height)
+    if block is None:
+        raise PriceDoesNotFit(f"{content.sku}: the price {money.text} does not fit into {area.width}×{area.height} pixels")
+    left = area.across(block.width, element.align)
+    baseline = area.down(block.ascent + block.descent, element.valign) + block.ascent
+    for run in block.runs:
+        canvas.write(run.text, run.face, left + run.pen, baseline + run.baseline, element.colour, area)
+
+
+def _paint_ean(canvas: Canvas, element: Ean, content: LabelContent) -> None:
+    digits = content.ean
+    if digits is None:
+        return
+    area = Area(*element.box)
+    left, right = EAN_QUIET_MODULES[len(digits)]
+    bars = ean_modules(digits)
+    module = min(area.width // (left + bars.size + right), element.module_max)
+    if module < 1:
+        raise SymbolDoesNotFit(f"{content.sku}: the bars of {digits} do not fit into {area.width} pixels")
+    canvas.fill(area, "white")
+    x = area.across((left + bars.size + right) * module, "centre") + left * module
+    row = scaled(bars[None, :], module)[:1]
+    if not element.digits:
+        canvas.paint(row.repeat(area.height, axis=0), x, area.y, element.colour, area)
+        return
+    letters = face("regular", 6 * module + 5)
+    short = area.height - letters.cap_height - 1
+    canvas.paint(row.repeat(short, axis=0), x, area.y, element.colour, area)
+    for start, end in _pairs(EAN_GUARD_MODULES[len(digits)]):
+        guard = row[:, start * module : end * module]
+        canvas.paint(guard.repeat(letters.cap_height // 2 + 1, axis=0), x + start * module, area.y + short, element.colour, area)
+    _write_ean_digits(canvas, element, digits, module, x)
+
+
+def _write_ean_digits(canvas: Canvas, element: Ean, digits: str, module: int, x: int) -> None:
+    """Each digit below its own bars, the thirteenth in the quiet zone before them."""
+    area = Area(*element.box)
+    letters = face("regular", 6 * module + 5)
+    half, first = len(digits) // 2, len(digits) % 2
+    centre = 3 + 7 * half + 5
+    cells = [-8] * first + [3 + 7 * index for index in range(half)] + [centre + 7 * index for index in range(half)]
+    for digit, cell in zip(digits, cells, strict=True):
+        glyph = letters.glyph(digit)
+        pen = x + cell * module + (7 * module - glyph.advance + 1) // 2
+        canvas.write(digit, letters, pen, area.y + area.height, element.colour, area)
+
+
+def _paint_qr(canvas: Canvas, element: Qr, content: LabelContent) -> None:
+    if content.link is None:
+        return
+    area = Area(*element.box)
+    modules, pixels = _fitted_qr(content.link, element, min(area.width, area.height))
+    if pixels < element.module_min:
+        raise SymbolDoesNotFit(f"{content.sku}: a QR code of {len(content.link)} characters does not fit into "
+                               f"{area.width}×{area.height} pixels at {element.module_min} pixels a module")
+    symbol = scaled(modules, pixels)
+    canvas.fill(area, "white")
+    x, y = area.across(symbol.shape[1], "centre"), area.down(symbol.shape[0], "middle")
+    canvas.paint(symbol, x, y, element.colour, area)
+
+
+def _fitted_qr(link: str, element: Qr, side: int) -> tuple[Modules, int]:
+    """The code and its pixels per module: at the wanted correction level, or the strongest below that reaches module_min."""
+    for level in QR_LEVELS[QR_LEVELS.index(element.level) :]:
+        try:
+            modules = qr_modules(link, level)
+        except ValueError:
+            continue
+        pixels = min(side // (len(modules) + 2 * QR_QUIET_MODULES), element.module_max)
+        if pixels >= element.module_min:
+            return modules, pixels
+    return modules, 0
+
+
+def _paint_box(canvas: Canvas, element: Box) -> None:
+    area = Area(*element.box)
+    if not element.outline:
+        canvas.fill(area, element.colour)
+        return
+    edge = min(element.outline, area.width, area.height)
+    canvas.fill(Area(area.x, area.y, area.width, edge), element.colour)
+    canvas.fill(Area(area.x, area.y + area.height - edge, area.width, edge), element.colour)
+    canvas.fill(Area(area.x, area.y, edge, area.height), element.colour)
+    canvas.fill(Area(area.x + area.width - edge, area.y, edge, area.height), element.colour)
+
+
+def _pairs(ends: tuple[int, ...]) -> list[tuple[int, int]]:
+    return list(zip(ends[::2], ends[1::2], strict=True))
