@@ -1,0 +1,52 @@
+"""Who may do what: one table route × role. The app is built from it, so no route can be missing here (P11)."""
+
+from dataclasses import dataclass
+
+from cloud_sync.hub.limits import CATALOGUE_BODY_MAX_BYTES, LEDGER_BODY_MAX_BYTES, SMALL_BODY_MAX_BYTES
+from cloud_sync.hub.stores import Principal, Role
+
+STORE_ONLY = frozenset({Role.STORE})
+OPERATOR_ONLY = frozenset({Role.OPERATOR})
+BOTH = frozenset({Role.STORE, Role.OPERATOR})
+ANYBODY: frozenset[Role] = frozenset()
+"""No credential asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One route. `handler` names a method of `HubApp`; a store passes only where `{store}` is itself."""
+
+    method: str
+    path: str
+    handler: str
+    roles: frozenset[Role]
+    body_max_bytes: int = SMALL_BODY_MAX_BYTES
+
+    def admits(self, principal: Principal | None, store: str | None) -> bool:
+        """`store`: the path's, `None` when it names none."""
+        if not self.roles:
+            return True
+        if principal is None or principal.role not in self.roles:
+            return False
+        return principal.role is not Role.STORE or principal.store_id == store
+
+
+ENDPOINTS = (
+    Endpoint("GET", "/healthz", "healthz", ANYBODY),
+    Endpoint("PUT", "/v1/stores/{store}", "register_store", OPERATOR_ONLY),
+    Endpoint("GET", "/v1/stores/{store}/status", "store_status", BOTH),
+    Endpoint("POST", "/v1/stores/{store}/hello", "hello", STORE_ONLY),
+    Endpoint("GET", "/v1/stores/{store}/feeds/{feed}", "read_feed", STORE_ONLY),
+    Endpoint("POST", "/v1/stores/{store}/ledger", "push_ledger", STORE_ONLY, LEDGER_BODY_MAX_BYTES),
+    Endpoint("GET", "/v1/stores/{store}/ledger", "audit_ledger", OPERATOR_ONLY),
+    Endpoint("GET", "/v1/stores/{store}/stock/{sku:path}", "read_stock", BOTH),
+    Endpoint("PUT", "/v1/stores/{store}/orders/{order_id}", "place_order", OPERATOR_ONLY),
+    Endpoint("GET", "/v1/stores/{store}/orders/{order_id}", "read_order", OPERATOR_ONLY),
+    Endpoint("POST", "/v1/stores/{store}/orders/{order_id}/cancel-request", "request_cancel", OPERATOR_ONLY),
+    Endpoint("PUT", "/v1/catalogue", "put_catalogue", OPERATOR_ONLY, CATALOGUE_BODY_MAX_BYTES),
+    Endpoint("PUT", "/v1/catalogue/items", "put_items", OPERATOR_ONLY, CATALOGUE_BODY_MAX_BYTES),
+    Endpoint("PUT", "/v1/catalogue/prices", "put_prices", OPERATOR_ONLY, CATALOGUE_BODY_MAX_BYTES),
+    Endpoint("DELETE", "/v1/catalogue/items/{key:path}", "delete_item", OPERATOR_ONLY),
+    Endpoint("DELETE", "/v1/catalogue/prices/{key:path}", "delete_price", OPERATOR_ONLY),
+    Endpoint("PUT", "/v1/policy", "put_policy", OPERATOR_ONLY),
+)

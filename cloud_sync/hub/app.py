@@ -1,0 +1,236 @@
+"""The hub over HTTP: Starlette and msgspec, every database call through an injected executor.
+
+Under the simulator the executor runs inline and time is virtual; nothing here knows a thread or a clock.
+"""
+
+import asyncio
+import gzip
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Protocol, TypeVar
+
+import msgspec
+import structlog
+from sqlalchemy.exc import InterfaceError, OperationalError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from cloud_sync.contract.documents import Item, Policy
+from cloud_sync.contract.feeds import Cursor, Feed, encode_page
+from cloud_sync.contract.ledger import Hello, Push
+from cloud_sync.hub.access import ENDPOINTS, Endpoint
+from cloud_sync.hub.bells import Bells
+from cloud_sync.hub.catalogue import Catalogue, Imported, PriceEntry
+from cloud_sync.hub.errors import HubError, NotFound
+from cloud_sync.hub.feeds import FeedId, Page, Written
+from cloud_sync.hub.incoming import cursor, decode, number, read_body, zone
+from cloud_sync.hub.limits import AUDIT_ENTRIES_MAX, COMPRESS_FROM_BYTES, RECHECK_S, WAIT_MAX_S
+from cloud_sync.hub.orders import Placement
+from cloud_sync.hub.problems import problem, problem_of, unavailable
+from cloud_sync.hub.storage import HubStorage
+from cloud_sync.hub.stores import Principal, Registration
+
+NDJSON = "application/x-ndjson"
+_GZIP_LEVEL = 6
+
+Answer = TypeVar("Answer")
+
+
+class Run(Protocol):
+    """Runs a storage call: on a thread in production, inline in the simulator."""
+
+    def __call__(self, function: Callable[..., Answer], *arguments: object) -> Awaitable[Answer]: ...
+
+
+async def run_inline(function: Callable[..., Answer], *arguments: object) -> Answer:
+    """The executor for simulators and tests: no thread, no time."""
+    return function(*arguments)
+
+
+class HubApp:
+    """One handler per row of `access.ENDPOINTS`."""
+
+    def __init__(self, storage: HubStorage, run: Run, bells: Bells) -> None:
+        self._storage = storage
+        self._run = run
+        self._bells = bells
+        self._log = structlog.get_logger("hub")
+
+    def asgi(self) -> Starlette:
+        """The ASGI application."""
+        routes = [Route(endpoint.path, self._guarded(endpoint), methods=[endpoint.method]) for endpoint in ENDPOINTS]
+        return Starlette(routes=routes, exception_handlers={HTTPException: _http_problem})
+
+    async def healthz(self, _request: Request) -> Response:
+        await self._run(self._storage.ping)
+        return _json({"status": "ok"})
+
+    async def register_store(self, request: Request) -> Response:
+        body = await _body(request)
+        registration = decode(body, Registration) if body else Registration()
+        registered = await self._run(self._storage.stores.register, request.path_params["store"], registration)
+        return _json(registered, HTTPStatus.CREATED if registered.created else HTTPStatus.OK)
+
+    async def store_status(self, request: Request) -> Response:
+        return _json(await self._run(self._storage.stores.status, request.path_params["store"]))
+
+    async def hello(self, request: Request) -> Response:
+        hello = decode(await _body(request), Hello)
+        return _json(await self._run(self._storage.stores.hello, request.path_params["store"], hello))
+
+    async def read_feed(self, request: Request) -> Response:
+        """A page as NDJSON; waits up to `wait_s` for one that is not empty."""
+        store = request.path_params["store"]
+        try:
+            feed = Feed(request.path_params["feed"])
+        except ValueError as error:
+            raise NotFound(f"there is no feed of that name: {', '.join(Feed)}") from error
+        after = cursor(request)
+        wait_s = min(number(request, "wait_s", 0), WAIT_MAX_S)
+        log = await self._run(self._storage.stores.feed_of, store, feed)
+        page = await self._page_when_grown(store, log, after, wait_s)
+        await self._run(self._storage.stores.note_cursor, store, feed, after)
+        compress = "gzip" in request.headers.get("accept-encoding", "")
+        return await self._run(_page_response, page, compress)
+
+    async def push_ledger(self, request: Request) -> Response:
+        push = await self._run(decode, await _body(request), Push)
+        return _json(await self._run(self._storage.ledgers.push, request.path_params["store"], push))
+
+    async def audit_ledger(self, request: Request) -> Response:
+        epoch, after = number(request, "epoch", 1), number(request, "after", 0)
+        limit = number(request, "limit", AUDIT_ENTRIES_MAX)
+        return _json(await self._run(self._storage.ledgers.audit, request.path_params["store"], epoch, after, limit))
+
+    async def read_stock(self, request: Request) -> Response:
+        store, sku = request.path_params["store"], request.path_params["sku"]
+        return _json(await self._run(self._storage.ledgers.stock, store, sku))
+
+    async def place_order(self, request: Request) -> Response:
+        store, order_id = request.path_params["store"], request.path_params["order_id"]
+        placement = decode(await _body(request), Placement)
+        placed = await self._run(self._storage.orders.place, store, order_id, placement)
+        if placed.changed:
+            await self._ring(FeedId(Feed.ORDERS, store))
+        return _json(placed, HTTPStatus.CREATED if placed.revision == 1 else HTTPStatus.OK)
+
+    async def read_order(self, request: Request) -> Response:
+        store, order_id = request.path_params["store"], request.path_params["order_id"]
+        return _json(await self._run(self._storage.orders.status, store, order_id))
+
+    async def request_cancel(self, request: Request) -> Response:
+        store, order_id = request.path_params["store"], request.path_params["order_id"]
+        status = await self._run(self._storage.orders.request_cancel, store, order_id)
+        await self._ring(FeedId(Feed.ORDERS, store))
+        return _json(status)
+
+    async def put_catalogue(self, request: Request) -> Response:
+        """Items and prices in one transaction."""
+        catalogue = await self._run(decode, await _body(request), Catalogue)
+        return _json(await self._put(zone(request), catalogue))
+
+    async def put_items(self, request: Request) -> Response:
+        items = await self._run(decode, await _body(request), tuple[Item, ...])
+        return _json((await self._put(zone(request), Catalogue(items=items))).items)
+
+    async def put_prices(self, request: Request) -> Response:
+        prices = await self._run(decode, await _body(request), tuple[PriceEntry, ...])
+        return _json((await self._put(zone(request), Catalogue(prices=prices))).prices)
+
+    async def delete_item(self, request: Request) -> Response:
+        return await self._delete(FeedId(Feed.ITEMS, zone(request)), request.path_params["key"])
+
+    async def delete_price(self, request: Request) -> Response:
+        return await self._delete(FeedId(Feed.PRICES, zone(request)), request.path_params["key"])
+
+    async def put_policy(self, request: Request) -> Response:
+        policy = decode(await _body(request), Policy)
+        written = await self._run(self._storage.catalogue.put_policy, zone(request), policy)
+        self._ring_written(FeedId(Feed.POLICY, zone(request)), written)
+        return _json(written)
+
+    async def _put(self, zone_id: str, catalogue: Catalogue) -> Imported:
+        imported = await self._run(self._storage.catalogue.put, zone_id, catalogue)
+        self._ring_written(FeedId(Feed.ITEMS, zone_id), imported.items)
+        self._ring_written(FeedId(Feed.PRICES, zone_id), imported.prices)
+        return imported
+
+    async def _delete(self, feed: FeedId, key: str) -> Response:
+        written = await self._run(self._storage.catalogue.delete, feed, key)
+        self._ring_written(feed, written)
+        return _json(written)
+
+    def _ring_written(self, feed: FeedId, written: Written) -> None:
+        if written.changed:
+            self._bells.ring(feed, written.offset)
+
+    async def _ring(self, feed: FeedId) -> None:
+        self._bells.ring(feed, (await self._run(self._storage.head, feed)).offset)
+
+    async def _page_when_grown(self, store: str, feed: FeedId, after: Cursor | None, wait_s: int) -> Page:
+        """The next page, or an empty one after `wait_s`."""
+        deadline_s = asyncio.get_running_loop().time() + wait_s
+        while True:
+            ring = self._bells.next_ring(feed)
+            page = await self._run(self._storage.page_for_store, store, feed, after)
+            left_s = deadline_s - asyncio.get_running_loop().time()
+            if page.records or left_s <= 0 or not await self._bells.wait(ring, min(left_s, RECHECK_S)):
+                return page
+
+    def _guarded(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+        """The handler behind its access check, its body limit and the translation of errors."""
+        handler: Callable[[Request], Awaitable[Response]] = getattr(self, endpoint.handler)
+
+        async def guarded(request: Request) -> Response:
+            try:
+                request.state.body_max_bytes = endpoint.body_max_bytes
+                refusal = await self._refusal(endpoint, request)
+                return refusal if refusal else await handler(request)
+            except HubError as error:
+                return problem_of(error)
+            except (OperationalError, InterfaceError) as error:
+                self._log.error("database does not answer", path=endpoint.path, error=type(error.orig).__name__)
+                return unavailable()
+
+        return guarded
+
+    async def _refusal(self, endpoint: Endpoint, request: Request) -> Response | None:
+        principal = await self._principal(request) if endpoint.roles else None
+        if endpoint.admits(principal, request.path_params.get("store")):
+            return None
+        if principal is None:
+            return problem(HTTPStatus.UNAUTHORIZED, "a bearer token that this hub knows is needed",
+                           headers={"WWW-Authenticate": "Bearer"})
+        return problem(HTTPStatus.FORBIDDEN, f"a {principal.role} may not do this here")
+
+    async def _principal(self, request: Request) -> Principal | None:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            return None
+        return await self._run(self._storage.stores.authenticate, token.strip())
+
+
+async def _body(request: Request) -> bytes:
+    return await read_body(request, request.state.body_max_bytes)
+
+
+def _json(value: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    return Response(msgspec.json.encode(value), int(status), media_type="application/json")
+
+
+def _page_response(page: Page, compress: bool) -> Response:
+    """Called through the executor: a page may be megabytes."""
+    body = encode_page(page.with_checkpoint())
+    if compress and len(body) >= COMPRESS_FROM_BYTES:
+        headers = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+        return Response(gzip.compress(body, _GZIP_LEVEL, mtime=0), headers=headers, media_type=NDJSON)
+    return Response(body, media_type=NDJSON)
+
+
+async def _http_problem(_request: Request, error: Exception) -> Response:
+    """No such route, or not with this method."""
+    assert isinstance(error, HTTPException)
+    return problem(HTTPStatus(error.status_code), error.detail, headers=error.headers)

@@ -1,0 +1,60 @@
+"""In-process wake-up: long polls wait here, and whoever publishes doorbells listens here. Asyncio only, no threads.
+
+A bell carries nothing: losing one costs at most a poll interval.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from cloud_sync.hub.feeds import FeedId
+from cloud_sync.hub.limits import LONG_POLLS_MAX
+
+Listener = Callable[[FeedId, int], None]
+"""Called with the feed that grew and its head; must not block."""
+
+
+class Bells:
+    """One event per feed that somebody waits for."""
+
+    def __init__(self) -> None:
+        self._events: dict[FeedId, asyncio.Event] = {}
+        self._listeners: list[Listener] = []
+        self._waiting = 0
+        self._closed = False
+
+    def listen(self, listener: Listener) -> None:
+        """Hear of every growth from now on."""
+        self._listeners.append(listener)
+
+    def ring(self, feed: FeedId, head: int) -> None:
+        """The feed has grown to `head`."""
+        event = self._events.pop(feed, None)
+        if event is not None:
+            event.set()
+        for listener in self._listeners:
+            listener(feed, head)
+
+    def next_ring(self, feed: FeedId) -> asyncio.Event:
+        """Set at the feed's next growth. To miss none, take it before looking at the feed."""
+        return self._events.setdefault(feed, asyncio.Event())
+
+    async def wait(self, ring: asyncio.Event, timeout_s: float) -> bool:
+        """Whether waiting made sense: false at once when too many wait already or the hub is closing."""
+        if self._closed or self._waiting >= LONG_POLLS_MAX:
+            return False
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(timeout_s):
+                await ring.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._waiting -= 1
+        return not self._closed
+
+    def close(self) -> None:
+        """Wake everybody for the last time."""
+        self._closed = True
+        for event in self._events.values():
+            event.set()
+        self._events.clear()

@@ -1,0 +1,188 @@
+"""What the chain decides for a zone of stores: items, prices, policy. Checked on the way in, whole lists or nothing.
+
+Documents are encoded again from what was understood, so that equal documents are equal bytes.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+
+from cloud_sync.contract.documents import Item, Policy, Price
+from cloud_sync.contract.feeds import Feed
+from cloud_sync.hub.database import Database
+from cloud_sync.hub.errors import Rejected, TooLarge
+from cloud_sync.hub.feeds import FeedId, Written, delete_document, ensure_feeds, put_documents
+from cloud_sync.hub.limits import (
+    CODES_PER_ITEM_MAX,
+    DOCUMENTS_PER_REQUEST_MAX,
+    INTEGER_MAX,
+    KEY_MAX_CHARS,
+    MINOR_MAX,
+    PROBLEMS_SHOWN_MAX,
+    QUANTITY_MAX_MILLI,
+    TEXT_MAX_CHARS,
+)
+from cloud_sync.hub.schema import Owner
+
+DEFAULT_ZONE = "default"
+POLICY_KEY = "policy"
+_CURRENCY = re.compile(r"[A-Z]{3}")
+_DIGITS = re.compile(r"[0-9]{1,48}")
+_DURATION_MAX_S = 400 * 86_400
+_CLOSES_MINUTE_MAX = 2 * 1440
+_AGE_MAX_YEARS = 150
+_SCALE_MAX_PERCENT = 100_000
+
+Incoming = TypeVar("Incoming")
+
+_encoder = msgspec.json.Encoder()
+
+
+class PriceEntry(Price, frozen=True, kw_only=True):
+    """One price list entry as it comes in: its id, which becomes the feed's key, beside its document."""
+
+    id: str
+
+    def price(self) -> Price:
+        return Price(self.sku, self.price_minor, self.currency, self.kind, self.priority, self.valid_from_ms,
+                     self.valid_until_ms)
+
+
+class Catalogue(msgspec.Struct, frozen=True):
+    """Items and prices that belong together."""
+
+    items: tuple[Item, ...] = ()
+    prices: tuple[PriceEntry, ...] = ()
+
+
+class Imported(msgspec.Struct, frozen=True):
+    """What an import changed."""
+
+    items: Written
+    prices: Written
+
+
+@dataclass(slots=True)
+class CatalogueStore:
+    """The catalogue's documents in the database; one transaction per call."""
+
+    database: Database
+
+    def put(self, zone: str, catalogue: Catalogue) -> Imported:
+        """Items and prices in one transaction, one checkpoint each. Raises `Rejected` naming every mistake."""
+        items, prices = item_documents(catalogue.items), price_documents(catalogue.prices)
+        with self.database.transaction() as connection:
+            ensure_feeds(connection, Owner.ZONE, zone, self.database.mint())
+            return Imported(put_documents(connection, FeedId(Feed.ITEMS, zone), items),
+                            put_documents(connection, FeedId(Feed.PRICES, zone), prices))
+
+    def put_policy(self, zone: str, policy: Policy) -> Written:
+        """Raises `Rejected` for a policy no store could follow."""
+        _raise_for([f"policy: {mistake}" for mistake in _policy_mistakes(policy)])
+        with self.database.transaction() as connection:
+            ensure_feeds(connection, Owner.ZONE, zone, self.database.mint())
+            return put_documents(connection, FeedId(Feed.POLICY, zone), {POLICY_KEY: _encoder.encode(policy)})
+
+    def delete(self, feed: FeedId, key: str) -> Written:
+        """Raises `NotFound` when nothing stands under the key."""
+        with self.database.transaction() as connection:
+            return delete_document(connection, feed, key)
+
+
+def item_documents(items: Sequence[Item]) -> dict[str, bytes]:
+    """Key → document. Raises `Rejected` naming every mistake."""
+    return _documents(items, "item", lambda item: item.sku, _item_mistakes, lambda item: item)
+
+
+def price_documents(entries: Sequence[PriceEntry]) -> dict[str, bytes]:
+    """Key → document. Raises `Rejected` naming every mistake."""
+    return _documents(entries, "price", lambda entry: entry.id, _price_mistakes, PriceEntry.price)
+
+
+def storable_mistake(text: str, chars_max: int) -> str | None:
+    """Why a text may not stand in the database; PostgreSQL takes no NUL."""
+    if len(text) > chars_max:
+        return f"is longer than {chars_max} characters"
+    return "holds a NUL character" if "\0" in text else None
+
+
+def _documents(incoming: Sequence[Incoming], kind: str, key_of: Callable[[Incoming], str],
+               mistakes_of: Callable[[Incoming], Iterator[str]],
+               document_of: Callable[[Incoming], msgspec.Struct]) -> dict[str, bytes]:
+    if len(incoming) > DOCUMENTS_PER_REQUEST_MAX:
+        raise TooLarge(f"{len(incoming)} {kind} documents in one request, at most {DOCUMENTS_PER_REQUEST_MAX}")
+    documents: dict[str, bytes] = {}
+    problems: list[str] = []
+    for position, one in enumerate(incoming, start=1):
+        key = key_of(one)
+        mistakes = list(mistakes_of(one))
+        if key in documents:
+            mistakes.append("stands twice in this list")
+        problems += [f"{kind} {position} ({key[:KEY_MAX_CHARS]!r}): {mistake}" for mistake in mistakes]
+        documents[key] = _encoder.encode(document_of(one))
+    _raise_for(problems)
+    return documents
+
+
+def _raise_for(problems: Sequence[str]) -> None:
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise Rejected(problems[0] + more, tuple(problems[:PROBLEMS_SHOWN_MAX]))
+
+
+def _item_mistakes(item: Item) -> Iterator[str]:
+    yield from text_mistakes({"sku": item.sku}, KEY_MAX_CHARS, filled=True)
+    yield from text_mistakes({"name": item.name}, TEXT_MAX_CHARS, filled=True)
+    yield from text_mistakes({"category": item.category, "department": item.department, "brand": item.brand,
+                              "package_size": item.package_size}, TEXT_MAX_CHARS)
+    if len(item.codes) > CODES_PER_ITEM_MAX:
+        yield f"has {len(item.codes)} codes, at most {CODES_PER_ITEM_MAX}"
+    for code in item.codes[:CODES_PER_ITEM_MAX]:
+        if not _DIGITS.fullmatch(code):
+            yield f"code {code[:KEY_MAX_CHARS]!r} is not 1 to 48 digits"
+    if not 0 <= item.age_limit_years <= _AGE_MAX_YEARS:
+        yield f"age_limit_years {item.age_limit_years} is not within 0 to {_AGE_MAX_YEARS}"
+
+
+def _price_mistakes(price: PriceEntry) -> Iterator[str]:
+    yield from text_mistakes({"id": price.id, "sku": price.sku}, KEY_MAX_CHARS, filled=True)
+    if not 0 <= price.price_minor <= MINOR_MAX:
+        yield f"price_minor {price.price_minor} is not within 0 to {MINOR_MAX}"
+    if not _CURRENCY.fullmatch(price.currency):
+        yield f"currency {price.currency[:KEY_MAX_CHARS]!r} is not three capital letters"
+    if not -INTEGER_MAX <= price.priority <= INTEGER_MAX:
+        yield "priority does not fit 64 bits"
+    if not 0 <= price.valid_from_ms <= INTEGER_MAX:
+        yield "valid_from_ms is not a time"
+    if price.valid_until_ms is not None and not price.valid_from_ms < price.valid_until_ms <= INTEGER_MAX:
+        yield "valid_until_ms does not lie after valid_from_ms"
+
+
+def text_mistakes(texts: Mapping[str, str], chars_max: int, *, filled: bool = False) -> Iterator[str]:
+    """Why these named texts may not stand in a document."""
+    for name, text in texts.items():
+        if filled and not text:
+            yield f"{name} is empty"
+        if mistake := storable_mistake(text, chars_max):
+            yield f"{name} {mistake}"
+
+
+def _policy_mistakes(policy: Policy) -> Iterator[str]:
+    for name in ("grace_s", "clear_out_s", "hold_s", "hold_max_s", "person_keep_s"):
+        if not 0 <= getattr(policy, name) <= _DURATION_MAX_S:
+            yield f"{name} is not within 0 to {_DURATION_MAX_S}"
+    for name in ("guard_share_percent", "guard_decrease_percent", "guard_increase_percent"):
+        if not 0 <= getattr(policy, name) <= _SCALE_MAX_PERCENT:
+            yield f"{name} is not within 0 to {_SCALE_MAX_PERCENT}"
+    if policy.hold_s > policy.hold_max_s:
+        yield "hold_s is longer than hold_max_s"
+    if not 0 <= policy.safety_stock_milli <= QUANTITY_MAX_MILLI:
+        yield f"safety_stock_milli is not within 0 to {QUANTITY_MAX_MILLI}"
+    if len(policy.hours) not in (0, 7):
+        yield f"hours has {len(policy.hours)} days, not none or seven"
+    for weekday, hours in enumerate(policy.hours, start=1):
+        if hours and not 0 <= hours.opens_minute < hours.closes_minute <= _CLOSES_MINUTE_MAX:
+            yield f"hours of weekday {weekday}: opens and closes are not in order within two days"

@@ -1,0 +1,178 @@
+"""What a store's facts do at the hub: stock, till days, pickups. Collected in memory, written once per push.
+
+A fact whose effect could not be written (a text no database takes, a number no integer holds) must never stop the
+line (P4): `read_fact` finds that out beforehand and says why, and the entry goes to quarantine.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+import sqlalchemy as sa
+
+from cloud_sync.contract.facts import (
+    Fact,
+    LineKind,
+    PickupStep,
+    StockMove,
+    Transaction,
+    TransactionKind,
+    decode_fact,
+    stock_moves,
+)
+from cloud_sync.contract.ledger import Entry
+from cloud_sync.contract.pickup import FINAL, PickupState
+from cloud_sync.hub import schema
+from cloud_sync.hub.catalogue import storable_mistake
+from cloud_sync.hub.database import in_groups, upsert
+from cloud_sync.hub.limits import INTEGER_MAX, KEY_MAX_CHARS, MINOR_MAX, QUANTITY_MAX_MILLI
+
+_BUCKETS = ("sellable_milli", "reserved_milli", "staged_milli", "quarantine_milli")
+_SUMS = ("transactions", "voids", "sale_lines", "return_lines", "total_minor")
+
+
+class Unreadable(Exception):
+    """Why an entry can have no effect here; `str()` is the reason kept in quarantine."""
+
+
+@dataclass(slots=True)
+class TillDay:
+    """What one till's transactions of one business day add up to."""
+
+    transactions: int = 0
+    voids: int = 0
+    sale_lines: int = 0
+    return_lines: int = 0
+    total_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PickupChange:
+    """The newest step of an order, with its place in the ledger."""
+
+    step: PickupStep
+    occurred_ms: int
+    epoch: int
+    sequence: int
+
+    @property
+    def place(self) -> tuple[int, int]:
+        return (self.epoch, self.sequence)
+
+
+@dataclass(slots=True)
+class Effects:
+    """The sum of what the facts of one push do."""
+
+    stock: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0, 0, 0]))
+    till_days: dict[tuple[str, str, str], TillDay] = field(default_factory=lambda: defaultdict(TillDay))
+    pickups: dict[str, PickupChange] = field(default_factory=dict)
+
+    def add(self, fact: Fact, epoch: int, entry: Entry) -> None:
+        """Count a fact that stands here for the first time."""
+        for move in stock_moves(fact):
+            sums = self.stock[move.sku]
+            for position, quantity_milli in enumerate(_quantities(move)):
+                sums[position] += quantity_milli
+        if isinstance(fact, Transaction):
+            self._add_transaction(fact)
+        elif isinstance(fact, PickupStep):
+            change = PickupChange(fact, entry.occurred_ms, epoch, entry.sequence)
+            standing = self.pickups.get(fact.order_id)
+            self.pickups[fact.order_id] = change if standing is None else newer(standing, change)
+
+    def write(self, connection: sa.Connection, store: str) -> frozenset[str]:
+        """Add everything to what the database holds. Returns the orders that have ended by it."""
+        stock_rows = [dict(zip(_BUCKETS, sums, strict=True), store_id=store, sku=sku)
+                      for sku, sums in sorted(self.stock.items())]
+        upsert(connection, schema.stock, stock_rows, add=_BUCKETS)
+        day_rows = [{"store_id": store, "business_day": day, "till": till, "currency": currency,
+                     **{name: getattr(sums, name) for name in _SUMS}}
+                    for (day, till, currency), sums in sorted(self.till_days.items())]
+        upsert(connection, schema.till_day, day_rows, add=_SUMS)
+        return _write_pickups(connection, store, self.pickups)
+
+    def _add_transaction(self, transaction: Transaction) -> None:
+        sums = self.till_days[transaction.business_day, transaction.till, transaction.currency]
+        sums.transactions += 1
+        sums.voids += transaction.type is TransactionKind.VOID
+        if transaction.type is not TransactionKind.VOID:
+            sums.sale_lines += sum(line.kind is LineKind.SALE for line in transaction.lines)
+            sums.return_lines += sum(line.kind is LineKind.RETURN for line in transaction.lines)
+        sums.total_minor += transaction.total_minor
+
+
+def newer(standing: PickupChange, change: PickupChange) -> PickupChange:
+    """Which of two steps says where an order is: the later in the ledger, but handed over stays so (P6)."""
+    if standing.step.state == PickupState.HANDED_OVER and change.step.state != PickupState.HANDED_OVER:
+        return standing
+    if change.step.state == PickupState.HANDED_OVER and standing.step.state != PickupState.HANDED_OVER:
+        return change
+    return max(standing, change, key=lambda one: one.place)
+
+
+def read_fact(entry: Entry) -> Fact:
+    """The entry's payload, checked for everything its effects write. Raises `Unreadable`."""
+    try:
+        fact = decode_fact(entry.payload)
+    except msgspec.MsgspecError as error:
+        raise Unreadable(f"payload: {error}") from error
+    for name, text in _texts(fact):
+        if mistake := storable_mistake(text, KEY_MAX_CHARS):
+            raise Unreadable(f"{name} {mistake}")
+    for name, number, bound in _numbers(fact):
+        if not -bound <= number <= bound:
+            raise Unreadable(f"{name} is beyond {bound}")
+    return fact
+
+
+def _texts(fact: Fact) -> Iterator[tuple[str, str]]:
+    """What becomes part of a row's key or stands in a row."""
+    for move in stock_moves(fact):
+        yield "sku", move.sku
+    if isinstance(fact, Transaction):
+        yield from (("till", fact.till), ("business_day", fact.business_day), ("currency", fact.currency))
+    elif isinstance(fact, PickupStep):
+        yield from (("order_id", fact.order_id), ("state", fact.state), ("step", fact.step), ("reason", fact.reason))
+
+
+def _numbers(fact: Fact) -> Iterator[tuple[str, int, int]]:
+    """Name, value, and how large it may be either way."""
+    for move in stock_moves(fact):
+        for name, quantity_milli in zip(_BUCKETS, _quantities(move), strict=True):
+            yield name, quantity_milli, QUANTITY_MAX_MILLI
+    if isinstance(fact, Transaction):
+        yield "total_minor", fact.total_minor, MINOR_MAX
+    elif isinstance(fact, PickupStep):
+        yield "order_revision", fact.order_revision, INTEGER_MAX
+
+
+def _quantities(move: StockMove) -> tuple[int, int, int, int]:
+    """In the order of `_BUCKETS`."""
+    return (move.sellable_milli, move.reserved_milli, move.staged_milli, move.quarantine_milli)
+
+
+def _write_pickups(connection: sa.Connection, store: str, changes: dict[str, PickupChange]) -> frozenset[str]:
+    standing = _read_pickups(connection, store, list(changes))
+    rows = []
+    for order_id, change in changes.items():
+        if order_id in standing and newer(standing[order_id], change) is not change:
+            continue
+        step = change.step
+        rows.append({"store_id": store, "order_id": order_id, "state": step.state, "step": step.step,
+                     "reason": step.reason, "order_revision": step.order_revision, "epoch": change.epoch,
+                     "occurred_ms": change.occurred_ms, "sequence": change.sequence})
+    upsert(connection, schema.pickup, rows, replace=[
+        "state", "step", "reason", "order_revision", "epoch", "occurred_ms", "sequence"])
+    return frozenset(str(row["order_id"]) for row in rows if row["state"] in FINAL)
+
+
+def _read_pickups(connection: sa.Connection, store: str, orders: list[str]) -> dict[str, PickupChange]:
+    table = schema.pickup
+    found = {}
+    for group in in_groups(orders):
+        for row in connection.execute(sa.select(table).where(table.c.store_id == store, table.c.order_id.in_(group))):
+            step = PickupStep(row.order_id, "", row.step, row.state, row.order_revision, "", reason=row.reason)
+            found[row.order_id] = PickupChange(step, row.occurred_ms, row.epoch, row.sequence)
+    return found

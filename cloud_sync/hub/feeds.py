@@ -1,0 +1,175 @@
+"""Feed logs: documents in, records out, cut at checkpoints (DESIGN.md section 10, engineering.md 2.1).
+
+A document that equals what stands under its key writes nothing; every change raises the key's version by one and
+gets the next offset of its feed. Offsets are given under a lock on the feed's row, so they commit in order and a
+reader never sees a later one before an earlier one.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import msgspec
+import sqlalchemy as sa
+
+from cloud_sync.contract.feeds import Checkpoint, Cursor, Delete, Feed, Put, Record
+from cloud_sync.hub.database import Row, in_groups, upsert
+from cloud_sync.hub.errors import NotFound, Refetch
+from cloud_sync.hub.limits import PAGE_RECORDS_MAX
+from cloud_sync.hub.schema import STORE_FEEDS, ZONE_FEEDS, FeedTables, Owner
+
+ZONE_FEED_NAMES = (Feed.ITEMS, Feed.PRICES, Feed.POLICY)
+STORE_FEED_NAMES = (Feed.ORDERS,)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedId:
+    """One log: `items:default`, `orders:store-7`. The owner is a zone or a store, by the feed's family."""
+
+    feed: Feed
+    owner: str
+
+    def __str__(self) -> str:
+        return f"{self.feed}:{self.owner}"
+
+    @property
+    def tables(self) -> FeedTables:
+        return STORE_FEEDS if self.feed in STORE_FEED_NAMES else ZONE_FEEDS
+
+    def key(self) -> dict[str, str]:
+        """The columns that pick this log's rows."""
+        return {self.tables.owner: self.owner, "feed": self.feed}
+
+    def where(self, table: sa.Table) -> sa.ColumnElement[bool]:
+        return sa.and_(table.c[self.tables.owner] == self.owner, table.c.feed == self.feed)
+
+
+class Written(msgspec.Struct, frozen=True):
+    """What a change of a feed did. `offset`: the feed's head afterwards."""
+
+    changed: int
+    unchanged: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Whole groups of records, and the checkpoint that ends them."""
+
+    records: tuple[Put | Delete, ...]
+    checkpoint: Checkpoint
+
+    def with_checkpoint(self) -> tuple[Record, ...]:
+        return (*self.records, self.checkpoint)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What stands under a key; `doc` is `None` once it was deleted."""
+
+    version: int
+    doc: bytes | None
+
+
+def ensure_feeds(connection: sa.Connection, owner: Owner, name: str, generation: str) -> None:
+    """Let a zone or a store have its feeds; existing ones stay as they are."""
+    feeds = STORE_FEED_NAMES if owner is Owner.STORE else ZONE_FEED_NAMES
+    tables = STORE_FEEDS if owner is Owner.STORE else ZONE_FEEDS
+    rows = [{owner.value: name, "feed": feed.value, "generation": generation, "head_offset": 0} for feed in feeds]
+    upsert(connection, tables.head, rows, replace=["feed"])
+
+
+def put_documents(connection: sa.Connection, feed: FeedId, documents: Mapping[str, bytes]) -> Written:
+    """Make these the documents of their keys: one group of records, one checkpoint."""
+    head = _lock_head(connection, feed)
+    standing = read_documents(connection, feed, list(documents))
+    changed = {key: Document(standing[key].version + 1 if key in standing else 1, doc)
+               for key, doc in documents.items() if key not in standing or standing[key].doc != doc}
+    return _append(connection, feed, head.offset, changed, len(documents) - len(changed))
+
+
+def delete_document(connection: sa.Connection, feed: FeedId, key: str) -> Written:
+    """Raises `NotFound` when nothing stands under the key."""
+    head = _lock_head(connection, feed)
+    standing = read_documents(connection, feed, [key]).get(key)
+    if standing is None or standing.doc is None:
+        raise NotFound(f"feed {feed} has no {key!r}")
+    return _append(connection, feed, head.offset, {key: Document(standing.version + 1, None)}, 0)
+
+
+def read_documents(connection: sa.Connection, feed: FeedId, keys: list[str]) -> dict[str, Document]:
+    """What stands under these keys, deleted ones included."""
+    table = feed.tables.document
+    query = sa.select(table.c.key, table.c.version, table.c.doc).where(feed.where(table))
+    found: dict[str, Document] = {}
+    for group in in_groups(keys):
+        for key, version, doc in connection.execute(query.where(table.c.key.in_(group))):
+            found[key] = Document(version, doc)
+    return found
+
+
+def read_head(connection: sa.Connection, feed: FeedId) -> Cursor:
+    """Raises `NotFound` when there is no such feed."""
+    return _head(connection, feed, sa.select(feed.tables.head))
+
+
+def read_page(connection: sa.Connection, feed: FeedId, after: Cursor | None,
+              records_max: int = PAGE_RECORDS_MAX) -> Page:
+    """The records after a cursor, up to the last checkpoint within `records_max`, or else up to the next one.
+
+    Raises `Refetch` for a cursor of another generation, or one ahead of the log.
+    """
+    head = read_head(connection, feed)
+    start = after.offset if after else 0
+    if after and (after.generation != head.generation or start > head.offset):
+        raise Refetch(head.generation)
+    end = _end_of_page(connection, feed, start, records_max)
+    return Page(tuple(_records(connection, feed, start, end)), Checkpoint(head.generation, end))
+
+
+def _lock_head(connection: sa.Connection, feed: FeedId) -> Cursor:
+    return _head(connection, feed, sa.select(feed.tables.head).with_for_update())
+
+
+def _head(connection: sa.Connection, feed: FeedId, query: sa.Select[tuple[object, ...]]) -> Cursor:
+    row = connection.execute(query.where(feed.where(feed.tables.head))).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no feed {feed}")
+    return Cursor(row.generation, row.head_offset)
+
+
+def _append(connection: sa.Connection, feed: FeedId, head: int, changes: Mapping[str, Document],
+            unchanged: int) -> Written:
+    """Write the changes after the head, the last one marked as their checkpoint."""
+    end = head + len(changes)
+    if changes:
+        owned = feed.key()
+        documents: list[Row] = [{**owned, "key": key, "version": change.version, "doc": change.doc}
+                                for key, change in changes.items()]
+        records: list[Row] = [{**document, "feed_offset": offset, "checkpoint": offset == end}
+                              for offset, document in enumerate(documents, start=head + 1)]
+        upsert(connection, feed.tables.document, documents, replace=["version", "doc"])
+        connection.execute(feed.tables.record.insert(), records)
+        connection.execute(feed.tables.head.update().where(feed.where(feed.tables.head)), {"head_offset": end})
+    return Written(len(changes), unchanged, end)
+
+
+def _end_of_page(connection: sa.Connection, feed: FeedId, start: int, records_max: int) -> int:
+    """The offset of the checkpoint that ends the page; `start` itself when nothing follows."""
+    table = feed.tables.record
+    checkpoints = sa.and_(feed.where(table), table.c.checkpoint, table.c.feed_offset > start)
+    last = connection.execute(sa.select(sa.func.max(table.c.feed_offset)).where(
+        checkpoints, table.c.feed_offset <= start + records_max)).scalar()
+    if last is None:
+        last = connection.execute(sa.select(sa.func.min(table.c.feed_offset)).where(checkpoints)).scalar()
+    return start if last is None else int(last)
+
+
+def _records(connection: sa.Connection, feed: FeedId, start: int, end: int) -> Iterator[Put | Delete]:
+    if end == start:
+        return
+    table = feed.tables.record
+    query = (sa.select(table.c.feed_offset, table.c.key, table.c.version, table.c.doc)
+             .where(feed.where(table), table.c.feed_offset > start, table.c.feed_offset <= end)
+             .order_by(table.c.feed_offset))
+    for offset, key, version, doc in connection.execute(query):
+        yield Delete(offset, key, version) if doc is None else Put(offset, key, version, msgspec.Raw(doc))

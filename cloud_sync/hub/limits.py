@@ -1,0 +1,65 @@
+"""The hub's bounds: how much it takes at once, how long it waits, how long it keeps, and what happens at the limit."""
+
+STORE_ID_MAX_CHARS = 64
+"""Longer names of stores and zones are answered 422."""
+
+KEY_MAX_CHARS = 200
+"""Documents under longer keys are answered 422; facts under longer keys go to quarantine (P4: never refused)."""
+
+TEXT_MAX_CHARS = 2_000
+"""Longer texts in documents are answered 422."""
+
+CODES_PER_ITEM_MAX = 64
+ORDER_LINES_MAX = 1_000
+PROBLEMS_SHOWN_MAX = 20
+"""How many mistakes of one request are named in its answer."""
+
+DOCUMENTS_PER_REQUEST_MAX = 200_000
+"""More documents in one request are answered 413; they would be one checkpoint and so one page."""
+
+CATALOGUE_BODY_MAX_BYTES = 128 * 2**20
+LEDGER_BODY_MAX_BYTES = 32 * 2**20
+SMALL_BODY_MAX_BYTES = 2**20
+"""Larger bodies, counted after decompression, are answered 413."""
+
+PUSH_ENTRIES_MAX = 20_000
+"""More entries in one push are answered 413; the store sends smaller batches."""
+
+AUDIT_ENTRIES_MAX = 1_000
+"""Entries per page of the audit trail."""
+
+PAGE_RECORDS_MAX = 5_000
+"""A feed page grows up to here; a group of records that belongs together is never cut, however long it is."""
+
+WAIT_MAX_S = 50
+"""A long poll that asks for more is answered after this."""
+
+RECHECK_S = 5
+"""How often a waiting long poll looks again: another hub process on the same database rings no bell here."""
+
+LONG_POLLS_MAX = 20_000
+"""Further long polls are answered at once, like plain polls."""
+
+CONNECTIONS_MAX = 25_000
+"""Further connections are answered 503 by the server."""
+
+COMPRESS_FROM_BYTES = 1_024
+
+SEEN_EVERY_MS = 30_000
+"""A store's `last seen` is written at most this often: chatter wears disks (engineering.md 5.2)."""
+
+INTEGER_MAX = 2**63 - 1
+"""What a database integer holds."""
+
+MINOR_MAX = 10**12
+QUANTITY_MAX_MILLI = 10**12
+"""Facts beyond these are quarantined, so that a sum of millions of them still fits an integer."""
+
+PERSON_KEEP_OPEN_MS = 30 * 86_400_000
+"""A person of an order that never ends is erased this long after the order's last change."""
+
+ERASE_EVERY_S = 600
+DOORBELL_PENDING_MAX = 10_000
+"""Feeds waiting to be rung; further ones are dropped, and their stores hear of them at their next poll."""
+
+IMPORT_FILE_MAX_BYTES = 256 * 2**20

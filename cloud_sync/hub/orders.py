@@ -1,0 +1,182 @@
+"""Online orders: what the hub owns of them. The store's own steps are read from its ledger, never written here.
+
+The order stands as a document of the store's `orders` feed, its person and pickup code sealed apart; its revision is
+the document's version. Every request here may be sent again without harm.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+import sqlalchemy as sa
+
+from cloud_sync.contract.documents import Order, OrderLine, Person
+from cloud_sync.contract.feeds import Feed
+from cloud_sync.contract.pickup import PickupState
+from cloud_sync.hub import people, schema
+from cloud_sync.hub.catalogue import text_mistakes
+from cloud_sync.hub.database import Database
+from cloud_sync.hub.errors import Conflict, NotFound, Rejected
+from cloud_sync.hub.feeds import FeedId, Page, put_documents, read_documents
+from cloud_sync.hub.limits import INTEGER_MAX, KEY_MAX_CHARS, MINOR_MAX, ORDER_LINES_MAX, QUANTITY_MAX_MILLI
+from cloud_sync.hub.people import Collector
+from cloud_sync.hub.secrets import mint_pickup_code
+from cloud_sync.hub.stores import lock_store, read_zone
+
+PICKUP_CODE_MIN_CHARS = 4
+PICKUP_CODE_MAX_CHARS = 64
+
+_encoder = msgspec.json.Encoder()
+_order_decoder = msgspec.json.Decoder(Order)
+
+
+class Placement(msgspec.Struct, frozen=True):
+    """`PUT /v1/stores/{store}/orders/{order_id}`: what a commerce system says about an order.
+
+    Lines and currency never change once placed. A field left out keeps what stands: `person`, `pickup_code` (the hub
+    mints one for a new order), `notified_ms` (when the customer was told that it is ready), `placed_ms` (now).
+    """
+
+    lines: tuple[OrderLine, ...]
+    currency: str
+    placed_ms: int | None = None
+    person: Person | None = None
+    pickup_code: str = ""
+    notified_ms: int | None = None
+
+    def __repr__(self) -> str:
+        """Without person and code, so that no log line or traceback can hold them."""
+        return f"Placement(lines={len(self.lines)})"
+
+
+class Placed(msgspec.Struct, frozen=True):
+    """The answer: `changed` is false for a request sent again. The code is for the customer."""
+
+    order_id: str
+    revision: int
+    pickup_code: str
+    state: str
+    changed: bool
+
+
+class OrderStatus(msgspec.Struct, frozen=True):
+    """The order without its person and code, and where the store says it is.
+
+    `store_revision`: the revision the store's last step knew, 0 before its first.
+    """
+
+    order: Order
+    state: str
+    step: str
+    reason: str
+    store_revision: int
+    occurred_ms: int | None
+
+
+@dataclass(slots=True)
+class Orders:
+    """Orders in the database; one transaction per call."""
+
+    database: Database
+
+    def place(self, store: str, order_id: str, placement: Placement) -> Placed:
+        """Write an order or what is new about it. Raises `Rejected`, or `Conflict` for other lines than placed."""
+        mistakes = tuple(_mistakes(order_id, placement))
+        if mistakes:
+            raise Rejected(mistakes[0], mistakes)
+        database = self.database
+        with database.transaction() as connection:
+            lock_store(connection, store)
+            standing = _find(connection, store, order_id)
+            if standing is None:
+                placed_ms = database.now_ms() if placement.placed_ms is None else placement.placed_ms
+                standing = Order(order_id, 0, placed_ms, placement.lines, placement.currency, database.mint())
+            elif (standing.lines, standing.currency) != (placement.lines, placement.currency):
+                raise Conflict(f"order {order_id!r} was placed with other lines: cancel it and place a new one")
+            collector, resealed = self._collector(connection, store, standing, placement)
+            notified_ms = standing.notified_ms if placement.notified_ms is None else placement.notified_ms
+            wanted = msgspec.structs.replace(standing, notified_ms=notified_ms)
+            order, changed = _write(connection, store, standing, wanted, resealed)
+            return Placed(order_id, order.revision, collector.pickup_code, _status(connection, store, order).state,
+                          changed)
+
+    def request_cancel(self, store: str, order_id: str) -> OrderStatus:
+        """Ask the store to cancel; whether it still can is the store's to say. Raises `NotFound`."""
+        with self.database.transaction() as connection:
+            lock_store(connection, store)
+            standing = _need(connection, store, order_id)
+            wanted = msgspec.structs.replace(standing, cancel_requested=True)
+            order, _ = _write(connection, store, standing, wanted, resealed=False)
+            return _status(connection, store, order)
+
+    def status(self, store: str, order_id: str) -> OrderStatus:
+        """Raises `NotFound`."""
+        with self.database.transaction() as connection:
+            read_zone(connection, store)
+            return _status(connection, store, _need(connection, store, order_id))
+
+    def join(self, store: str, page: Page) -> Page:
+        """A page of the store's orders feed with people and codes in it."""
+        with self.database.transaction() as connection:
+            return Page(people.join(connection, self.database.sealer, store, page.records), page.checkpoint)
+
+    def _collector(self, connection: sa.Connection, store: str, order: Order,
+                   placement: Placement) -> tuple[Collector, bool]:
+        """Who collects now, and whether that is news."""
+        known = people.recall(connection, self.database.sealer, store, [order.person_id]).get(order.person_id)
+        code = placement.pickup_code or (known.pickup_code if known else mint_pickup_code(self.database.random_bytes))
+        collector = Collector(placement.person or (known.person if known else None), code)
+        if collector == known:
+            return collector, False
+        people.keep(connection, self.database, store, order.person_id, collector)
+        return collector, True
+
+
+def _mistakes(order_id: str, placement: Placement) -> Iterator[str]:
+    yield from text_mistakes({"order_id": order_id}, KEY_MAX_CHARS, filled=True)
+    yield from text_mistakes({f"sku of line {line.line}": line.sku for line in placement.lines}, KEY_MAX_CHARS,
+                             filled=True)
+    if not (len(placement.currency) == 3 and placement.currency.isascii() and placement.currency.isupper()):
+        yield "currency is not three capital letters"
+    if not 1 <= len(placement.lines) <= ORDER_LINES_MAX:
+        yield f"{len(placement.lines)} lines, not 1 to {ORDER_LINES_MAX}"
+    if len({line.line for line in placement.lines}) != len(placement.lines):
+        yield "two lines have the same number"
+    for line in placement.lines:
+        if not (0 < line.quantity_milli <= QUANTITY_MAX_MILLI and 0 <= line.price_minor <= MINOR_MAX):
+            yield f"line {line.line}: quantity or price is out of bounds"
+    if placement.pickup_code and not PICKUP_CODE_MIN_CHARS <= len(placement.pickup_code) <= PICKUP_CODE_MAX_CHARS:
+        yield f"pickup_code has not {PICKUP_CODE_MIN_CHARS} to {PICKUP_CODE_MAX_CHARS} characters"
+    for name, time_ms in (("placed_ms", placement.placed_ms), ("notified_ms", placement.notified_ms)):
+        if time_ms is not None and not 0 <= time_ms <= INTEGER_MAX:
+            yield f"{name} is not a time"
+
+
+def _find(connection: sa.Connection, store: str, order_id: str) -> Order | None:
+    document = read_documents(connection, FeedId(Feed.ORDERS, store), [order_id]).get(order_id)
+    return _order_decoder.decode(document.doc) if document and document.doc else None
+
+
+def _need(connection: sa.Connection, store: str, order_id: str) -> Order:
+    order = _find(connection, store, order_id)
+    if order is None:
+        raise NotFound(f"store {store!r} has no order {order_id!r}")
+    return order
+
+
+def _write(connection: sa.Connection, store: str, standing: Order, wanted: Order, resealed: bool) -> tuple[Order, bool]:
+    """Give the order its next revision when anything about it changed."""
+    if wanted == standing and standing.revision and not resealed:
+        return standing, False
+    order = msgspec.structs.replace(wanted, revision=standing.revision + 1)
+    put_documents(connection, FeedId(Feed.ORDERS, store), {order.order_id: _encoder.encode(order)})
+    return order, True
+
+
+def _status(connection: sa.Connection, store: str, order: Order) -> OrderStatus:
+    table = schema.pickup
+    row = connection.execute(sa.select(table).where(
+        table.c.store_id == store, table.c.order_id == order.order_id)).one_or_none()
+    if row is None:
+        return OrderStatus(order, PickupState.PLACED, "", "", 0, None)
+    return OrderStatus(order, row.state, row.step, row.reason, row.order_revision, row.occurred_ms)

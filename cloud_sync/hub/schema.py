@@ -1,0 +1,187 @@
+"""The hub's tables. What belongs to a store begins its keys with `store_id`, what belongs to a zone with `zone_id`.
+
+So the same schema distributes over Citus without change (DESIGN.md section 10); tables of owner `hub` are small
+and would be reference tables. The tables are made by the numbered files in `sql/`, never from here; a test holds
+the two equal. Feed documents and ledger payloads are the exact bytes that were received or encoded.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import resources
+
+import sqlalchemy as sa
+
+from cloud_sync.hub.errors import ConfigurationError
+
+SCHEMA_VERSION = 1
+_MIGRATION_LOCK = 0x7472_6173  # any constant; it keeps two starting hub processes from migrating at once
+
+
+class Owner(StrEnum):
+    """Whose rows a table holds; the value is the column every key of it begins with, if any."""
+
+    STORE = "store_id"
+    ZONE = "zone_id"
+    HUB = ""
+
+
+metadata = sa.MetaData()
+
+
+def _table(name: str, owner: Owner, *columns: sa.schema.SchemaItem) -> sa.Table:
+    """On SQLite rows live in their primary key's tree, which spares a second tree per table."""
+    return sa.Table(name, metadata, *columns, info={"owner": owner}, sqlite_with_rowid=False)
+
+
+def _key(name: str) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, primary_key=True)
+
+
+def _key_number(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, primary_key=True, autoincrement=False)
+
+
+def _text(name: str) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=False)
+
+
+def _number(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, nullable=False)
+
+
+def _bytes(name: str) -> sa.Column[bytes]:
+    return sa.Column(name, sa.LargeBinary, nullable=False)
+
+
+hub_meta = _table("hub_meta", Owner.HUB, _key("name"), _text("value"))
+"""`schema_version`, and `hub_epoch`: random, new only after a restore."""
+
+credential = _table(
+    "credential", Owner.HUB, _key("token_hash"), _text("role"), _text("name"), sa.Column("store_id", sa.Text),
+    _number("created_ms"))
+"""Who may speak. Tokens are kept as SHA-256; they are random, so nothing slower is needed."""
+
+store = _table(
+    "store", Owner.STORE, _key("store_id"), _text("zone_id"), _text("name"), _number("created_ms"),
+    _number("last_seen_ms"), _number("box_epoch"), _number("reported_sequence"), _number("schema_version"))
+"""A shop, with what its last hello said."""
+
+store_cursor = _table(
+    "store_cursor", Owner.STORE, _key("store_id"), _key("feed"), _text("generation"), _number("feed_offset"))
+"""How far a store said it had come in each feed."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedTables:
+    """The three tables of a family of feeds, and the column that says whose they are."""
+
+    owner: Owner
+    head: sa.Table
+    record: sa.Table
+    document: sa.Table
+
+
+def _feed_tables(prefix: str, owner: Owner) -> FeedTables:
+    """`head`: the log's incarnation and end. `record`: the log. `document`: what stands under each key now.
+
+    A NULL `doc` is a deletion; a deleted key keeps its row, so that its version goes on growing.
+    """
+    return FeedTables(
+        owner,
+        _table(f"{prefix}_feed", owner, _key(owner), _key("feed"), _text("generation"), _number("head_offset")),
+        _table(f"{prefix}_feed_record", owner, _key(owner), _key("feed"), _key_number("feed_offset"),
+               _text("key"), _number("version"), sa.Column("doc", sa.LargeBinary),
+               sa.Column("checkpoint", sa.Boolean, nullable=False)),
+        _table(f"{prefix}_document", owner, _key(owner), _key("feed"), _key("key"), _number("version"),
+               sa.Column("doc", sa.LargeBinary)),
+    )
+
+
+ZONE_FEEDS = _feed_tables("zone", Owner.ZONE)
+STORE_FEEDS = _feed_tables("store", Owner.STORE)
+
+ledger_head = _table(
+    "ledger_head", Owner.STORE, _key("store_id"), _key_number("epoch"), _number("sequence"), _text("hash"),
+    _number("repeats"), _number("updated_ms"))
+"""Where each epoch ends; its entries are gapless from 1, so `sequence` is also their number."""
+
+ledger_entry = _table(
+    "ledger_entry", Owner.STORE, _key("store_id"), _key_number("epoch"), _key_number("sequence"),
+    _text("fact_key"), _text("kind"), _number("occurred_ms"), _text("business_day"), _bytes("payload"), _text("hash"),
+    _number("received_ms"), sa.Column("repeat_of_epoch", sa.BigInteger),
+    sa.Column("repeat_of_sequence", sa.BigInteger))
+"""Every entry of every epoch. A fact key that stands elsewhere already is linked by `repeat_of_*`, without effect."""
+
+sa.Index(
+    "ledger_entry_fact", ledger_entry.c.store_id, ledger_entry.c.fact_key, unique=True,
+    sqlite_where=ledger_entry.c.repeat_of_sequence.is_(None),
+    postgresql_where=ledger_entry.c.repeat_of_sequence.is_(None))
+
+quarantine = _table(
+    "quarantine", Owner.STORE, _key("store_id"), _key_number("epoch"), _key_number("sequence"),
+    _text("reason"), _bytes("entry"), _number("received_ms"))
+"""Entries without effect because this hub could not read them; `entry` is the whole entry as it came."""
+
+alarm = _table(
+    "alarm", Owner.STORE, _key("store_id"), _key_number("epoch"), _key("reason"), _text("detail"),
+    _number("first_ms"), _number("last_ms"), _number("count"))
+
+stock = _table(
+    "stock", Owner.STORE, _key("store_id"), _key("sku"), _number("sellable_milli"), _number("reserved_milli"),
+    _number("staged_milli"), _number("quarantine_milli"))
+"""Projection of the ledger; the store owns its quantities (DESIGN.md section 9)."""
+
+till_day = _table(
+    "till_day", Owner.STORE, _key("store_id"), _key("business_day"), _key("till"), _key("currency"),
+    _number("transactions"), _number("voids"), _number("sale_lines"), _number("return_lines"),
+    _number("total_minor"))
+"""What each till's distinct transactions add up to."""
+
+pickup = _table(
+    "pickup", Owner.STORE, _key("store_id"), _key("order_id"), _text("state"), _text("step"), _text("reason"),
+    _number("order_revision"), _number("occurred_ms"), _number("epoch"), _number("sequence"))
+"""Where the store says an order is. The order itself is the store feed's document."""
+
+person = _table(
+    "person", Owner.STORE, _key("store_id"), _key("person_id"), _bytes("sealed"), _number("erase_after_ms"))
+"""Who collects and with which code, sealed; the only place of the hub that holds a person."""
+
+sa.Index("person_order_of_erasure", person.c.store_id, person.c.erase_after_ms)
+
+
+def migrate(connection: sa.Connection, new_epoch: str) -> None:
+    """Bring an empty or older database to `SCHEMA_VERSION`, within the caller's transaction: all or nothing.
+
+    `new_epoch` becomes the hub epoch of a database that has none. Raises `ConfigurationError` for a newer one.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+    version = schema_version(connection)
+    if version > SCHEMA_VERSION:
+        raise ConfigurationError(f"the database has schema {version}, this hub knows {SCHEMA_VERSION}: "
+                                 "start the newer hub, or restore the backup made before the upgrade")
+    for number in range(version + 1, SCHEMA_VERSION + 1):
+        for statement in migration(number, connection.dialect.name):
+            connection.exec_driver_sql(statement)
+    if version == 0:
+        connection.execute(hub_meta.insert(), [{"name": "schema_version", "value": str(SCHEMA_VERSION)},
+                                               {"name": "hub_epoch", "value": new_epoch}])
+    elif version < SCHEMA_VERSION:
+        connection.execute(hub_meta.update().where(hub_meta.c.name == "schema_version"),
+                           {"value": str(SCHEMA_VERSION)})
+
+
+def schema_version(connection: sa.Connection) -> int:
+    """The database's schema, 0 when it has none."""
+    if not sa.inspect(connection).has_table(hub_meta.name):
+        return 0
+    value = connection.execute(sa.select(hub_meta.c.value).where(hub_meta.c.name == "schema_version")).scalar_one()
+    return int(value)
+
+
+def migration(number: int, dialect: str) -> Iterator[str]:
+    """The statements of one migration. The files never change once released."""
+    text = resources.files(__package__).joinpath(f"sql/{number:04}.{dialect}.sql").read_text("utf-8")
+    lines = (line for line in text.splitlines() if not line.startswith("--"))
+    return (statement.strip() for statement in "\n".join(lines).split(";") if statement.strip())

@@ -1,0 +1,203 @@
+-- Schema 1 of the hub on SQLite. Immutable: what comes later is 0002.
+
+CREATE TABLE alarm (
+    store_id TEXT NOT NULL,
+    epoch BIGINT NOT NULL,
+    reason TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    first_ms BIGINT NOT NULL,
+    last_ms BIGINT NOT NULL,
+    count BIGINT NOT NULL,
+    PRIMARY KEY (store_id, epoch, reason)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE credential (
+    token_hash TEXT NOT NULL,
+    role TEXT NOT NULL,
+    name TEXT NOT NULL,
+    store_id TEXT,
+    created_ms BIGINT NOT NULL,
+    PRIMARY KEY (token_hash)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE hub_meta (
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (name)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE ledger_entry (
+    store_id TEXT NOT NULL,
+    epoch BIGINT NOT NULL,
+    sequence BIGINT NOT NULL,
+    fact_key TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    occurred_ms BIGINT NOT NULL,
+    business_day TEXT NOT NULL,
+    payload BLOB NOT NULL,
+    hash TEXT NOT NULL,
+    received_ms BIGINT NOT NULL,
+    repeat_of_epoch BIGINT,
+    repeat_of_sequence BIGINT,
+    PRIMARY KEY (store_id, epoch, sequence)
+)
+ WITHOUT ROWID;
+CREATE UNIQUE INDEX ledger_entry_fact ON ledger_entry (store_id, fact_key) WHERE repeat_of_sequence IS NULL;
+
+CREATE TABLE ledger_head (
+    store_id TEXT NOT NULL,
+    epoch BIGINT NOT NULL,
+    sequence BIGINT NOT NULL,
+    hash TEXT NOT NULL,
+    repeats BIGINT NOT NULL,
+    updated_ms BIGINT NOT NULL,
+    PRIMARY KEY (store_id, epoch)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE person (
+    store_id TEXT NOT NULL,
+    person_id TEXT NOT NULL,
+    sealed BLOB NOT NULL,
+    erase_after_ms BIGINT NOT NULL,
+    PRIMARY KEY (store_id, person_id)
+)
+ WITHOUT ROWID;
+CREATE INDEX person_order_of_erasure ON person (store_id, erase_after_ms);
+
+CREATE TABLE pickup (
+    store_id TEXT NOT NULL,
+    order_id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    step TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    order_revision BIGINT NOT NULL,
+    occurred_ms BIGINT NOT NULL,
+    epoch BIGINT NOT NULL,
+    sequence BIGINT NOT NULL,
+    PRIMARY KEY (store_id, order_id)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE quarantine (
+    store_id TEXT NOT NULL,
+    epoch BIGINT NOT NULL,
+    sequence BIGINT NOT NULL,
+    reason TEXT NOT NULL,
+    entry BLOB NOT NULL,
+    received_ms BIGINT NOT NULL,
+    PRIMARY KEY (store_id, epoch, sequence)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE stock (
+    store_id TEXT NOT NULL,
+    sku TEXT NOT NULL,
+    sellable_milli BIGINT NOT NULL,
+    reserved_milli BIGINT NOT NULL,
+    staged_milli BIGINT NOT NULL,
+    quarantine_milli BIGINT NOT NULL,
+    PRIMARY KEY (store_id, sku)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE store (
+    store_id TEXT NOT NULL,
+    zone_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    created_ms BIGINT NOT NULL,
+    last_seen_ms BIGINT NOT NULL,
+    box_epoch BIGINT NOT NULL,
+    reported_sequence BIGINT NOT NULL,
+    schema_version BIGINT NOT NULL,
+    PRIMARY KEY (store_id)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE store_cursor (
+    store_id TEXT NOT NULL,
+    feed TEXT NOT NULL,
+    generation TEXT NOT NULL,
+    feed_offset BIGINT NOT NULL,
+    PRIMARY KEY (store_id, feed)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE store_document (
+    store_id TEXT NOT NULL,
+    feed TEXT NOT NULL,
+    "key" TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    doc BLOB,
+    PRIMARY KEY (store_id, feed, "key")
+)
+ WITHOUT ROWID;
+
+CREATE TABLE store_feed (
+    store_id TEXT NOT NULL,
+    feed TEXT NOT NULL,
+    generation TEXT NOT NULL,
+    head_offset BIGINT NOT NULL,
+    PRIMARY KEY (store_id, feed)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE store_feed_record (
+    store_id TEXT NOT NULL,
+    feed TEXT NOT NULL,
+    feed_offset BIGINT NOT NULL,
+    "key" TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    doc BLOB,
+    checkpoint BOOLEAN NOT NULL,
+    PRIMARY KEY (store_id, feed, feed_offset)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE till_day (
+    store_id TEXT NOT NULL,
+    business_day TEXT NOT NULL,
+    till TEXT NOT NULL,
+    currency TEXT NOT NULL,
+    transactions BIGINT NOT NULL,
+    voids BIGINT NOT NULL,
+    sale_lines BIGINT NOT NULL,
+    return_lines BIGINT NOT NULL,
+    total_minor BIGINT NOT NULL,
+    PRIMARY KEY (store_id, business_day, till, currency)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE zone_document (
+    zone_id TEXT NOT NULL,
+    feed TEXT NOT NULL,
+    "key" TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    doc BLOB,
+    PRIMARY KEY (zone_id, feed, "key")
+)
+ WITHOUT ROWID;
+
+CREATE TABLE zone_feed (
+    zone_id TEXT NOT NULL,
+    feed TEXT NOT NULL,
+    generation TEXT NOT NULL,
+    head_offset BIGINT NOT NULL,
+    PRIMARY KEY (zone_id, feed)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE zone_feed_record (
+    zone_id TEXT NOT NULL,
+    feed TEXT NOT NULL,
+    feed_offset BIGINT NOT NULL,
+    "key" TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    doc BLOB,
+    checkpoint BOOLEAN NOT NULL,
+    PRIMARY KEY (zone_id, feed, feed_offset)
+)
+ WITHOUT ROWID;
