@@ -46,4 +46,4 @@ class ConfigurationError(Rejected):
 
     def __init__(self, problems: str | Iterable[Problem]) -> None:
         self.problems = () if isinstance(problems, str) else tuple(problems)
-        super().__init__(problems if isinstance(problems, str) else "\n".join(str(problem) for problem in self.problems))
+        super().__init__(problems if isinstance(problems, str) else "\n".join(map(str, self.problems)))

@@ -44,3 +44,65 @@ PART_ERROR_CHARACTERS_MAX = 500
 
 WATCHDOG_STATUS_CHARACTERS_MAX = 400
 """Length of STATUS= sent to systemd; the rest is cut."""
+
+# --- labels (DESIGN.md sections 5 and 6) -----------------------------------------------------------------------
+
+CLAIMS_PER_LABEL_MAX = 16
+"""Claims one label may hold; above it the dearest of a SKU fold into its cheapest."""
+
+LABELS_MAX = 20_000
+"""Labels a store knows; further ones that are heard are not proposed."""
+
+LABELS_ON_AIR_PER_STATION_MAX = 240
+"""Offers outstanding at one base station, below an OpenEPaperLink radio's 250 slots; the next waits for a proof."""
+
+DRIVER_EVENTS_MAX = 10_000
+"""Events of base stations waiting for the planner; above it sightings and telemetry are dropped, proofs never."""
+
+DRAWS_AT_ONCE_MAX = 8
+"""Labels drawn and offered at once; the next waits."""
+
+PICTURE_CACHE_MAX = 2_000
+"""Pictures the simulator's artist remembers; the oldest goes."""
+
+OFFER_RETRY_S = 5.0
+"""About how long after a refused or failed offer the label is offered again; jittered by half."""
+
+OFFER_STALE_S = 1800.0
+"""An offer without proof or failure for this long is made again."""
+
+TELEMETRY_FLUSH_S = 60.0
+"""How often battery and signal are written, all labels together; the last value of each wins."""
+
+# --- tills (DESIGN.md section 8) -------------------------------------------------------------------------------
+
+CLOSE_MISSING_LISTED_MAX = 1000
+"""Missing sequences named in one answer; the rest is counted and named once these have been sent."""
+
+CLOSE_SPAN_MAX = 100_000
+"""Sequences between a close's first and last; a wider span is refused as a mistake of the till."""
+
+BODY_BYTES_MAX = 1024 * 1024
+"""A request body beyond it is answered 413, unread."""
+
+TRANSACTION_LINES_MAX = 2000
+"""Lines of one transaction; more is answered 400."""
+
+# --- pickups (DESIGN.md section 9) -----------------------------------------------------------------------------
+
+CODE_ATTEMPTS_MAX = 5
+"""Wrong pickup codes per order; then only a supervisor may hand it over."""
+
+PICKUPS_LISTED_MAX = 500
+"""Open orders shown at once, oldest first."""
+
+# --- housekeeping ----------------------------------------------------------------------------------------------
+
+HOUSEKEEPING_BATCH_MAX = 500
+"""Dated prices, claims or people taken care of in one transaction; the rest follows in the next."""
+
+HOUSEKEEPING_PAUSE_MAX_S = 30.0
+"""Longest pause between two rounds; also how stale the persisted powered clock may be."""
+
+PRICE_INTERVALS_BATCH_MAX = 1000
+"""SKUs whose applied price is written down in one transaction."""
