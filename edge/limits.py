@@ -106,3 +106,6 @@ HOUSEKEEPING_PAUSE_MAX_S = 30.0
 
 PRICE_INTERVALS_BATCH_MAX = 1000
 """SKUs whose applied price is written down in one transaction."""
+
+HELD_BATCHES_SHOWN_MAX = 100
+"""Held price batches listed at once, oldest first."""

@@ -1,13 +1,13 @@
 """The web address in a label's QR code, which also says what price was printed (GS1 Digital Link; retail.md 1.9, 4.1).
 
-The address names the item (GS1 AI 01) and carries the printed price as AI 392n, "amount payable": `n` is the number of
-decimals, so 3922 for euro and dollar, 3920 for yen, 3923 for dinar. It travels in the query, where attributes that do not
-identify the item belong. GS1 means 392n for variable-measure items, where the amount is what this unit costs; a shelf price
-is just that, and 392n is the one identifier that reads as an amount without naming a currency, which a shelf needs no more
-than a paper tag does. So an auditor's phone, a staff handheld or a camera reads from the picture alone which price stood
-on the shelf, and a resolver that does not know the attribute ignores it.
+The address names the item (GS1 AI 01) and carries the printed price as AI 392n, "amount payable": `n` is the number
+of decimals, so 3922 for euro and dollar, 3920 for yen, 3923 for dinar. It travels in the query, where attributes that
+do not identify the item belong. GS1 means 392n for variable-measure items, where the amount is what this one unit
+costs; a shelf price is just that, and 392n is the one identifier that reads as an amount without naming a currency,
+which a shelf needs no more than a paper tag does. So an auditor's phone, a staff handheld or a camera reads from the
+picture alone which price stood on the shelf, and a resolver that does not know the attribute ignores it.
 
-An item without a GTIN has no GS1 key we may mint; it gets an address of our own, `/s/<sku>`, with the same price attribute.
+An item without a GTIN has no GS1 key we may mint; it gets an address of our own, `/s/<sku>`, with the same attribute.
 """
 
 import re

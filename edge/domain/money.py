@@ -11,8 +11,10 @@ from functools import lru_cache
 from babel import Locale, UnknownLocaleError
 from babel.numbers import format_currency, format_decimal, get_currency_symbol, get_decimal_symbol, list_currencies
 
-NO_DECIMALS = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split())
-THREE_DECIMALS = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
+NO_DECIMALS = frozenset(
+    {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"}
+)
+THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 
 FORMATTED_PRICES_MAX = 16_384
 """Formatted prices kept; at the limit the least recently used is formatted again when asked for."""
@@ -31,8 +33,8 @@ class UnknownCurrency(ValueError):
 class MoneyText:
     """A price as its reader writes it, whole and in the parts a price block sets apart.
 
-    `text` is the whole ("$1,299.99", "1.299,99 €"); `units` has its grouping, `decimals` and `separator` are empty for a
-    currency without decimals; `sign_first` tells on which side the sign stands.
+    `text` is the whole ("$1,299.99", "1.299,99 €"); `units` has its grouping; `decimals` and `separator` are empty for
+    a currency without decimals; `sign_first` tells on which side the sign stands.
     """
 
     text: str

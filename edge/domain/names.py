@@ -3,22 +3,28 @@
 import re
 
 ACRONYMS = frozenset(
-    "BBQ BLT DVD CD TV PC USB LED AA AAA UHT IQF XL XXL USA US UK EU NFL NBA MLB USDA OJ PB HD UV SPF DHA 3D".split()
+    {"BBQ", "BLT", "CD", "DVD", "TV", "PC", "USB", "LED", "HD", "UV", "SPF", "DHA", "AA", "AAA", "XL", "XXL", "3D", "UHT",
+     "IQF", "USA", "US", "UK", "EU", "USDA", "NFL", "NBA", "MLB"}
 )
 """Read letter by letter, so they stay in capitals."""
 
-SMALL_WORDS = frozenset("a al and con da de del di du e el et for in la le les of on or y the to und with w".split())
+SMALL_WORDS = frozenset(
+    {"a", "and", "for", "in", "of", "on", "or", "the", "to", "w", "with",
+     "al", "con", "de", "del", "e", "el", "la", "los", "y", "da", "di", "du", "et", "le", "les", "und"}
+)
 """Lower case inside a name, capitalised at its start."""
 
-_UNITS = {"OZ": "oz", "FL": "fl", "LB": "lb", "LBS": "lbs", "ML": "ml", "CL": "cl", "L": "L", "LTR": "L", "KG": "kg", "G": "g",
-          "GM": "g", "GR": "g", "CT": "ct", "PK": "pk", "PC": "pc", "QT": "qt", "PT": "pt", "GAL": "gal", "GA": "gal", "DZ": "dz",
-          "IN": "in", "FT": "ft", "YD": "yd", "SQ": "sq", "EA": "ea"}
+_UNITS = {
+    "OZ": "oz", "FL": "fl", "LB": "lb", "LBS": "lbs", "GAL": "gal", "GA": "gal", "QT": "qt", "PT": "pt",
+    "L": "L", "LTR": "L", "ML": "ml", "CL": "cl", "KG": "kg", "G": "g", "GM": "g", "GR": "g",
+    "CT": "ct", "PK": "pk", "PC": "pc", "EA": "ea", "DZ": "dz", "IN": "in", "FT": "ft", "YD": "yd", "SQ": "sq",
+}
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _SIZE = re.compile(r"(\d+(?:[.,]\d+)?)([A-Z]+)")
 
 
 def display_name(name: str) -> str:
-    """`"KIDS CEREAL W/ BBQ & 750ML"` → `"Kids Cereal w/ BBQ & 750ml"`. Mixed-case names keep every letter; spaces are single."""
+    """`"BBQ CHIPS W/ SALT 750ML"` → `"BBQ Chips w/ Salt 750ml"`. A mixed-case name keeps every letter; spaces are single."""
     name = " ".join(name.split())
     if any(char.islower() for char in name) or not any(char.isalpha() for char in name):
         return name

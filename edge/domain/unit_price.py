@@ -1,8 +1,7 @@
 """Unit price: what a kilogram, a litre, a piece, an ounce or a pound of this costs (EU 98/6/EC; retail.md 4.1).
 
-A wrong unit price is worse than none: a package text that can be read two ways ("16-20 CT", "10 CT/12 OZ", "3/4 OZ") gives
-none. All arithmetic is exact; the result is rounded once, half up, to whole minor units, which both the EU directive and the
-US uniform rules (to the whole cent) allow.
+A wrong unit price is worse than none: a package text that can be read two ways ("16-20 CT", "10 CT/12 OZ", "3/4 OZ")
+gives none. All arithmetic is exact; the result is rounded once, half up, to whole minor units.
 """
 
 import re
@@ -47,8 +46,9 @@ class UnitPrice:
 def unit_price(price_minor: int, package_text: str, unit_system: UnitSystem) -> UnitPrice | None:
     """The unit price a label shows; `None` when the package text does not say how much is in it.
 
-    Metric: per kg, l or piece. US: per lb, fl oz or piece, and per oz where the package says "OZ": that may be weight or
-    volume, so it has no metric unit price. A single piece has none: it would repeat the price.
+    Metric: per kg, l or piece. US: per lb, fl oz or piece, and per oz where the package says "OZ": that may be weight
+    or volume, so it has no metric unit price. A single piece has none, it would repeat the price; nor has what comes
+    to nothing when rounded.
     """
     package = parse_package(package_text)
     if package is None or (package.base is Base.PIECE and package.quantity == 1):
@@ -56,12 +56,13 @@ def unit_price(price_minor: int, package_text: str, unit_system: UnitSystem) -> 
     measure = _measure(package, unit_system)
     if measure is None:
         return None
-    return UnitPrice(_half_up(price_minor * _BASES_PER_MEASURE[measure] / package.quantity), measure)
+    rounded = _half_up(price_minor * _BASES_PER_MEASURE[measure] / package.quantity)
+    return UnitPrice(rounded, measure) if rounded else None
 
 
 @lru_cache(maxsize=PACKAGES_MAX)
 def parse_package(text: str) -> Package | None:
-    """`"14.5 OZ"`, `"1,5 kg"`, `"6x33 cl"`, `"12 PK/12 OZ"`, `"1/2 GAL"`, `"12 CT"` → how much that is; `None` when unclear."""
+    """How much `"14.5 OZ"`, `"1,5 kg"`, `"6x33 cl"`, `"12 PK/12 OZ"`, `"1/2 GAL"` or `"12 CT"` is; `None` when unclear."""
     match = _PACKAGE.fullmatch(text.strip().lower())
     if match is None:
         return None
@@ -90,19 +91,26 @@ _MILLILITRES_PER_FLUID_OUNCE = Fraction("29.5735295625")
 
 def _units() -> dict[str, Package]:
     """One of each unit a package may be printed in, by the unit's name in lower case."""
-    grams: dict[str, int | Fraction] = {"g": 1, "gr": 1, "gm": 1, "kg": 1000, "kilo": 1000, "mg": Fraction(1, 1000), "lb": _GRAMS_PER_POUND,
-             "lbs": _GRAMS_PER_POUND}
+    grams: dict[str, int | Fraction] = {
+        "mg": Fraction(1, 1000), "g": 1, "gr": 1, "gm": 1, "kg": 1000, "kilo": 1000,
+        "lb": _GRAMS_PER_POUND, "lbs": _GRAMS_PER_POUND,
+    }
     millilitres = {"ml": 1, "cl": 10, "dl": 100, "l": 1000, "lt": 1000, "ltr": 1000, "liter": 1000, "litre": 1000}
-    fluid_ounces = {"fl oz": 1, "floz": 1, "pt": 16, "pint": 16, "qt": 32, "quart": 32, "gal": 128, "ga": 128, "gallon": 128}
-    pieces = {"ct": 1, "count": 1, "pc": 1, "pcs": 1, "pk": 1, "ea": 1, "dz": 12, "doz": 12, "ud": 1, "uds": 1, "st": 1,
-              "stk": 1, "stück": 1, "szt": 1, "pz": 1}
-    return (
-        {name: Package(Fraction(factor), Base.GRAM) for name, factor in grams.items()}
-        | {name: Package(Fraction(factor), Base.MILLILITRE) for name, factor in millilitres.items()}
-        | {name: Package(factor * _MILLILITRES_PER_FLUID_OUNCE, Base.MILLILITRE) for name, factor in fluid_ounces.items()}
-        | {name: Package(Fraction(1), Base.OUNCE) for name in ("oz", "ozs")}
-        | {name: Package(Fraction(factor), Base.PIECE) for name, factor in pieces.items()}
-    )
+    fluid_ounces = {
+        "fl oz": 1, "floz": 1, "pt": 16, "pint": 16, "qt": 32, "quart": 32, "gal": 128, "ga": 128, "gallon": 128,
+    }
+    pieces = {
+        "ct": 1, "count": 1, "pc": 1, "pcs": 1, "pk": 1, "ea": 1, "dz": 12, "doz": 12,
+        "ud": 1, "uds": 1, "st": 1, "stk": 1, "stück": 1, "szt": 1, "pz": 1,
+    }
+    units = {name: Package(Fraction(count), Base.PIECE) for name, count in pieces.items()}
+    units |= {name: Package(Fraction(1), Base.OUNCE) for name in ("oz", "ozs")}
+    units |= {name: Package(Fraction(factor), Base.GRAM) for name, factor in grams.items()}
+    units |= {name: Package(Fraction(factor), Base.MILLILITRE) for name, factor in millilitres.items()}
+    units |= {
+        name: Package(factor * _MILLILITRES_PER_FLUID_OUNCE, Base.MILLILITRE) for name, factor in fluid_ounces.items()
+    }
+    return units
 
 
 _UNITS = _units()

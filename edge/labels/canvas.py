@@ -53,20 +53,22 @@ class Canvas:
     def paint(self, mask: Mask, x: int, y: int, colour: ColourName, within: Area) -> None:
         """The colour where the mask has ink, its top left corner at x, y; ink outside `within` is left out."""
         height, width = mask.shape
-        left, top = max(x, within.x), max(y, within.y)
-        right, bottom = min(x + width, within.x + within.width), min(y + height, within.y + within.height)
-        if left >= right or top >= bottom:
-            return
-        ink = mask[top - y : bottom - y, left - x : right - x]
-        np.copyto(self._pixels[top:bottom, left:right], self._colours[colour], where=ink)
+        right, bottom = x + width, y + height
+        right_max, bottom_max = within.x + within.width, within.y + within.height
+        if x < within.x or y < within.y or right > right_max or bottom > bottom_max:
+            left, top = max(0, within.x - x), max(0, within.y - y)
+            mask = mask[top : max(top, bottom_max - y), left : max(left, right_max - x)]
+            x, y = x + left, y + top
+            right, bottom = x + mask.shape[1], y + mask.shape[0]
+        np.copyto(self._pixels[y:bottom, x:right], self._colours[colour], where=mask)
 
-    def write(self, text: str, face: Face, pen: int, baseline: int, colour: ColourName, within: Area) -> int:
-        """The letters from the pen on; the pen after them."""
+    def write(self, text: str, face: Face, at: tuple[int, int], colour: ColourName, within: Area) -> None:
+        """The letters from the pen on, `at` its first x and the baseline's y."""
+        pen, baseline = at
         for char in text:
             glyph = face.glyph(char)
             self.paint(glyph.mask, pen + glyph.left, baseline + glyph.top, colour, within)
             pen += glyph.advance
-        return pen
 
     def picture(self) -> Picture:
         """The finished picture."""

@@ -22,9 +22,9 @@ GTIN_DIGITS = (8, 12, 13, 14)
 class LabelContent:
     """Everything a picture shows of an item; nothing in it depends on the clock, the label or the template.
 
-    `gtin`: 8, 12, 13 or 14 digits with a right check digit, or `None`. `package_text`: as the item says it, may be empty.
-    `currency`: ISO 4217. `language`: BCP 47. `link`: what the QR code carries (`edge.domain.links`), `None`: no QR code.
-    Raises `ValueError` for a negative price, an unknown currency or a GTIN that is none.
+    `gtin`: 8, 12, 13 or 14 digits with a right check digit, or `None`. `package_text`: as the item says it, may be
+    empty. `currency`: ISO 4217. `language`: BCP 47. `link`: what the QR code carries (`edge.domain.links`), `None`: no
+    QR code. Raises `ValueError` for a negative price, an unknown currency or a GTIN that is none.
     """
 
     sku: str
@@ -60,8 +60,8 @@ def is_gtin(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) in GTIN_DIGITS and check_digit_holds(text)
 
 
-def label_content(*, sku: str, name: str, gtin: str | None, package_text: str, price_minor: int, currency: str, language: str,
-                  unit_system: UnitSystem, link_domain: str | None) -> LabelContent:
+def label_content(*, sku: str, name: str, gtin: str | None, package_text: str, price_minor: int, currency: str,
+                  language: str, unit_system: UnitSystem, link_domain: str | None) -> LabelContent:
     """An item's data as they come → what its label says: readable names, the unit price, the printed price's address.
 
     A GTIN that is none is left out: the shelf is better served by a label without bars than by no label.

@@ -1,6 +1,7 @@
 """What a template is made of: one struct per kind of element, as written in its YAML (DESIGN.md section 6).
 
-All measures are whole pixels of the label. A new kind of element is a struct here and a painter in `edge.labels.render`.
+All measures are whole pixels of the label. A new kind of element is a struct here and a painter in
+`edge.labels.render`.
 """
 
 from typing import Annotated, Literal
@@ -13,7 +14,7 @@ Align = Literal["left", "centre", "right"]
 VerticalAlign = Literal["top", "middle", "bottom"]
 CorrectionLevel = Literal["L", "M", "Q", "H"]
 Condition = Literal["package", "unit_price", "ean", "link"]
-"""What an element can depend on: the item has a package text, a unit price, an EAN number, an address for the QR code."""
+"""What an element can depend on: the item has a package text, a unit price, an EAN number, an address for its QR code."""
 
 Field = Literal["name", "sku", "gtin", "package", "price", "unit_price"]
 """What a text may name in braces: `"{package} · {sku}"`."""
@@ -23,8 +24,9 @@ FontSize = Annotated[int, msgspec.Meta(ge=6, le=400)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=16)]
 
 
-class Element(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind"):
-    """Something in a box `[x, y, width, height]`; drawn only when (unless) the condition holds. Later ones lie on top."""
+class Element(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True,
+              tag_field="kind"):
+    """Something in a box `[x, y, width, height]`; drawn only when (unless) the condition holds. The last lies on top."""
 
     box: tuple[Pixels, Pixels, Pixels, Pixels]
     colour: ColourName = "black"
@@ -65,18 +67,21 @@ class UnitPriceText(Element, frozen=True, kw_only=True, tag="unit_price"):
 
 
 class Ean(Element, frozen=True, kw_only=True, tag="ean"):
-    """The item's EAN-13 or EAN-8 with its quiet zones, centred, modules as wide as fit up to `module_max`."""
+    """The item's EAN-13 or EAN-8 with its quiet zones, modules as wide as fit up to `module_max`."""
 
     digits: bool = True
     module_max: Count = 4
+    align: Align = "centre"
 
 
 class Qr(Element, frozen=True, kw_only=True, tag="qr"):
-    """The content's link as a QR code with its quiet zone, centred. The correction level gives way before `module_min`."""
+    """The content's link as a QR code with its quiet zone. Large modules come before a strong `level`."""
 
     level: CorrectionLevel = "M"
     module_min: Count = 1
     module_max: Count = 4
+    align: Align = "centre"
+    valign: VerticalAlign = "middle"
 
 
 class Box(Element, frozen=True, kw_only=True, tag="box"):

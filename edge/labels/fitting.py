@@ -1,13 +1,28 @@
 """Making text fit its box: shrink, then wrap, then an ellipsis (DESIGN.md section 6)."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from edge.labels.elements import Weight
 from edge.labels.fonts import Face, face
 
 ELLIPSIS = "…"
+
+SHRINK_BEFORE_WRAP_PERCENT = 85
+"""A text shrinks to this share of the size it would have on more lines before it is given more lines."""
+
 _PIECES = re.compile(r" ?[^ /&-]*[/&-]+| ?[^ /&-]+| ")
+
+
+@dataclass(frozen=True, slots=True)
+class TextStyle:
+    """How a text may be set: no larger than `size`, no smaller than `size_min`, on at most `lines_max` lines."""
+
+    weight: Weight
+    size: int
+    size_min: int
+    lines_max: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,30 +38,23 @@ class FittedText:
         return self.face.line_pitch * len(self.lines)
 
 
-def fit_text(text: str, width: int, height: int, weight: Weight, size: int, size_min: int, lines_max: int) -> FittedText:
-    """The text in as few lines as possible, within them as large as possible, and only else cut with an ellipsis.
-
-    The height is kept too, down to one line of the smallest size.
-    """
-    for lines in range(1, lines_max + 1):
-        for candidate in _sizes(size, size_min):
-            letters = face(weight, candidate)
-            if lines > 1 and letters.line_pitch * lines > height:
-                continue
-            wrapped = wrap(text, letters, width)
-            if len(wrapped) <= lines and all(letters.width(line) <= width for line in wrapped):
-                return FittedText(tuple(wrapped), letters)
-    return _cut(text, width, height, face(weight, size_min), lines_max)
+def fit_text(text: str, width: int, height: int, style: TextStyle) -> FittedText:
+    """The text as large as it fits, on more lines only when that lets it be clearly larger; else cut with an ellipsis."""
+    best: FittedText | None = None
+    for fitted in _largest_by_lines(text, width, height, style):
+        if best is None or best.face.size * 100 < fitted.face.size * SHRINK_BEFORE_WRAP_PERCENT:
+            best = fitted
+    return best or _cut(text, width, height, style)
 
 
-def wrap(text: str, letters: Face, width: int) -> list[str]:
-    """The words in lines filled from the first; what is wider than the width stands alone in its line.
+def wrap(text: str, letters: Face, width: int, *, break_words: bool = False) -> list[str]:
+    """The words in lines filled from the first, broken at spaces and after `/`, `-` and `&`.
 
-    Lines break at spaces and after `/`, `-` and `&`.
+    A word wider than the width stands alone in its line, or with `break_words` is broken anywhere.
     """
     lines: list[str] = []
     line = ""
-    for piece in _PIECES.findall(text):
+    for piece in _PIECES.findall(text) if not break_words else _letters_of_wide_words(text, letters, width):
         if line and letters.width(line + piece) > width:
             lines.append(line)
             line = piece.lstrip()
@@ -55,25 +63,50 @@ def wrap(text: str, letters: Face, width: int) -> list[str]:
     return [*lines, line]
 
 
-def _sizes(size: int, size_min: int) -> range:
-    return range(size, size_min - 1, -1)
+def _letters_of_wide_words(text: str, letters: Face, width: int) -> Iterator[str]:
+    for piece in _PIECES.findall(text):
+        if letters.width(piece) <= width:
+            yield piece
+        else:
+            yield from piece
 
 
-def _cut(text: str, width: int, height: int, letters: Face, lines_max: int) -> FittedText:
-    lines_max = max(1, min(lines_max, height // letters.line_pitch))
-    wrapped = wrap(text, letters, width)
-    kept = wrapped[: lines_max - 1]
-    kept = [line if letters.width(line) <= width else _with_ellipsis(line, letters, width) for line in kept]
-    rest = " ".join(wrapped[lines_max - 1 :])
-    last = rest if letters.width(rest) <= width else _with_ellipsis(rest, letters, width)
-    return FittedText((*kept, last), letters)
+def _largest_by_lines(text: str, width: int, height: int, style: TextStyle) -> Iterator[FittedText]:
+    """For one line, two lines and so on: the largest setting that fits, where there is one."""
+    for lines_max in range(1, style.lines_max + 1):
+        for size in range(style.size, style.size_min - 1, -1):
+            letters = face(style.weight, size)
+            if letters.line_pitch * lines_max > height:
+                continue
+            lines = _wrapped(text, letters, width, lines_max)
+            if lines:
+                yield FittedText(lines, letters)
+                break
 
 
-def _with_ellipsis(text: str, letters: Face, width: int) -> str:
-    """As many letters as leave room for the ellipsis; none at all in a box narrower than that."""
-    if letters.width(ELLIPSIS) > width:
-        return ""
-    kept = len(text)
-    while kept and letters.width(text[:kept].rstrip() + ELLIPSIS) > width:
-        kept -= 1
-    return text[:kept].rstrip(" ,-/&") + ELLIPSIS
+def _wrapped(text: str, letters: Face, width: int, lines_max: int) -> tuple[str, ...]:
+    """The lines, none when they are too many or one is too wide."""
+    if letters.width(text) <= width:
+        return (text,)
+    if lines_max == 1:
+        return ()
+    lines = wrap(text, letters, width)
+    return tuple(lines) if len(lines) <= lines_max and all(letters.width(line) <= width for line in lines) else ()
+
+
+def _cut(text: str, width: int, height: int, style: TextStyle) -> FittedText:
+    letters = face(style.weight, style.size_min)
+    lines_max = max(1, min(style.lines_max, height // letters.line_pitch))
+    wrapped = wrap(text, letters, width, break_words=True)
+    lines = [*wrapped[: lines_max - 1], " ".join(wrapped[lines_max - 1 :])]
+    return FittedText(tuple(_with_ellipsis(line, letters, width) for line in lines), letters)
+
+
+def _with_ellipsis(line: str, letters: Face, width: int) -> str:
+    """The line, or as much of it as leaves room for the ellipsis; nothing in a box narrower than that."""
+    if letters.width(line) <= width:
+        return line
+    kept = line
+    while kept and letters.width(kept + ELLIPSIS) > width:
+        kept = kept[:-1].rstrip(" ,-/&")
+    return kept + ELLIPSIS if letters.width(kept + ELLIPSIS) <= width else ""

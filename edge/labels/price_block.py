@@ -1,13 +1,32 @@
-"""The price as shelves show it: big units, small raised decimals, a small sign (US Regs §21a-75-4, EU 98/6/EC Art. 4)."""
+"""The price as shelves show it: big units, small raised decimals, a small sign (EU 98/6/EC Art. 4: clearly legible)."""
 
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
-from edge.domain.money import MoneyText
-from edge.labels.elements import Weight
+from edge.domain.money import MoneyText, format_money
+from edge.labels.elements import Price, Weight
 from edge.labels.fonts import Face, face, printable
 
 SMALL_PERCENT = 46
 """Size of decimals and sign beside the units: two of them stand one above the other within the height of a digit."""
+
+LEGIBLE_PRICES_MAX = 16_384
+"""Prices kept; at the limit the least recently used is formatted again when asked for."""
+
+GAP_PERCENT = 8
+"""White between sign, units and separator, from ink to ink: by the pen alone a "1" would stand far off."""
+
+
+@lru_cache(maxsize=LEGIBLE_PRICES_MAX)
+def legible_money(price_minor: int, currency: str, language: str) -> MoneyText:
+    """The price in letters the font has: where it lacks one of the sign, the currency's code stands instead."""
+    money = format_money(price_minor, currency, language)
+    sign = printable(unicodedata.normalize("NFKC", money.sign))
+    letters = face("bold", 24)
+    if not sign or not all(letters.has(char) for char in sign):
+        sign = currency
+    return replace(money, sign=sign, text=printable(money.text.replace(money.sign, sign)), units=printable(money.units))
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +37,17 @@ class Run:
     face: Face
     pen: int
     baseline: int
+
+    @property
+    def ink_right(self) -> int:
+        """First column right of the last letter's ink."""
+        last = self.face.glyph(self.text[-1])
+        return self.pen + sum(self.face.glyph(char).advance for char in self.text[:-1]) + last.right
+
+    @property
+    def ink_bottom(self) -> int:
+        """First row below the ink."""
+        return self.baseline + max(glyph.top + glyph.mask.shape[0] for glyph in map(self.face.glyph, self.text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,57 +60,40 @@ class PriceBlock:
     descent: int
 
 
-def lay_out_price(money: MoneyText, currency: str, weight: Weight, size: int) -> PriceBlock:
-    """The price with digits of this size. Sign first: raised before the units; else below the decimals, or after the units."""
+def lay_out_price(money: MoneyText, weight: Weight, size: int) -> PriceBlock:
+    """The price with digits of this size. The sign stands raised before the units, or below the decimals after them."""
     big, small = face(weight, size), face(weight, max(6, size * SMALL_PERCENT // 100))
     raised = small.cap_height - big.cap_height
-    gap = max(1, size // 24)
-    sign, units = _sign(money, currency, small), printable(money.units)
+    gap = max(1, size * GAP_PERCENT // 100)
     runs: list[Run] = []
-    pen = 0
+    right = -gap
     if money.sign_first:
-        runs.append(Run(sign, small, 0, raised))
-        pen = small.width(sign) + gap
-    runs.append(Run(units, big, pen, 0))
-    pen += big.width(units)
+        runs.append(_after(right + gap, money.sign, small, raised))
+        right = runs[-1].ink_right
+    runs.append(_after(right + gap, money.units, big, 0))
+    right = runs[-1].ink_right
     if money.decimals:
-        runs.append(Run(money.separator, big, pen, 0))
-        pen += big.glyph(money.separator).right + gap
-        runs.append(Run(money.decimals, small, pen, raised))
+        runs.append(Run(money.decimals, small, right + gap, raised))
+        runs.append(_after(right + gap, money.separator, big, 0))
+        right = runs[-1].ink_right
     if not money.sign_first:
-        runs.append(Run(sign, small, pen + (0 if money.decimals else gap), 0))
-    return _measured(runs, big)
+        runs.append(_after(right + gap, money.sign, small, 0))
+    width = max(run.ink_right for run in runs)
+    return PriceBlock(tuple(runs), width, big.cap_height, max(0, *(run.ink_bottom for run in runs)))
 
 
-def fit_price(money: MoneyText, currency: str, weight: Weight, size: int, size_min: int, width: int,
-              height: int) -> PriceBlock | None:
-    """The largest layout between the sizes that fits; `None` when not even the smallest does."""
-    while size >= size_min:
-        block = lay_out_price(money, currency, weight, size)
+def fit_price(money: MoneyText, style: Price, width: int, height: int) -> PriceBlock | None:
+    """The largest layout of the style's sizes that fits; `None` when not even the smallest does."""
+    size = style.size
+    while size >= style.size_min:
+        block = lay_out_price(money, style.weight, size)
         if block.width <= width and block.ascent + block.descent <= height:
             return block
-        size = min(size - 1, max(size_min, size * width // block.width))
+        by_width = size * width // block.width
+        size = by_width if style.size_min <= by_width < size else size - 1
     return None
 
 
-def _sign(money: MoneyText, currency: str, small: Face) -> str:
-    """The currency's sign, or its code where the font lacks a letter of the sign."""
-    sign = printable(money.sign)
-    return sign if sign and all(small.has(char) for char in sign) else currency
-
-
-def _measured(runs: list[Run], big: Face) -> PriceBlock:
-    """The runs moved so that their ink begins at 0."""
-    lefts, rights, bottoms = [], [], [0]
-    for run in runs:
-        pen = run.pen
-        for char in run.text:
-            glyph = run.face.glyph(char)
-            if glyph.mask.size:
-                lefts.append(pen + glyph.left)
-                rights.append(pen + glyph.right)
-                bottoms.append(run.baseline + glyph.top + glyph.mask.shape[0])
-            pen += glyph.advance
-    shift = min(lefts)
-    moved = tuple(Run(run.text, run.face, run.pen - shift, run.baseline) for run in runs)
-    return PriceBlock(moved, max(rights) - shift, big.cap_height, max(bottoms))
+def _after(left: int, text: str, letters: Face, baseline: int) -> Run:
+    """A run whose ink begins at `left`."""
+    return Run(text, letters, left - letters.glyph(text[0]).left, baseline)

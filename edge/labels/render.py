@@ -8,13 +8,12 @@ import io
 from PIL import Image
 
 from drivers.port import Blob, Colour, Encoder, LabelDescription, Picture
-from edge.domain.money import format_money
 from edge.labels.canvas import Area, Canvas
 from edge.labels.content import LabelContent
 from edge.labels.elements import AnyElement, Box, Condition, Ean, Element, Price, Qr, Text, UnitPriceText
-from edge.labels.fitting import fit_text
+from edge.labels.fitting import TextStyle, fit_text
 from edge.labels.fonts import face, printable
-from edge.labels.price_block import fit_price
+from edge.labels.price_block import fit_price, legible_money
 from edge.labels.symbols import (
     EAN_GUARD_MODULES,
     EAN_QUIET_MODULES,
@@ -33,7 +32,7 @@ TEXT_CHARS_MAX = 256
 PREVIEW_PALETTE = {Colour.WHITE: (255, 255, 255), Colour.BLACK: (0, 0, 0), Colour.RED: (200, 20, 20),
                    Colour.YELLOW: (240, 200, 0)}
 
-_PIECE = {"en": "ea", "es": "ud.", "de": "St.", "fr": "pièce", "it": "pz", "pl": "szt.", "pt": "un.", "nl": "stuk", "ca": "u."}
+_PIECE = {"en": "ea", "es": "ud.", "ca": "u.", "pt": "un.", "fr": "pièce", "it": "pz", "de": "St.", "nl": "stuk", "pl": "szt."}
 """How a piece is written after the slash; in other languages as in English."""
 
 
@@ -57,7 +56,7 @@ def draw(template: Template, content: LabelContent, description: LabelDescriptio
 
 
 def render(template: Template, content: LabelContent, description: LabelDescription) -> Picture:
-    """The picture of this content, in colours the label has. Raises `CannotDraw`, or `ValueError` for another geometry."""
+    """The picture of this content, in colours the label has. Raises `CannotDraw`, `ValueError` for another geometry."""
     layout = template.layout
     if (layout.width, layout.height) != (description.width, description.height):
         raise ValueError(f"template {template.name!r} of {layout.width}×{layout.height} for a label of "
@@ -100,7 +99,8 @@ def _paint(canvas: Canvas, element: AnyElement, content: LabelContent) -> None:
     match element:
         case Text():
             text = _text(element.text, content)
-            _paint_text(canvas, element, text, element.lines, element.size_min or element.size)
+            size_min = element.size if element.size_min is None else element.size_min
+            _paint_text(canvas, element, text, TextStyle(element.weight, element.size, size_min, element.lines))
         case Price():
             _paint_price(canvas, element, content)
         case UnitPriceText():
@@ -114,7 +114,7 @@ def _paint(canvas: Canvas, element: AnyElement, content: LabelContent) -> None:
 
 
 def _text(pattern: str, content: LabelContent) -> str:
-    price = format_money(content.price_minor, content.currency, content.language).text
+    price = legible_money(content.price_minor, content.currency, content.language).text
     filled = pattern.format(name=content.name, sku=content.sku, gtin=content.gtin or "", package=content.package_text,
                             price=price, unit_price=_unit_price(content))
     return printable(filled[:TEXT_CHARS_MAX])
@@ -123,43 +123,46 @@ def _text(pattern: str, content: LabelContent) -> str:
 def _unit_price(content: LabelContent) -> str:
     if content.unit_price is None:
         return ""
-    price = format_money(content.unit_price.price_minor, content.currency, content.language).text
+    price = legible_money(content.unit_price.price_minor, content.currency, content.language).text
     measure = content.unit_price.measure
     return f"{price}/{_PIECE.get(content.language[:2].lower(), _PIECE['en']) if measure == 'piece' else measure}"
 
 
-def _paint_text(canvas: Canvas, element: Text | UnitPriceText, text: str, lines_max: int, size_min: int) -> None:
+def _paint_text(canvas: Canvas, element: Text | UnitPriceText, text: str, style: TextStyle) -> None:
     if not text:
         return
     area = Area(*element.box)
-    fitted = fit_text(text, area.width, area.height, element.weight, element.size, size_min, lines_max)
+    fitted = fit_text(text, area.width, area.height, style)
     baseline = area.down(fitted.height, element.valign) + fitted.face.ascent
     for line in fitted.lines:
         if line:
             pen = area.across(fitted.face.width(line), element.align) + max(0, -fitted.face.glyph(line[0]).left)
-            canvas.write(line, fitted.face, pen, baseline, element.colour, area)
+            canvas.write(line, fitted.face, (pen, baseline), element.colour, area)
         baseline += fitted.face.line_pitch
 
 
 def _paint_unit_price(canvas: Canvas, element: UnitPriceText, content: LabelContent) -> None:
-    text = printable(_unit_price(content))
+    text = _unit_price(content)
+    if not text:
+        return
     _, _, width, height = element.box
     smallest = face(element.weight, element.size_min)
     if smallest.width(text) > width or smallest.line_pitch > height:
         raise PriceDoesNotFit(f"{content.sku}: the unit price {text} does not fit into {width}×{height} pixels")
-    _paint_text(canvas, element, text, 1, element.size_min)
+    _paint_text(canvas, element, text, TextStyle(element.weight, element.size, element.size_min, 1))
 
 
 def _paint_price(canvas: Canvas, element: Price, content: LabelContent) -> None:
     area = Area(*element.box)
-    money = format_money(content.price_minor, content.currency, content.language)
-    block = fit_price(money, content.currency, element.weight, element.size, element.size_min, area.width, area.height)
+    money = legible_money(content.price_minor, content.currency, content.language)
+    block = fit_price(money, element, area.width, area.height)
     if block is None:
-        raise PriceDoesNotFit(f"{content.sku}: the price {money.text} does not fit into {area.width}×{area.height} pixels")
+        raise PriceDoesNotFit(f"{content.sku}: the price {money.text} does not fit into {area.width}×{area.height} "
+                              "pixels")
     left = area.across(block.width, element.align)
     baseline = area.down(block.ascent + block.descent, element.valign) + block.ascent
     for run in block.runs:
-        canvas.write(run.text, run.face, left + run.pen, baseline + run.baseline, element.colour, area)
+        canvas.write(run.text, run.face, (left + run.pen, baseline + run.baseline), element.colour, area)
 
 
 def _paint_ean(canvas: Canvas, element: Ean, content: LabelContent) -> None:
@@ -173,12 +176,12 @@ def _paint_ean(canvas: Canvas, element: Ean, content: LabelContent) -> None:
     if module < 1:
         raise SymbolDoesNotFit(f"{content.sku}: the bars of {digits} do not fit into {area.width} pixels")
     canvas.fill(area, "white")
-    x = area.across((left + bars.size + right) * module, "centre") + left * module
+    x = area.across((left + bars.size + right) * module, element.align) + left * module
     row = scaled(bars[None, :], module)[:1]
     if not element.digits:
         canvas.paint(row.repeat(area.height, axis=0), x, area.y, element.colour, area)
         return
-    letters = face("regular", 6 * module + 5)
+    letters = face("regular", 7 * module + 5)
     short = area.height - letters.cap_height - 1
     canvas.paint(row.repeat(short, axis=0), x, area.y, element.colour, area)
     for start, end in _pairs(EAN_GUARD_MODULES[len(digits)]):
@@ -190,41 +193,43 @@ def _paint_ean(canvas: Canvas, element: Ean, content: LabelContent) -> None:
 def _write_ean_digits(canvas: Canvas, element: Ean, digits: str, module: int, x: int) -> None:
     """Each digit below its own bars, the thirteenth in the quiet zone before them."""
     area = Area(*element.box)
-    letters = face("regular", 6 * module + 5)
+    letters = face("regular", 7 * module + 5)
     half, first = len(digits) // 2, len(digits) % 2
     centre = 3 + 7 * half + 5
     cells = [-8] * first + [3 + 7 * index for index in range(half)] + [centre + 7 * index for index in range(half)]
     for digit, cell in zip(digits, cells, strict=True):
         glyph = letters.glyph(digit)
         pen = x + cell * module + (7 * module - glyph.advance + 1) // 2
-        canvas.write(digit, letters, pen, area.y + area.height, element.colour, area)
+        canvas.write(digit, letters, (pen, area.y + area.height), element.colour, area)
 
 
 def _paint_qr(canvas: Canvas, element: Qr, content: LabelContent) -> None:
     if content.link is None:
         return
     area = Area(*element.box)
-    modules, pixels = _fitted_qr(content.link, element, min(area.width, area.height))
-    if pixels < element.module_min:
+    fitted = _fitted_qr(content.link, element, min(area.width, area.height))
+    if fitted is None:
         raise SymbolDoesNotFit(f"{content.sku}: a QR code of {len(content.link)} characters does not fit into "
                                f"{area.width}×{area.height} pixels at {element.module_min} pixels a module")
-    symbol = scaled(modules, pixels)
-    canvas.fill(area, "white")
-    x, y = area.across(symbol.shape[1], "centre"), area.down(symbol.shape[0], "middle")
-    canvas.paint(symbol, x, y, element.colour, area)
+    modules, pixels = fitted
+    quiet = QR_QUIET_MODULES * pixels
+    side = len(modules) * pixels + 2 * quiet
+    x, y = area.across(side, element.align), area.down(side, element.valign)
+    canvas.fill(Area(x, y, side, side), "white")
+    canvas.paint(scaled(modules, pixels), x + quiet, y + quiet, element.colour, area)
 
 
-def _fitted_qr(link: str, element: Qr, side: int) -> tuple[Modules, int]:
-    """The code and its pixels per module: at the wanted correction level, or the strongest below that reaches module_min."""
+def _fitted_qr(link: str, element: Qr, side: int) -> tuple[Modules, int] | None:
+    """The code and its pixels per module: as large as the box allows, then as strong as the element wants."""
+    best: tuple[Modules, int] | None = None
     for level in QR_LEVELS[QR_LEVELS.index(element.level) :]:
-        try:
-            modules = qr_modules(link, level)
-        except ValueError:
-            continue
-        pixels = min(side // (len(modules) + 2 * QR_QUIET_MODULES), element.module_max)
-        if pixels >= element.module_min:
-            return modules, pixels
-    return modules, 0
+        modules = qr_modules(link, level)
+        pixels = min(side // (len(modules) + 2 * QR_QUIET_MODULES), element.module_max) if modules.size else 0
+        if pixels >= element.module_min and (best is None or pixels > best[1]):
+            best = modules, pixels
+        if pixels == element.module_max:
+            break
+    return best
 
 
 def _paint_box(canvas: Canvas, element: Box) -> None:

@@ -41,8 +41,11 @@ def ean_modules(digits: str) -> Modules:
 
 @lru_cache(maxsize=SYMBOLS_MAX)
 def qr_modules(text: str, level: CorrectionLevel) -> Modules:
-    """A square QR code without its quiet zone. Raises `ValueError` when the text is too long for any."""
-    symbol = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode, ec_level=level)
+    """A square QR code without its quiet zone; no modules at all when the text is too long for any."""
+    try:
+        symbol = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode, ec_level=level)
+    except ValueError:
+        return np.zeros((0, 0), np.bool_)
     modules: Modules = np.asarray(symbol.to_image(scale=1, add_hrt=False, add_quiet_zones=False)) == 0
     return modules
 

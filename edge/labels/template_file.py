@@ -158,7 +158,8 @@ def _variant(as_type: object, data: Plain) -> object:
     """Of a union of structs, the one that the data says it is, else all of them; any other type as it is."""
     if get_origin(as_type) not in (Union, types.UnionType):
         return as_type
-    structs = tuple(option for option in get_args(as_type) if isinstance(option, type) and issubclass(option, msgspec.Struct))
+    structs = tuple(option for option in get_args(as_type) if isinstance(option, type)
+                    and issubclass(option, msgspec.Struct))
     if not structs:
         return as_type
     kind = data.get("kind") if isinstance(data, dict) else None

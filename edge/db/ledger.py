@@ -1,0 +1,179 @@
+"""Recording facts: seen before, chained, and their effect on stock, inside one writer operation (DESIGN.md section 4).
+
+These functions run in the writer's transaction and take its connection. Rooms call `record` and then write their
+own local effect, only when the receipt says the fact is new.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+import msgspec
+
+from cloud_sync.contract.facts import ExceptionRaised, Fact, StockMove, decode_fact, encode_fact, stock_moves
+from cloud_sync.contract.ledger import GENESIS_HASH, Entry, Head, entry_hash
+from edge.clock import ClockStamp
+from edge.db.connection import Connection
+from edge.db.queries import LEDGER
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Whose ledger this is: the store and the life of this box's ledger."""
+
+    store: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A fact about to be recorded. `digest` is of its meaning, not its bytes; times are wall-clock milliseconds."""
+
+    fact_key: str
+    fact: Fact
+    digest: bytes
+    occurred_ms: int
+    business_day: str
+    recorded_ms: int
+
+
+class Outcome(Enum):
+    """What became of a draft."""
+
+    NEW = "new"
+    REPEATED = "repeated"
+    CONFLICT = "conflict"
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the sender of a fact is told, now and every time it sends the same again."""
+
+    recorded: bool
+    fact_key: str
+    epoch: int
+    sequence: int
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The outcome and the answer's JSON bytes; on a conflict the answer is the one to the first sender."""
+
+    outcome: Outcome
+    answer: bytes
+    sequence: int
+
+
+def draft(fact_key: str, fact: Fact, *, occurred_ms: int, recorded_ms: int, business_day: str) -> Draft:
+    """A draft of a fact minted in this store: its digest is that of its payload."""
+    digest = hashlib.sha256(encode_fact(fact)).digest()
+    return Draft(fact_key, fact, digest, occurred_ms, business_day, recorded_ms)
+
+
+def record(connection: Connection, chain: Chain, fact: Draft) -> Receipt:
+    """Record a fact once. The same key and meaning again gives the first answer; another meaning is a conflict,
+    itself recorded as an exception for a person."""
+    known = connection.execute(LEDGER.fact, (fact.fact_key,)).fetchone()
+    if known is not None:
+        digest, answer, _, sequence = known
+        if digest == fact.digest:
+            return Receipt(Outcome.REPEATED, answer, sequence)
+        raise_exception(connection, chain, _conflict(fact), fact.recorded_ms,
+                        key=f"conflict/{fact.fact_key}/{fact.digest.hex()[:16]}")
+        return Receipt(Outcome.CONFLICT, answer, sequence)
+    sequence = append(connection, chain, fact)
+    apply_moves(connection, stock_moves(fact.fact))
+    flags = tuple(str(flag) for flag in getattr(fact.fact, "flags", ()))
+    answer = msgspec.json.encode(Answer(True, fact.fact_key, chain.epoch, sequence, flags))
+    connection.execute(LEDGER.insert_fact, (fact.fact_key, fact.digest, answer, chain.epoch, sequence,
+                                            fact.recorded_ms))
+    return Receipt(Outcome.NEW, answer, sequence)
+
+
+def append(connection: Connection, chain: Chain, fact: Draft) -> int:
+    """Chain the fact behind the ledger's head; returns its sequence."""
+    last = head(connection, chain)
+    sequence = last.sequence + 1
+    payload = encode_fact(fact.fact)
+    kind = fact.fact.__struct_config__.tag
+    assert isinstance(kind, str)
+    hashed = entry_hash(last.hash, chain.store, chain.epoch, sequence, fact.fact_key, kind, fact.occurred_ms,
+                        fact.business_day, payload)
+    connection.execute(LEDGER.insert_entry, (chain.epoch, sequence, fact.fact_key, kind, fact.occurred_ms,
+                                             fact.business_day, payload, hashed))
+    return sequence
+
+
+def head(connection: Connection, chain: Chain) -> Head:
+    """The ledger's last sequence and hash."""
+    row = connection.execute(LEDGER.head, (chain.epoch,)).fetchone()
+    return Head(*row) if row else Head()
+
+
+def entries_after(connection: Connection, chain: Chain, sequence: int, count_max: int) -> tuple[str, list[Entry]]:
+    """The hash of entry `sequence` and at most `count_max` entries behind it."""
+    before = connection.execute(LEDGER.entry_hash, (chain.epoch, sequence)).fetchone() if sequence else (GENESIS_HASH,)
+    rows = connection.execute(LEDGER.entries_from, (chain.epoch, sequence + 1, count_max)).fetchall()
+    return before[0], [Entry(row[0], row[1], row[2], row[3], row[4], msgspec.Raw(row[5]), row[6]) for row in rows]
+
+
+def raise_exception(connection: Connection, chain: Chain, raised: ExceptionRaised, recorded_ms: int, key: str) -> None:
+    """Record something for a person to decide, once per `key`: in the ledger and in the list people see."""
+    made = draft(key, raised, occurred_ms=recorded_ms, recorded_ms=recorded_ms, business_day=raised.business_day)
+    if record(connection, chain, made).outcome is Outcome.NEW:
+        connection.execute(LEDGER.insert_exception, (key, raised.reason, raised.about, raised.detail, raised.till,
+                                                     raised.business_day, recorded_ms))
+
+
+def apply_moves(connection: Connection, moves: Iterable[StockMove]) -> list[str]:
+    """Change the buckets; returns the SKUs that are now sold below what is promised to orders."""
+    short = []
+    for move in moves:
+        sellable, reserved = connection.execute(LEDGER.move_stock, (
+            move.sku, move.sellable_milli, move.reserved_milli, move.staged_milli, move.quarantine_milli)).fetchone()
+        if sellable < 0 < reserved:
+            short.append(move.sku)
+    return short
+
+
+def fact_of(connection: Connection, fact_key: str) -> Fact | None:
+    """The fact recorded under a key, while its entry is still kept."""
+    known = connection.execute(LEDGER.fact, (fact_key,)).fetchone()
+    row = connection.execute(LEDGER.entry, known[2:]).fetchone() if known else None
+    return decode_fact(row[0]) if row else None
+
+
+def _conflict(fact: Draft) -> ExceptionRaised:
+    return ExceptionRaised(reason="conflict", about=fact.fact_key, detail="sent again with another meaning",
+                           till=getattr(fact.fact, "till", ""), business_day=fact.business_day,
+                           document=encode_fact(fact.fact).decode())
+
+
+_CLOCK_KEY = "clock"
+
+
+def load_clock(connection: Connection) -> ClockStamp | None:
+    """The last persisted reading of the clocks."""
+    row = connection.execute(LEDGER.get_meta, (_CLOCK_KEY,)).fetchone()
+    return msgspec.json.decode(row[0], type=ClockStamp) if row else None
+
+
+def store_clock(connection: Connection, stamp: ClockStamp) -> None:
+    """Persist a reading of the clocks."""
+    connection.execute(LEDGER.set_meta, (_CLOCK_KEY, msgspec.json.encode(stamp).decode()))
+
+
+def load_chain(connection: Connection, store: str) -> Chain:
+    """Whose ledger this file is; a new file is given to `store` with epoch 1. Runs inside a transaction.
+
+    Raises `ValueError` when the file belongs to another store.
+    """
+    row = connection.execute(LEDGER.get_meta, ("store",)).fetchone()
+    if row is None:
+        connection.execute(LEDGER.set_meta, ("store", store))
+        connection.execute(LEDGER.set_meta, ("epoch", "1"))
+        return Chain(store, 1)
+    if row[0] != store:
+        raise ValueError(f"ledger.db belongs to store {row[0]}, the configuration names store {store}")
+    return Chain(store, int(connection.execute(LEDGER.get_meta, ("epoch",)).fetchone()[0]))

@@ -1,0 +1,243 @@
+-- Named statements on ledger.db. One `-- name:` line each; edge/db/queries.py reads them.
+
+-- name: get_meta
+SELECT value FROM meta WHERE key = ?
+
+-- name: set_meta
+INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value
+
+-- name: head
+SELECT sequence, hash FROM entry WHERE epoch = ? ORDER BY sequence DESC LIMIT 1
+
+-- name: insert_entry
+INSERT INTO entry (epoch, sequence, fact_key, kind, occurred_ms, business_day, payload, hash)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: entry
+SELECT payload FROM entry WHERE epoch = ? AND sequence = ?
+
+-- name: entry_hash
+SELECT hash FROM entry WHERE epoch = ? AND sequence = ?
+
+-- name: entries_from
+SELECT sequence, fact_key, kind, occurred_ms, business_day, payload, hash
+FROM entry WHERE epoch = ? AND sequence >= ? ORDER BY sequence LIMIT ?
+
+-- name: newest_of_kind
+SELECT sequence, fact_key, occurred_ms, payload FROM entry
+WHERE epoch = ? AND sequence > ? AND kind = ? ORDER BY sequence DESC LIMIT ?
+
+-- name: fact
+SELECT digest, answer, epoch, sequence FROM fact WHERE fact_key = ?
+
+-- name: insert_fact
+INSERT INTO fact (fact_key, digest, answer, epoch, sequence, recorded_ms) VALUES (?, ?, ?, ?, ?, ?)
+
+-- name: fact_keys_between
+SELECT fact_key FROM fact WHERE fact_key BETWEEN ? AND ? ORDER BY fact_key
+
+-- name: insert_exception
+INSERT INTO exception (exception_key, reason, about, detail, till, business_day, recorded_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (exception_key) DO NOTHING
+
+-- name: open_exceptions
+SELECT reason, about, detail, till, business_day, recorded_ms FROM exception
+WHERE settled_ms IS NULL ORDER BY recorded_ms DESC LIMIT ?
+
+-- name: open_exception_count
+SELECT COUNT(*) FROM exception WHERE settled_ms IS NULL
+
+-- name: exceptions_of_till_day
+SELECT reason, about, detail, recorded_ms FROM exception WHERE till = ? AND business_day = ? ORDER BY recorded_ms
+
+-- name: till_day
+SELECT count, first_sequence, last_sequence, total_minor, closed FROM till_day WHERE till = ? AND business_day = ?
+
+-- name: newest_till_day
+SELECT business_day, last_sequence, count FROM till_day WHERE till = ? ORDER BY business_day DESC LIMIT 1
+
+-- name: add_to_till_day
+INSERT INTO till_day (till, business_day, count, first_sequence, last_sequence, total_minor) VALUES (?, ?, 1, ?, ?, ?)
+ON CONFLICT (till, business_day) DO UPDATE SET count = count + 1,
+    first_sequence = MIN(first_sequence, excluded.first_sequence),
+    last_sequence = MAX(last_sequence, excluded.last_sequence), total_minor = total_minor + excluded.total_minor
+
+-- name: close_till_day
+UPDATE till_day SET closed = 1 WHERE till = ? AND business_day = ?
+
+-- name: early_void
+SELECT void_key FROM early_void WHERE voided_key = ?
+
+-- name: insert_early_void
+INSERT INTO early_void (voided_key, void_key) VALUES (?, ?) ON CONFLICT (voided_key) DO NOTHING
+
+-- name: move_stock
+INSERT INTO stock (sku, sellable_milli, reserved_milli, staged_milli, quarantine_milli) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (sku) DO UPDATE SET sellable_milli = sellable_milli + excluded.sellable_milli,
+    reserved_milli = reserved_milli + excluded.reserved_milli, staged_milli = staged_milli + excluded.staged_milli,
+    quarantine_milli = quarantine_milli + excluded.quarantine_milli
+RETURNING sellable_milli, reserved_milli
+
+-- name: stock
+SELECT sellable_milli, reserved_milli, staged_milli, quarantine_milli FROM stock WHERE sku = ?
+
+-- name: labels
+SELECT * FROM label ORDER BY label
+
+-- name: label
+SELECT * FROM label WHERE label = ?
+
+-- name: labels_of_sku
+SELECT label FROM label WHERE sku = ?
+
+-- name: insert_label
+INSERT INTO label (label, station, type_name, settle_ms, seen_ms) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (label) DO NOTHING
+
+-- name: bind_label
+UPDATE label SET sku = ?, off_shelf_powered_ms = ?, failure = NULL WHERE label = ?
+
+-- name: exclude_label
+UPDATE label SET excluded_reason = ?, off_shelf_powered_ms = ? WHERE label = ?
+
+-- name: offer_label
+UPDATE label SET offer_order = ?, outstanding = 1, offered_ms = ?, failure = NULL WHERE label = ?
+
+-- name: prove_label
+UPDATE label SET outstanding = ?, proven_version = ?, proven_content = ?, proven_ms = ?, failure = NULL WHERE label = ?
+
+-- name: doubt_label
+UPDATE label SET outstanding = 1 WHERE label = ?
+
+-- name: fail_label
+UPDATE label SET failure = ? WHERE label = ?
+
+-- name: hear_label
+UPDATE label SET battery_mv = COALESCE(?, battery_mv), temperature_c = COALESCE(?, temperature_c),
+    rssi_dbm = COALESCE(?, rssi_dbm), seen_ms = ? WHERE label = ?
+
+-- name: put_picture
+INSERT INTO picture (label, version, offer_order, content, sku, price_minor, currency) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (label, version) DO UPDATE SET offer_order = excluded.offer_order, content = excluded.content
+
+-- name: picture
+SELECT offer_order, content, sku, price_minor, currency FROM picture WHERE label = ? AND version = ?
+
+-- name: forget_pictures_before
+DELETE FROM picture WHERE label = ? AND offer_order <= ?
+
+-- name: claims_of_label
+SELECT label, sku, price_minor, offer_order, closes_powered_ms FROM claim WHERE label = ?
+
+-- name: claims_of_sku
+SELECT claim.label, claim.sku, claim.price_minor, claim.offer_order, claim.closes_powered_ms,
+    label.off_shelf_powered_ms
+FROM claim JOIN label ON label.label = claim.label WHERE claim.sku = ?
+
+-- name: delete_claim
+DELETE FROM claim WHERE label = ? AND sku = ? AND price_minor = ?
+
+-- name: put_claim
+INSERT INTO claim (label, sku, price_minor, offer_order, closes_powered_ms) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (label, sku, price_minor) DO UPDATE SET offer_order = excluded.offer_order,
+    closes_powered_ms = excluded.closes_powered_ms
+
+-- name: claims_closed_before
+SELECT label, sku, price_minor FROM claim WHERE closes_powered_ms <= ? LIMIT ?
+
+-- name: claim_counts
+SELECT COUNT(*), COUNT(DISTINCT sku) FROM claim
+
+-- name: price_cap
+SELECT cap_minor, valid_until_powered_ms FROM price_cap WHERE sku = ?
+
+-- name: put_price_cap
+INSERT INTO price_cap (sku, cap_minor, valid_until_powered_ms) VALUES (?, ?, ?)
+ON CONFLICT (sku) DO UPDATE SET cap_minor = excluded.cap_minor, valid_until_powered_ms = excluded.valid_until_powered_ms
+
+-- name: delete_price_cap
+DELETE FROM price_cap WHERE sku = ?
+
+-- name: price_caps_expired
+SELECT sku FROM price_cap WHERE valid_until_powered_ms <= ? LIMIT ?
+
+-- name: next_cap_expiry
+SELECT MIN(valid_until_powered_ms) FROM price_cap WHERE valid_until_powered_ms IS NOT NULL
+
+-- name: last_interval
+SELECT charge_minor FROM price_interval WHERE sku = ? ORDER BY from_ms DESC LIMIT 1
+
+-- name: put_interval
+INSERT INTO price_interval (sku, from_ms, charge_minor) VALUES (?, ?, ?)
+ON CONFLICT (sku, from_ms) DO UPDATE SET charge_minor = excluded.charge_minor
+
+-- name: guard_decision
+SELECT approved FROM guard_decision WHERE batch_digest = ?
+
+-- name: put_guard_decision
+INSERT INTO guard_decision (batch_digest, approved, actor, decided_ms) VALUES (?, ?, ?, ?)
+ON CONFLICT (batch_digest) DO UPDATE SET approved = excluded.approved, actor = excluded.actor,
+    decided_ms = excluded.decided_ms
+
+-- name: cursor
+SELECT generation, offset FROM feed_cursor WHERE feed = ?
+
+-- name: put_cursor
+INSERT INTO feed_cursor (feed, generation, offset) VALUES (?, ?, ?)
+ON CONFLICT (feed) DO UPDATE SET generation = excluded.generation, offset = excluded.offset
+
+-- name: pickup
+SELECT order_id, revision, state, placed_ms, currency, code_hmac, code_attempts, person_id, notified_ms,
+    cancel_requested, changed_ms FROM pickup WHERE order_id = ?
+
+-- name: pickup_by_code
+SELECT order_id FROM pickup WHERE code_hmac = ? AND state = 'ready'
+
+-- name: pickups_open
+SELECT order_id, revision, state, placed_ms, currency, code_hmac, code_attempts, person_id, notified_ms,
+    cancel_requested, changed_ms FROM pickup
+WHERE state NOT IN ('handed_over', 'rejected', 'cancelled') ORDER BY placed_ms LIMIT ?
+
+-- name: insert_pickup
+INSERT INTO pickup (order_id, revision, state, placed_ms, currency, code_hmac, person_id, notified_ms,
+    cancel_requested, changed_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: update_pickup_from_hub
+UPDATE pickup SET revision = ?, notified_ms = ?, cancel_requested = ? WHERE order_id = ?
+
+-- name: set_pickup_state
+UPDATE pickup SET state = ?, changed_ms = ? WHERE order_id = ?
+
+-- name: count_code_attempt
+UPDATE pickup SET code_attempts = code_attempts + 1 WHERE order_id = ?
+
+-- name: pickup_lines
+SELECT line, sku, quantity_milli, price_minor, reserved_milli, picked_milli FROM pickup_line
+WHERE order_id = ? ORDER BY line
+
+-- name: insert_pickup_line
+INSERT INTO pickup_line (order_id, line, sku, quantity_milli, price_minor) VALUES (?, ?, ?, ?, ?)
+
+-- name: set_pickup_line
+UPDATE pickup_line SET reserved_milli = ?, picked_milli = ? WHERE order_id = ? AND line = ?
+
+-- name: orders_reserving
+SELECT DISTINCT pickup_line.order_id FROM pickup_line JOIN pickup ON pickup.order_id = pickup_line.order_id
+WHERE pickup_line.sku = ? AND pickup_line.reserved_milli > 0
+    AND pickup.state NOT IN ('handed_over', 'rejected', 'cancelled') ORDER BY pickup.placed_ms DESC LIMIT 5
+
+-- name: put_person
+INSERT INTO person (person_id, sealed, erase_after_ms) VALUES (?, ?, ?)
+ON CONFLICT (person_id) DO UPDATE SET sealed = excluded.sealed
+
+-- name: person
+SELECT sealed FROM person WHERE person_id = ?
+
+-- name: set_person_erasure
+UPDATE person SET erase_after_ms = ? WHERE person_id = ?
+
+-- name: erase_people
+DELETE FROM person WHERE erase_after_ms <= ?
+
+-- name: guard_decisions
+SELECT batch_digest, approved FROM guard_decision

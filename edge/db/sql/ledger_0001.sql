@@ -1,0 +1,167 @@
+-- ledger.db, version 1: what was born in this store (DESIGN.md section 4). Immutable: a change is ledger_0002.sql.
+-- Times: *_ms wall clock since 1970 UTC; *_powered_ms the powered clock of edge/clock.py. Quantities in thousandths.
+
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+-- The chain. One gapless sequence per epoch; the outbox and the audit trail.
+CREATE TABLE entry (
+    epoch INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    fact_key TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    occurred_ms INTEGER NOT NULL,
+    business_day TEXT NOT NULL,
+    payload BLOB NOT NULL,
+    hash TEXT NOT NULL,
+    PRIMARY KEY (epoch, sequence)
+) STRICT, WITHOUT ROWID;
+
+-- Seen before? Kept 400 days; the answer is what the first sender was told.
+CREATE TABLE fact (
+    fact_key TEXT PRIMARY KEY,
+    digest BLOB NOT NULL,
+    answer BLOB NOT NULL,
+    epoch INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    recorded_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE till_day (
+    till TEXT NOT NULL,
+    business_day TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    first_sequence INTEGER NOT NULL,
+    last_sequence INTEGER NOT NULL,
+    total_minor INTEGER NOT NULL,
+    closed INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (till, business_day)
+) STRICT, WITHOUT ROWID;
+
+-- A void that came before the transaction it takes back.
+CREATE TABLE early_void (voided_key TEXT PRIMARY KEY, void_key TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE exception (
+    exception_key TEXT PRIMARY KEY,
+    reason TEXT NOT NULL,
+    about TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    till TEXT NOT NULL,
+    business_day TEXT NOT NULL,
+    recorded_ms INTEGER NOT NULL,
+    settled_ms INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX exception_by_till_day ON exception (till, business_day);
+CREATE INDEX exception_open ON exception (recorded_ms) WHERE settled_ms IS NULL;
+
+-- Four disjoint buckets; only movements change them.
+CREATE TABLE stock (
+    sku TEXT PRIMARY KEY,
+    sellable_milli INTEGER NOT NULL,
+    reserved_milli INTEGER NOT NULL,
+    staged_milli INTEGER NOT NULL,
+    quarantine_milli INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Labels: binding, exclusion, and what was last offered and proven. `outstanding`: the last offer is not proven yet.
+-- `off_shelf_powered_ms`: excluded or unbound; from then on the label's claims do not count.
+CREATE TABLE label (
+    label TEXT PRIMARY KEY,
+    station TEXT NOT NULL,
+    type_name TEXT NOT NULL,
+    sku TEXT,
+    excluded_reason TEXT,
+    off_shelf_powered_ms INTEGER,
+    settle_ms INTEGER NOT NULL DEFAULT 0,
+    offer_order INTEGER NOT NULL DEFAULT 0,
+    outstanding INTEGER NOT NULL DEFAULT 0,
+    offered_ms INTEGER,
+    proven_version TEXT,
+    proven_content TEXT,
+    proven_ms INTEGER,
+    failure TEXT,
+    battery_mv INTEGER,
+    temperature_c INTEGER,
+    rssi_dbm INTEGER,
+    seen_ms INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX label_by_sku ON label (sku) WHERE sku IS NOT NULL;
+
+-- Pictures offered to a label and not yet ruled out, so that a proof can be read.
+CREATE TABLE picture (
+    label TEXT NOT NULL,
+    version TEXT NOT NULL,
+    offer_order INTEGER NOT NULL,
+    content TEXT NOT NULL,
+    sku TEXT NOT NULL,
+    price_minor INTEGER NOT NULL,
+    currency TEXT NOT NULL,
+    PRIMARY KEY (label, version)
+) STRICT, WITHOUT ROWID;
+
+-- A price a shopper may have read (DESIGN.md section 5). `closes_powered_ms` NULL: nothing has closed it yet.
+CREATE TABLE claim (
+    label TEXT NOT NULL,
+    sku TEXT NOT NULL,
+    price_minor INTEGER NOT NULL,
+    offer_order INTEGER NOT NULL,
+    closes_powered_ms INTEGER,
+    PRIMARY KEY (label, sku, price_minor)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX claim_by_sku ON claim (sku);
+CREATE INDEX claim_closing ON claim (closes_powered_ms) WHERE closes_powered_ms IS NOT NULL;
+
+-- The lowest open claim per SKU. `valid_until_powered_ms`: when the next claim of the SKU closes.
+CREATE TABLE price_cap (
+    sku TEXT PRIMARY KEY,
+    cap_minor INTEGER NOT NULL,
+    valid_until_powered_ms INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX price_cap_expiring ON price_cap (valid_until_powered_ms) WHERE valid_until_powered_ms IS NOT NULL;
+
+-- What a till could be asked to charge, as intervals. Kept 400 days.
+CREATE TABLE price_interval (
+    sku TEXT NOT NULL,
+    from_ms INTEGER NOT NULL,
+    charge_minor INTEGER NOT NULL,
+    PRIMARY KEY (sku, from_ms)
+) STRICT, WITHOUT ROWID;
+
+-- A person's word on a batch the price guard held; it outlives a replica that is loaded again.
+CREATE TABLE guard_decision (
+    batch_digest TEXT PRIMARY KEY,
+    approved INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    decided_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE feed_cursor (feed TEXT PRIMARY KEY, generation TEXT NOT NULL, offset INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE pickup (
+    order_id TEXT PRIMARY KEY,
+    revision INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    placed_ms INTEGER NOT NULL,
+    currency TEXT NOT NULL,
+    code_hmac TEXT NOT NULL,
+    code_attempts INTEGER NOT NULL DEFAULT 0,
+    person_id TEXT NOT NULL,
+    notified_ms INTEGER,
+    cancel_requested INTEGER NOT NULL DEFAULT 0,
+    changed_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX pickup_by_code ON pickup (code_hmac);
+CREATE INDEX pickup_by_state ON pickup (state, placed_ms);
+
+CREATE TABLE pickup_line (
+    order_id TEXT NOT NULL,
+    line INTEGER NOT NULL,
+    sku TEXT NOT NULL,
+    quantity_milli INTEGER NOT NULL,
+    price_minor INTEGER NOT NULL,
+    reserved_milli INTEGER NOT NULL DEFAULT 0,
+    picked_milli INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (order_id, line)
+) STRICT, WITHOUT ROWID;
+
+-- People's data, sealed, erasable without touching the chain.
+CREATE TABLE person (person_id TEXT PRIMARY KEY, sealed BLOB NOT NULL, erase_after_ms INTEGER) STRICT, WITHOUT ROWID;

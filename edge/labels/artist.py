@@ -1,0 +1,57 @@
+"""Who draws the pictures: a small process pool in a running store, the event loop itself in the simulator."""
+
+import asyncio
+import multiprocessing
+from collections import OrderedDict
+from concurrent.futures import ProcessPoolExecutor
+from typing import Protocol
+
+from drivers.port import Blob, Encoder, LabelDescription, Picture
+from edge.labels.content import LabelContent
+from edge.labels.render import draw
+from edge.labels.template import Template
+from edge.limits import PICTURE_CACHE_MAX
+
+
+class Artist(Protocol):
+    """Draws and encodes a picture off the event loop. Raises `edge.labels.render.CannotDraw`."""
+
+    async def draw(self, template: Template, content: LabelContent, description: LabelDescription,
+                   encoder: Encoder) -> tuple[Picture, Blob]: ...
+
+    def close(self) -> None: ...
+
+
+class PoolArtist:
+    """Draws in worker processes: threads would hold up the tills (glyphs are drawn under the interpreter lock)."""
+
+    def __init__(self, workers: int) -> None:
+        context = multiprocessing.get_context("forkserver")
+        self._pool = ProcessPoolExecutor(workers, mp_context=context)
+
+    async def draw(self, template: Template, content: LabelContent, description: LabelDescription,
+                   encoder: Encoder) -> tuple[Picture, Blob]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, draw, template, content, description, encoder)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+class InlineArtist:
+    """Draws at once, and remembers: the simulator shows the same few pictures over and over."""
+
+    def __init__(self) -> None:
+        self._drawn: OrderedDict[tuple[str, LabelContent, str], tuple[Picture, Blob]] = OrderedDict()
+
+    async def draw(self, template: Template, content: LabelContent, description: LabelDescription,
+                   encoder: Encoder) -> tuple[Picture, Blob]:
+        key = (template.version, content, description.type_name)
+        if key not in self._drawn:
+            self._drawn[key] = draw(template, content, description, encoder)
+            if len(self._drawn) > PICTURE_CACHE_MAX:
+                self._drawn.popitem(last=False)
+        return self._drawn[key]
+
+    def close(self) -> None:
+        self._drawn.clear()

@@ -1,0 +1,52 @@
+"""What a label should show now: the item under which it hangs, its list price, and the hash of both."""
+
+from dataclasses import dataclass
+
+from drivers.port import LabelDescription
+from edge.db.queries import REPLICA
+from edge.labels.content import LabelContent, content_hash, label_content
+from edge.labels.template import Template, Templates
+from edge.pos.price_desk import PriceDesk
+from edge.store import Store
+
+REGULAR_TEMPLATE = "regular"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A picture still to be drawn. `content_hash` is what is compared with what the label proved."""
+
+    template: Template
+    content: LabelContent
+    content_hash: str
+
+
+class NothingToShow(Exception):
+    """The label has no picture to show; `str()` says why to a person."""
+
+
+class WantedPictures:
+    """Derives the wanted picture of a label from the replica; never from what was commanded before."""
+
+    def __init__(self, store: Store, prices: PriceDesk, templates: Templates) -> None:
+        self._store = store
+        self._prices = prices
+        self._templates = templates
+
+    def of(self, sku: str, description: LabelDescription) -> Wanted:
+        """The wanted picture. Raises `NothingToShow`, `edge.labels.template.NoTemplate`, or `ValueError` for an item
+        that cannot be put on a label."""
+        reader = self._store.books.replica_reader
+        item = reader.execute(REPLICA.item, (sku,)).fetchone()
+        if item is None:
+            raise NothingToShow(f"product {sku} is not in the catalogue")
+        price = self._prices.list_price(sku)
+        if price is None:
+            raise NothingToShow(f"product {sku} has no list price")
+        code = reader.execute(REPLICA.first_code, (sku,)).fetchone()
+        identity = self._store.identity
+        content = label_content(sku=sku, name=item[1], gtin=code[0] if code else None, package_text=item[5],
+                                price_minor=price[0], currency=price[1], language=identity.language,
+                                unit_system=identity.unit_system, link_domain=identity.link_domain)
+        template = self._templates.select(REGULAR_TEMPLATE, description)
+        return Wanted(template, content, content_hash(content, template))

@@ -1,0 +1,101 @@
+"""Who may do what: identities, roles, and the one table route × role (DESIGN.md section 8, promise P11)."""
+
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from starlette.requests import HTTPConnection
+
+
+class Role(Enum):
+    """What a caller is."""
+
+    TILL = "till"
+    LOOKUP_ONLY = "lookup-only"
+    STAFF = "staff"
+    SUPERVISOR = "supervisor"
+    TECHNICIAN = "technician"
+    MONITOR = "monitor"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A caller with an identity: a till, a person, a monitoring system."""
+
+    id: str
+    role: Role
+    name: str = ""
+
+
+EVERYBODY: frozenset[Role] | None = None
+"""In the table: answered without an identity. Only health and the page's log-in."""
+
+PEOPLE = frozenset({Role.STAFF, Role.SUPERVISOR, Role.TECHNICIAN})
+DESK = frozenset({Role.STAFF, Role.SUPERVISOR})
+TILLS = frozenset({Role.TILL})
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of the table: a route, the roles that may call it, and the name of what answers it."""
+
+    method: str
+    path: str
+    roles: frozenset[Role] | None
+    handler: str
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("GET", "/v1/lookup/{code:path}", TILLS | PEOPLE | {Role.LOOKUP_ONLY}, "lookup"),
+    Rule("PUT", "/v1/transactions/{till}/{business_day}/{sequence}", TILLS, "put_transaction"),
+    Rule("POST", "/v1/tills/{till}/close", TILLS, "close_till"),
+    Rule("GET", "/v1/tills/{till}/high-water", TILLS | PEOPLE, "high_water"),
+    Rule("GET", "/v1/tills/{till}/exceptions", TILLS | PEOPLE, "till_exceptions"),
+    Rule("GET", "/v1/stock/{sku}", TILLS | PEOPLE, "stock"),
+    Rule("POST", "/v1/movements", DESK, "post_movement"),
+    Rule("GET", "/v1/pickups", TILLS | DESK, "pickups"),
+    Rule("GET", "/v1/pickups/{order_id}", TILLS | DESK, "pickup"),
+    Rule("POST", "/v1/pickups/{order_id}/steps", TILLS | DESK, "post_pickup_step"),
+    Rule("GET", "/v1/labels", PEOPLE, "labels"),
+    Rule("GET", "/v1/labels/{label}.png", PEOPLE, "label_picture"),
+    Rule("POST", "/v1/labels/{label}/bind", PEOPLE, "bind_label"),
+    Rule("POST", "/v1/labels/{label}/unbind", PEOPLE, "unbind_label"),
+    Rule("POST", "/v1/labels/{label}/exclude", PEOPLE, "exclude_label"),
+    Rule("POST", "/v1/labels/{label}/include", PEOPLE, "include_label"),
+    Rule("POST", "/v1/labels/{label}/light", PEOPLE, "light_label"),
+    Rule("POST", "/v1/labels/{label}/void-claim", frozenset({Role.SUPERVISOR}), "void_claim"),
+    Rule("GET", "/v1/held-batches", PEOPLE, "held_batches"),
+    Rule("POST", "/v1/held-batches/{digest}", frozenset({Role.SUPERVISOR}), "decide_held_batch"),
+    Rule("GET", "/v1/status", PEOPLE | {Role.MONITOR}, "status"),
+    Rule("GET", "/healthz", EVERYBODY, "healthz"),
+    Rule("GET", "/readyz", EVERYBODY, "readyz"),
+    Rule("GET", "/metrics", frozenset({Role.MONITOR}), "metrics"),
+)
+"""The API's routes. The staff page adds its own rows in `edge.staff`; a route that is in neither cannot be served."""
+
+
+class Tokens:
+    """Bearer tokens, known only by their SHA-256."""
+
+    def __init__(self, tokens: Mapping[str, Principal]) -> None:
+        self._principals = {_digest(token): principal for token, principal in tokens.items()}
+
+    def principal(self, authorization: str) -> Principal | None:
+        """Whose token this header carries. A dictionary of digests: timing tells nothing about a token."""
+        scheme, _, token = authorization.partition(" ")
+        return self._principals.get(_digest(token)) if scheme.lower() == "bearer" and token else None
+
+
+Authenticate = Callable[[HTTPConnection], Principal | None]
+"""Another way to say who calls: the staff page's signed-in session."""
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def same(one: str, other: str) -> bool:
+    """Compare two secrets in constant time."""
+    return hmac.compare_digest(one.encode(), other.encode())

@@ -1,0 +1,191 @@
+"""Labels over the API: the list, their pictures, binding, exclusion, light."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from drivers.port import BaseStation, Colour, OfferRefused
+from edge.db.connection import Connection
+from edge.db.ledger import Chain
+from edge.db.queries import LEDGER
+from edge.errors import Rejected, Transient
+from edge.labels import bindings
+from edge.labels.bindings import Act
+from edge.labels.planner import LabelPlanner, Urgency
+from edge.labels.render import preview_png, render
+from edge.labels.rows import LabelRow, label_row, label_rows
+from edge.pos.app import Handler, body_of, json_response, principal_of
+from edge.pos.price_desk import PriceDesk
+from edge.pos.problems import ProblemAnswer
+from edge.store import Store, Topic
+
+Change = Callable[[Connection, Chain, Act], None]
+LIGHT_SECONDS_MAX = 60.0
+
+
+class LabelOut(msgspec.Struct, frozen=True):
+    """A label: where it hangs and whether it shows what it should. Green only when `state` is `shown` (P7)."""
+
+    label: str
+    station: str
+    type_name: str
+    sku: str | None
+    state: str
+    why: str
+    excluded_reason: str | None
+    shown_ms: int | None
+    battery_mv: int | None
+
+
+class LabelIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What somebody decides about a label. `act_id` is minted by the caller: sent twice, it counts once."""
+
+    act_id: str = ""
+    code: str = ""
+    reason: str = ""
+    sku: str = ""
+    price_minor: int = 0
+    seconds: float = 5.0
+
+
+class LabelDesk:
+    """Carries out what people decide about labels."""
+
+    def __init__(self, store: Store, prices: PriceDesk, planner: LabelPlanner, stations: dict[str, BaseStation]) -> None:
+        self._store = store
+        self._prices = prices
+        self._planner = planner
+        self._stations = stations
+
+    def all(self) -> list[LabelOut]:
+        """Every label the store has heard."""
+        return [self._out(row) for row in label_rows(self._store.books.ledger_reader)]
+
+    def one(self, label: str) -> LabelOut:
+        """Raises a 404 problem for a label nobody heard."""
+        return self._out(self._row(label))
+
+    async def bind(self, label: str, code: str, actor: str, act_id: str) -> LabelOut:
+        """Hang the label under the product a barcode or SKU means. Raises `Rejected` for an unknown product."""
+        sku = self._prices.sku_of(code)
+        if not sku:
+            raise Rejected(f"no product under {code[:64]!r} in the catalogue")
+        return await self._change(label, self._act(actor, act_id, ""),
+                                  lambda c, chain, act: bindings.bind(c, chain, label, sku, act))
+
+    async def unbind(self, label: str, actor: str, act_id: str) -> LabelOut:
+        """Take the label from its product."""
+        return await self._change(label, self._act(actor, act_id, ""),
+                                  lambda c, chain, act: bindings.unbind(c, chain, label, act))
+
+    async def exclude(self, label: str, actor: str, act_id: str, reason: str) -> LabelOut:
+        """Say that the label does not count, with a reason."""
+        return await self._change(label, self._act(actor, act_id, reason),
+                                  lambda c, chain, act: bindings.exclude(c, chain, label, act))
+
+    async def include(self, label: str, actor: str, act_id: str) -> LabelOut:
+        """End an exclusion."""
+        return await self._change(label, self._act(actor, act_id, ""),
+                                  lambda c, chain, act: bindings.include(c, chain, label, act))
+
+    async def void_claim(self, label: str, body: LabelIn, actor: str) -> LabelOut:
+        """Strike one claim of the label."""
+        return await self._change(label, self._act(actor, body.act_id, body.reason), lambda c, chain, act:
+                                  bindings.void_claim(c, chain, label, body.sku, body.price_minor, act))
+
+    async def light(self, label: str, seconds: float) -> None:
+        """Flash the label's LED. Raises `Transient` when its base station cannot now."""
+        station = self._stations.get(self._row(label).station)
+        if station is None:
+            raise Transient(f"label {label} has no base station")
+        try:
+            await station.light(label, Colour.RED, min(seconds, LIGHT_SECONDS_MAX))
+        except OfferRefused as refusal:
+            raise Transient(str(refusal)) from refusal
+
+    async def picture(self, label: str) -> bytes:
+        """PNG of what the label should show. Raises a 404 problem when there is nothing to show."""
+        row = self._row(label)
+        wanted = self._planner.wanted_of(row)
+        station = self._stations.get(row.station)
+        description = station.describe(label) if station else None
+        if wanted is None or description is None:
+            raise ProblemAnswer(404, "no-picture", "Nothing to show on this label yet")
+        drawn = await asyncio.to_thread(render, wanted.template, wanted.content, description)
+        return preview_png(drawn)
+
+    def _row(self, label: str) -> LabelRow:
+        row = label_row(self._store.books.ledger_reader, label)
+        if row is None:
+            raise ProblemAnswer(404, "unknown-label", "No base station has heard this label", label[:64])
+        return row
+
+    async def _change(self, label: str, act: Act, change: Change) -> LabelOut:
+        await self._store.record(lambda connection: change(connection, self._store.books.chain, act))
+        self._planner.adopt(label)
+        self._planner.look_at(label, Urgency.DECREASE)
+        row = self._row(label)
+        self._store.tell(Topic.LABEL, label)
+        claimed = self._store.books.ledger_reader.execute(LEDGER.claims_of_label, (label,)).fetchall()
+        self._store.tell(Topic.PRICES, *{sku for _, sku, *_ in claimed}, *({row.sku} if row.sku else ()))
+        return self._out(row)
+
+    def _act(self, actor: str, act_id: str, reason: str) -> Act:
+        store, wall_ms = self._store, self._store.clock.wall_ms()
+        return Act(act_id or store.mint(), actor, wall_ms, store.clock.powered_ms(), store.business_day(wall_ms),
+                   store.policy.grace_s * 1000, reason)
+
+    def _out(self, row: LabelRow) -> LabelOut:
+        state, why = self._planner.state_of(row)
+        return LabelOut(row.label, row.station, row.type_name, row.sku, state.value, why, row.excluded_reason,
+                        row.proven_ms, row.battery_mv)
+
+
+def label_handlers(desk: LabelDesk) -> Mapping[str, Handler]:
+    """The handlers of the label routes, by the names in `edge.pos.access.RULES`."""
+
+    async def labels(_request: Request) -> Response:
+        return json_response(desk.all())
+
+    async def label_picture(request: Request) -> Response:
+        return Response(await desk.picture(request.path_params["label"]), media_type="image/png")
+
+    async def bind_label(request: Request) -> Response:
+        body = await _body(request)
+        return json_response(await desk.bind(_label(request), body.code, principal_of(request).id, body.act_id))
+
+    async def unbind_label(request: Request) -> Response:
+        body = await _body(request)
+        return json_response(await desk.unbind(_label(request), principal_of(request).id, body.act_id))
+
+    async def exclude_label(request: Request) -> Response:
+        body = await _body(request)
+        return json_response(await desk.exclude(_label(request), principal_of(request).id, body.act_id, body.reason))
+
+    async def include_label(request: Request) -> Response:
+        body = await _body(request)
+        return json_response(await desk.include(_label(request), principal_of(request).id, body.act_id))
+
+    async def light_label(request: Request) -> Response:
+        await desk.light(_label(request), (await _body(request)).seconds)
+        return Response(status_code=204)
+
+    async def void_claim(request: Request) -> Response:
+        return json_response(await desk.void_claim(_label(request), await _body(request), principal_of(request).id))
+
+    return {"labels": labels, "label_picture": label_picture, "bind_label": bind_label, "unbind_label": unbind_label,
+            "exclude_label": exclude_label, "include_label": include_label, "light_label": light_label,
+            "void_claim": void_claim}
+
+
+def _label(request: Request) -> str:
+    label = request.path_params["label"]
+    assert isinstance(label, str)
+    return label
+
+
+async def _body(request: Request) -> LabelIn:
+    return msgspec.json.decode(await body_of(request) or b"{}", type=LabelIn)

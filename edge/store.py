@@ -1,0 +1,101 @@
+"""What every room of one running store shares: who it is, its books, its clock, its policy, and the news.
+
+Built by the composition roots only; rooms get it passed in and keep no other global state.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from cloud_sync.contract.documents import Policy
+from edge.clock import StoreClock
+from edge.db.books import Books
+from edge.db.replica import Moment
+from edge.db.writer import Operation
+from edge.domain.pricing import shoppers_gone_in_ms
+
+_Result = TypeVar("_Result")
+
+
+class Topic(Enum):
+    """What happened, for whoever shows or follows it."""
+
+    FACT = "fact"
+    PRICES = "prices"
+    LABEL = "label"
+    PICKUP = "pickup"
+    LINK = "link"
+    POLICY = "policy"
+    ISSUE = "issue"
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Something a page, the planner or the ledger push may want to know; `subjects` are SKUs, labels or orders."""
+
+    topic: Topic
+    subjects: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the store is. `language` is a BCP 47 tag; `link_domain` serves the Digital Links on its labels."""
+
+    store: str
+    name: str
+    time_zone: ZoneInfo
+    currency: str
+    language: str
+    unit_system: str
+    link_domain: str
+
+
+@dataclass(slots=True)
+class Store:
+    """One running store. `listeners` are called in the event loop with every piece of news; they must not raise."""
+
+    identity: Identity
+    books: Books
+    clock: StoreClock
+    policy: Policy
+    randomness: random.Random
+    listeners: list[Callable[[News], None]] = field(default_factory=list)
+
+    def tell(self, topic: Topic, *subjects: str) -> None:
+        """Pass news on."""
+        news = News(topic, frozenset(subjects))
+        for listener in tuple(self.listeners):
+            listener(news)
+
+    async def record(self, operation: Operation[_Result]) -> _Result:
+        """Run a ledger operation; when it is committed, say that there may be facts to push."""
+        result = await self.books.ledger.submit(operation)
+        self.tell(Topic.FACT)
+        return result
+
+    def moment(self) -> Moment:
+        """Now, for prices."""
+        return Moment(self.clock.wall_ms(), self.clock.trusted)
+
+    def mint(self) -> str:
+        """A fresh random id."""
+        return f"{self.randomness.getrandbits(96):024x}"
+
+    def local(self, wall_ms: int) -> datetime:
+        """A moment in the store's own time zone."""
+        return datetime.fromtimestamp(wall_ms / 1000, UTC).astimezone(self.identity.time_zone)
+
+    def business_day(self, wall_ms: int) -> str:
+        """The calendar day in the store's zone, for facts that no till dated."""
+        return self.local(wall_ms).date().isoformat()
+
+    def shoppers_gone_in_ms(self) -> int | None:
+        """Until the store is closed and cleared out; `None` when always open or the clock is not believed."""
+        if not self.clock.trusted:
+            return None
+        now = self.local(self.clock.wall_ms())
+        return shoppers_gone_in_ms(self.policy, now.weekday(), now.hour * 60 + now.minute + now.second / 60)
