@@ -3,8 +3,8 @@
 import re
 
 ACRONYMS = frozenset(
-    {"BBQ", "BLT", "CD", "DVD", "TV", "PC", "USB", "LED", "HD", "UV", "SPF", "DHA", "AA", "AAA", "XL", "XXL", "3D", "UHT",
-     "IQF", "USA", "US", "UK", "EU", "USDA", "NFL", "NBA", "MLB"}
+    {"BBQ", "BLT", "CD", "DVD", "TV", "PC", "USB", "LED", "HD", "UV", "SPF", "DHA", "AA", "AAA", "XL", "XXL", "3D",
+     "UHT", "IQF", "USA", "US", "UK", "EU", "USDA", "NFL", "NBA", "MLB"}
 )
 """Read letter by letter, so they stay in capitals."""
 
@@ -24,7 +24,7 @@ _SIZE = re.compile(r"(\d+(?:[.,]\d+)?)([A-Z]+)")
 
 
 def display_name(name: str) -> str:
-    """`"BBQ CHIPS W/ SALT 750ML"` → `"BBQ Chips w/ Salt 750ml"`. A mixed-case name keeps every letter; spaces are single."""
+    """`"BBQ CHIPS W/ SALT 75G"` → `"BBQ Chips w/ Salt 75g"`. A mixed-case name stays, but for double spaces."""
     name = " ".join(name.split())
     if any(char.islower() for char in name) or not any(char.isalpha() for char in name):
         return name

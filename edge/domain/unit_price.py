@@ -62,7 +62,7 @@ def unit_price(price_minor: int, package_text: str, unit_system: UnitSystem) -> 
 
 @lru_cache(maxsize=PACKAGES_MAX)
 def parse_package(text: str) -> Package | None:
-    """How much `"14.5 OZ"`, `"1,5 kg"`, `"6x33 cl"`, `"12 PK/12 OZ"`, `"1/2 GAL"` or `"12 CT"` is; `None` when unclear."""
+    """How much `"14.5 OZ"`, `"1,5 kg"`, `"6x33 cl"`, `"12 PK/12 OZ"`, `"1/2 GAL"`, `"12 CT"` is; `None` if unclear."""
     match = _PACKAGE.fullmatch(text.strip().lower())
     if match is None:
         return None

@@ -14,7 +14,7 @@ Align = Literal["left", "centre", "right"]
 VerticalAlign = Literal["top", "middle", "bottom"]
 CorrectionLevel = Literal["L", "M", "Q", "H"]
 Condition = Literal["package", "unit_price", "ean", "link"]
-"""What an element can depend on: the item has a package text, a unit price, an EAN number, an address for its QR code."""
+"""What an element can depend on: the item has a package text, a unit price, an EAN number, a link for its QR code."""
 
 Field = Literal["name", "sku", "gtin", "package", "price", "unit_price"]
 """What a text may name in braces: `"{package} · {sku}"`."""
@@ -26,7 +26,7 @@ Count = Annotated[int, msgspec.Meta(ge=1, le=16)]
 
 class Element(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True,
               tag_field="kind"):
-    """Something in a box `[x, y, width, height]`; drawn only when (unless) the condition holds. The last lies on top."""
+    """Something in a box `[x, y, width, height]`, drawn only when (unless) the condition holds. The last is on top."""
 
     box: tuple[Pixels, Pixels, Pixels, Pixels]
     colour: ColourName = "black"

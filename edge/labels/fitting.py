@@ -39,7 +39,7 @@ class FittedText:
 
 
 def fit_text(text: str, width: int, height: int, style: TextStyle) -> FittedText:
-    """The text as large as it fits, on more lines only when that lets it be clearly larger; else cut with an ellipsis."""
+    """The text as large as fits, on more lines only when that lets it be clearly larger; else cut with an ellipsis."""
     best: FittedText | None = None
     for fitted in _largest_by_lines(text, width, height, style):
         if best is None or best.face.size * 100 < fitted.face.size * SHRINK_BEFORE_WRAP_PERCENT:

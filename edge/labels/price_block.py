@@ -47,7 +47,7 @@ class Run:
     @property
     def ink_bottom(self) -> int:
         """First row below the ink."""
-        return self.baseline + max(glyph.top + glyph.mask.shape[0] for glyph in map(self.face.glyph, self.text))
+        return self.baseline + max(glyph.top + int(glyph.mask.shape[0]) for glyph in map(self.face.glyph, self.text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,8 @@ TEXT_CHARS_MAX = 256
 PREVIEW_PALETTE = {Colour.WHITE: (255, 255, 255), Colour.BLACK: (0, 0, 0), Colour.RED: (200, 20, 20),
                    Colour.YELLOW: (240, 200, 0)}
 
-_PIECE = {"en": "ea", "es": "ud.", "ca": "u.", "pt": "un.", "fr": "pièce", "it": "pz", "de": "St.", "nl": "stuk", "pl": "szt."}
+_PIECE = {"en": "ea", "es": "ud.", "ca": "u.", "pt": "un.", "fr": "pièce", "it": "pz", "de": "St.", "nl": "stuk",
+          "pl": "szt."}
 """How a piece is written after the slash; in other languages as in English."""
 
 
@@ -186,7 +187,8 @@ def _paint_ean(canvas: Canvas, element: Ean, content: LabelContent) -> None:
     canvas.paint(row.repeat(short, axis=0), x, area.y, element.colour, area)
     for start, end in _pairs(EAN_GUARD_MODULES[len(digits)]):
         guard = row[:, start * module : end * module]
-        canvas.paint(guard.repeat(letters.cap_height // 2 + 1, axis=0), x + start * module, area.y + short, element.colour, area)
+        longer = guard.repeat(letters.cap_height // 2 + 1, axis=0)
+        canvas.paint(longer, x + start * module, area.y + short, element.colour, area)
     _write_ean_digits(canvas, element, digits, module, x)
 
 
