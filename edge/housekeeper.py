@@ -6,15 +6,16 @@ Lookups are right without it, because they look at the clock themselves; the she
 import asyncio
 from collections import deque
 from collections.abc import Iterable
+from functools import partial
 
 from edge.db.connection import Connection
 from edge.db.ledger import store_clock
 from edge.db.queries import LEDGER, REPLICA
 from edge.db.replica import activate_due
-from edge.labels.claim_book import expire
 from edge.limits import HOUSEKEEPING_BATCH_MAX, HOUSEKEEPING_PAUSE_MAX_S, PRICE_INTERVALS_BATCH_MAX
 from edge.pickups.desk import PickupDesk
-from edge.pos.price_desk import NoPrice, PriceDesk
+from edge.prices.claim_book import expire
+from edge.prices.price_desk import NoPrice, PriceDesk
 from edge.store import News, Store, Topic
 
 
@@ -79,7 +80,7 @@ class Housekeeper:
             self._changed_set.difference_update(skus)
             charges = [(sku, charge) for sku in skus if (charge := self._charge_of(sku)) is not None]
             now_ms = self._store.clock.wall_ms()
-            await self._store.books.ledger.submit(lambda c, charges=charges: _write_intervals(c, charges, now_ms))
+            await self._store.books.ledger.submit(partial(_write_intervals, charges=charges, now_ms=now_ms))
 
     def _charge_of(self, sku: str) -> int | None:
         try:

@@ -17,6 +17,7 @@ from edge.db.books import Books
 from edge.db.replica import Moment
 from edge.db.writer import Operation
 from edge.domain.pricing import shoppers_gone_in_ms
+from edge.domain.unit_price import UnitSystem
 
 _Result = TypeVar("_Result")
 
@@ -50,7 +51,7 @@ class Identity:
     time_zone: ZoneInfo
     currency: str
     language: str
-    unit_system: str
+    unit_system: UnitSystem
     link_domain: str
 
 

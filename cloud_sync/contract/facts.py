@@ -139,7 +139,7 @@ class StaffAct(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind"
 
 Fact = Transaction | Movement | Proof | PickupStep | TillClose | ExceptionRaised | StaffAct
 
-_decoder = msgspec.json.Decoder(Fact)
+_decoder: msgspec.json.Decoder[Fact] = msgspec.json.Decoder(Fact)
 _encoder = msgspec.json.Encoder()
 
 

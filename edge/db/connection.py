@@ -6,9 +6,15 @@ other's locks on the same file.
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlcipher3
 from sqlcipher3 import dbapi2 as sqlite
+
+if TYPE_CHECKING:  # the wheel has no types; its classes have the shape of the standard library's
+    from sqlite3 import Connection, DatabaseError, OperationalError
+else:
+    Connection, DatabaseError, OperationalError = sqlite.Connection, sqlite.DatabaseError, sqlite.OperationalError
 
 sys.modules["pysqlite3"] = sqlcipher3
 sys.modules["pysqlite3.dbapi2"] = sqlite
@@ -16,10 +22,6 @@ sys.modules["pysqlite3.dbapi2"] = sqlite
 import sqlite_utils  # noqa: E402  it takes the library registered above, and only when imported after it
 
 from edge.errors import ConfigurationError, Corrupt  # noqa: E402  keeps the two imports above first
-
-Connection = sqlite.Connection
-DatabaseError = sqlite.DatabaseError
-OperationalError = sqlite.OperationalError
 
 SQLITE_OLDEST = (3, 51, 3)
 """Older ones may lose a WAL that is reset while another connection writes (engineering.md 1.9)."""
@@ -35,8 +37,9 @@ def connect(path: Path, key: bytes, *, synchronous: str, read_only: bool = False
     Raises `ConfigurationError` when the key does not open the file, `Corrupt` when the file is damaged.
     """
     assert sqlite.sqlite_version_info >= SQLITE_OLDEST, f"SQLite {sqlite.sqlite_version} may lose its WAL"
-    assert len(key) == 32 and synchronous in ("FULL", "NORMAL")
-    connection = sqlite.connect(str(path), isolation_level=None, check_same_thread=False,
+    assert len(key) == 32
+    assert synchronous in ("FULL", "NORMAL")
+    connection: Connection = sqlite.connect(str(path), isolation_level=None, check_same_thread=False,
                                 cached_statements=CACHED_STATEMENTS, timeout=BUSY_TIMEOUT_MS / 1000)
     connection.execute("PRAGMA cipher_log_level = NONE")  # its complaints would go to stderr, past the journal
     connection.execute(f"PRAGMA key = \"x'{key.hex()}'\"")

@@ -192,7 +192,7 @@ def release_held(connection: Connection, digest: str, approved: bool, now: Momen
 
 def entries_of(connection: Connection, sku: str) -> list[PriceEntry]:
     """The SKU's price list."""
-    return [PriceEntry(*row[:5], PriceKind(row[5]), *row[6:])
+    return [PriceEntry(row[0], row[1], row[2], row[3], row[4], PriceKind(row[5]), row[6], row[7], row[8])
             for row in connection.execute(REPLICA.price_entries, (sku,)).fetchall()]
 
 

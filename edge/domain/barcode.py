@@ -19,7 +19,7 @@ def lookup_key(code: str) -> str | None:
     """A scanned code → its key, or `None` when it is no code an item can have."""
     if len(code) <= 14 and code.isdecimal() and code.isascii():
         return canonical(code)
-    if not code or len(code) > CODE_LENGTH_MAX or not code.isprintable() and "\x1d" not in code:
+    if not code or len(code) > CODE_LENGTH_MAX or (not code.isprintable() and "\x1d" not in code):
         return None
     try:
         gtin = biip.parse(code).gtin

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from cloud_sync.contract.facts import StaffAct
 from edge.db.connection import Connection
+from edge.db.label_rows import LabelRow, label_row
 from edge.db.ledger import Chain, draft, record
 from edge.db.queries import LEDGER
 from edge.errors import Rejected
-from edge.labels.claim_book import claims_of_label, refresh_caps
-from edge.labels.rows import LabelRow, label_row
+from edge.prices.claim_book import claims_of_label, refresh_caps
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class Glyph:
 
 
 class Face:
-    """The font in one weight and size. `ascent` and `descent` bound capitals with accents and tails, `cap_height` digits."""
+    """The font in one weight and size. `ascent` and `descent` bound accents and tails, `cap_height` digits."""
 
     def __init__(self, weight: Weight, size: int) -> None:
         self.size = size

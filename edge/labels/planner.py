@@ -28,13 +28,12 @@ from drivers.port import (
     Withdrawn,
 )
 from edge.db.connection import Connection
+from edge.db.label_rows import LabelRow, label_row, label_rows
 from edge.db.ledger import draft, record
 from edge.db.queries import LEDGER
 from edge.domain.claims import grace_end, is_due
 from edge.errors import Transient
 from edge.labels.artist import Artist
-from edge.labels.claim_book import Offered, TooManyClaims, close_by_proof, open_claim
-from edge.labels.rows import LabelRow, label_row, label_rows
 from edge.labels.wanted import NothingToShow, Wanted, WantedPictures
 from edge.limits import (
     DRAWS_AT_ONCE_MAX,
@@ -45,7 +44,8 @@ from edge.limits import (
     OFFER_STALE_S,
     TELEMETRY_FLUSH_S,
 )
-from edge.pos.price_desk import PriceDesk
+from edge.prices.claim_book import Offered, TooManyClaims, close_by_proof, open_claim
+from edge.prices.price_desk import PriceDesk
 from edge.store import News, Store, Topic
 
 _log = structlog.get_logger(__name__)

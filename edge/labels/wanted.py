@@ -6,7 +6,7 @@ from drivers.port import LabelDescription
 from edge.db.queries import REPLICA
 from edge.labels.content import LabelContent, content_hash, label_content
 from edge.labels.template import Template, Templates
-from edge.pos.price_desk import PriceDesk
+from edge.prices.price_desk import PriceDesk
 from edge.store import Store
 
 REGULAR_TEMPLATE = "regular"

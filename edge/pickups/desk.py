@@ -8,6 +8,7 @@ hand-over.
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import msgspec
 
@@ -277,7 +278,7 @@ class PickupDesk:
         if target in FINAL and row.person_id:
             self._erase_later(connection, row)
 
-    _PHYSICAL: dict[Step, Callable[["PickupDesk", Connection, PickupRow, StepRequest, str], str]] = {
+    _PHYSICAL: ClassVar[dict[Step, Callable[["PickupDesk", Connection, PickupRow, StepRequest, str], str]]] = {
         Step.PICK: _pick, Step.STAGE: _stage, Step.HAND_OVER: _hand_over}
 
 

@@ -13,8 +13,8 @@ from starlette.routing import BaseRoute, Route
 from edge.errors import Corrupt, Rejected, Transient
 from edge.limits import BODY_BYTES_MAX
 from edge.pos.access import Authenticate, Principal, Role, Rule, Tokens
-from edge.pos.price_desk import NoPrice
 from edge.pos.problems import ProblemAnswer
+from edge.prices.price_desk import NoPrice
 
 Handler = Callable[[Request], Awaitable[Response]]
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from drivers.port import BaseStation, Colour, OfferRefused
 from edge.db.connection import Connection
+from edge.db.label_rows import LabelRow, label_row, label_rows
 from edge.db.ledger import Chain
 from edge.db.queries import LEDGER
 from edge.errors import Rejected, Transient
@@ -16,10 +17,9 @@ from edge.labels import bindings
 from edge.labels.bindings import Act
 from edge.labels.planner import LabelPlanner, Urgency
 from edge.labels.render import preview_png, render
-from edge.labels.rows import LabelRow, label_row, label_rows
 from edge.pos.app import Handler, body_of, json_response, principal_of
-from edge.pos.price_desk import PriceDesk
 from edge.pos.problems import ProblemAnswer
+from edge.prices.price_desk import PriceDesk
 from edge.store import Store, Topic
 
 Change = Callable[[Connection, Chain, Act], None]
@@ -54,7 +54,8 @@ class LabelIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class LabelDesk:
     """Carries out what people decide about labels."""
 
-    def __init__(self, store: Store, prices: PriceDesk, planner: LabelPlanner, stations: dict[str, BaseStation]) -> None:
+    def __init__(self, store: Store, prices: PriceDesk, planner: LabelPlanner,
+                 stations: dict[str, BaseStation]) -> None:
         self._store = store
         self._prices = prices
         self._planner = planner

@@ -14,8 +14,8 @@ from edge.db.queries import LEDGER
 from edge.limits import TRANSACTION_LINES_MAX
 from edge.pickups.desk import Pickup, PickupDesk, StepRequest
 from edge.pos.app import Handler, body_of, json_response, principal_of
-from edge.pos.guard_desk import GuardDesk
 from edge.pos.problems import ProblemAnswer
+from edge.prices.guard_desk import GuardDesk
 from edge.store import Store
 
 

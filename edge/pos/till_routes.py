@@ -14,9 +14,9 @@ from edge.errors import Rejected
 from edge.limits import CLOSE_SPAN_MAX, TRANSACTION_LINES_MAX
 from edge.pos.access import Role
 from edge.pos.app import Handler, body_of, json_response, principal_of
-from edge.pos.price_desk import PriceDesk
 from edge.pos.problems import ProblemAnswer
 from edge.pos.transactions import CloseIn, TillDay, TransactionDesk, TransactionIn
+from edge.prices.price_desk import PriceDesk
 from edge.store import Store
 
 _encoder = msgspec.json.Encoder()

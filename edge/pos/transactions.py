@@ -25,7 +25,7 @@ from edge.db.ledger import Chain, Draft, Outcome, Receipt, draft, fact_of, raise
 from edge.db.queries import LEDGER
 from edge.domain.transaction import fact_key, line_flags, meaning_digest, transaction_flags
 from edge.limits import CLOSE_MISSING_LISTED_MAX
-from edge.pos.price_desk import PriceDesk
+from edge.prices.price_desk import PriceDesk
 from edge.store import Store
 
 

@@ -12,7 +12,7 @@ from edge.db.replica import entries_of
 from edge.domain.barcode import lookup_key
 from edge.domain.claims import charge
 from edge.domain.pricing import select
-from edge.labels.claim_book import cap_of
+from edge.prices.claim_book import cap_of
 from edge.store import Store
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edge.db.connection import Connection
+from edge.db.label_rows import must_have
 from edge.db.queries import LEDGER
 from edge.domain.claims import Cap, Claim, after_offer, after_proof, cap
-from edge.labels.rows import must_have
 from edge.limits import CLAIMS_PER_LABEL_MAX
 
 
