@@ -101,7 +101,7 @@ def open_database(url: str, key: HubKey, now_ms: Callable[[], int], random_bytes
                             threading.Lock(), lock_file)
     try:
         with database.transaction() as connection:
-            schema.migrate(connection, database.mint())
+            schema.migrate(connection, database.mint(), key.derive("check").hex())
     except sqlcipher.DatabaseError as error:
         database.close()
         raise ConfigurationError(f"{target.database}: the hub key does not open this database ({error})") from error
@@ -133,7 +133,20 @@ def upsert(connection: sa.Connection, table: sa.Table, rows: Sequence[Row], *, r
     statement: postgresql.Insert | sqlite.Insert = insert(table)
     values: dict[str, sa.ColumnElement[object]] = {name: statement.excluded[name] for name in replace}
     values |= {name: table.c[name] + statement.excluded[name] for name in add}
-    connection.execute(statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=values), list(rows))
+    write_rows(connection, statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=values), rows)
+
+
+def write_rows(connection: sa.Connection, statement: sa.Insert, rows: Sequence[Row]) -> None:
+    """One statement for many rows, handed to the driver as they are: half the time of a row by row conversion.
+
+    All rows have the same columns. Values are plain `str`, `int`, `bool`, `bytes` or `None`, which both drivers take.
+    """
+    if not rows:
+        return
+    compiled = statement.compile(dialect=connection.dialect, column_keys=list(rows[0]))
+    names = compiled.positiontup
+    parameters = [tuple(row[name] for name in names) for row in rows] if names else list(rows)
+    connection.exec_driver_sql(str(compiled), parameters)
 
 
 def in_groups(keys: Sequence[str]) -> Iterator[Sequence[str]]:

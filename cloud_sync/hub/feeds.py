@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 
 from cloud_sync.contract.feeds import Checkpoint, Cursor, Delete, Feed, Put, Record
-from cloud_sync.hub.database import Row, in_groups, upsert
+from cloud_sync.hub.database import Row, in_groups, upsert, write_rows
 from cloud_sync.hub.errors import NotFound, Refetch
 from cloud_sync.hub.limits import PAGE_RECORDS_MAX
 from cloud_sync.hub.schema import STORE_FEEDS, ZONE_FEEDS, FeedTables, Owner
@@ -37,10 +37,10 @@ class FeedId:
 
     def key(self) -> dict[str, str]:
         """The columns that pick this log's rows."""
-        return {self.tables.owner: self.owner, "feed": self.feed}
+        return {self.tables.owner.value: self.owner, "feed": self.feed.value}
 
     def where(self, table: sa.Table) -> sa.ColumnElement[bool]:
-        return sa.and_(table.c[self.tables.owner] == self.owner, table.c.feed == self.feed)
+        return sa.and_(table.c[self.tables.owner.value] == self.owner, table.c.feed == self.feed.value)
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -148,7 +148,7 @@ def _append(connection: sa.Connection, feed: FeedId, head: int, changes: Mapping
         records: list[Row] = [{**document, "feed_offset": offset, "checkpoint": offset == end}
                               for offset, document in enumerate(documents, start=head + 1)]
         upsert(connection, feed.tables.document, documents, replace=["version", "doc"])
-        connection.execute(feed.tables.record.insert(), records)
+        write_rows(connection, feed.tables.record.insert(), records)
         connection.execute(feed.tables.head.update().where(feed.where(feed.tables.head)), {"head_offset": end})
     return Written(len(changes), unchanged, end)
 

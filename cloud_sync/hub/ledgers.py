@@ -16,7 +16,7 @@ from cloud_sync.contract.facts import Fact
 from cloud_sync.contract.ledger import GENESIS_HASH, Entry, Gap, Head, Push, Pushed, chain_breaks_at
 from cloud_sync.hub import schema
 from cloud_sync.hub.catalogue import storable_mistake
-from cloud_sync.hub.database import Database, Row, in_groups, upsert
+from cloud_sync.hub.database import Database, Row, in_groups, upsert, write_rows
 from cloud_sync.hub.effects import Effects, Unreadable, read_fact
 from cloud_sync.hub.errors import OutOfLine, Rejected, TooLarge
 from cloud_sync.hub.limits import AUDIT_ENTRIES_MAX, INTEGER_MAX, KEY_MAX_CHARS, PUSH_ENTRIES_MAX
@@ -154,9 +154,8 @@ class Ledgers:
             except Unreadable as reason:
                 bad.append({"store_id": store, "epoch": epoch, "sequence": entry.sequence, "reason": str(reason),
                             "entry": _encoder.encode(entry), "received_ms": now_ms})
-        connection.execute(schema.ledger_entry.insert(), rows)
-        if bad:
-            connection.execute(schema.quarantine.insert(), bad)
+        write_rows(connection, schema.ledger_entry.insert(), rows)
+        write_rows(connection, schema.quarantine.insert(), bad)
         self._write_effects(connection, store, effects, now_ms)
         head = {"store_id": store, "epoch": epoch, "sequence": entries[-1].sequence, "hash": entries[-1].hash,
                 "repeats": repeats, "updated_ms": now_ms}

@@ -55,7 +55,7 @@ def _bytes(name: str) -> sa.Column[bytes]:
 
 
 hub_meta = _table("hub_meta", Owner.HUB, _key("name"), _text("value"))
-"""`schema_version`, and `hub_epoch`: random, new only after a restore."""
+"""`schema_version`; `hub_epoch`: random, new only after a restore; `key_check`: derived from the hub key."""
 
 credential = _table(
     "credential", Owner.HUB, _key("token_hash"), _text("role"), _text("name"), sa.Column("store_id", sa.Text),
@@ -150,10 +150,11 @@ person = _table(
 sa.Index("person_order_of_erasure", person.c.store_id, person.c.erase_after_ms)
 
 
-def migrate(connection: sa.Connection, new_epoch: str) -> None:
+def migrate(connection: sa.Connection, new_epoch: str, key_check: str) -> None:
     """Bring an empty or older database to `SCHEMA_VERSION`, within the caller's transaction: all or nothing.
 
-    `new_epoch` becomes the hub epoch of a database that has none. Raises `ConfigurationError` for a newer one.
+    `new_epoch` becomes the hub epoch of a database that has none. Raises `ConfigurationError` for a newer one, or one
+    that was made with another hub key: the people in it could not be read.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
@@ -166,18 +167,20 @@ def migrate(connection: sa.Connection, new_epoch: str) -> None:
             connection.exec_driver_sql(statement)
     if version == 0:
         connection.execute(hub_meta.insert(), [{"name": "schema_version", "value": str(SCHEMA_VERSION)},
-                                               {"name": "hub_epoch", "value": new_epoch}])
+                                               {"name": "hub_epoch", "value": new_epoch},
+                                               {"name": "key_check", "value": key_check}])
     elif version < SCHEMA_VERSION:
         connection.execute(hub_meta.update().where(hub_meta.c.name == "schema_version"),
                            {"value": str(SCHEMA_VERSION)})
+    if _meta(connection, "key_check") != key_check:
+        raise ConfigurationError("this database was made with another hub key: give the hub that key")
 
 
 def schema_version(connection: sa.Connection) -> int:
     """The database's schema, 0 when it has none."""
     if not sa.inspect(connection).has_table(hub_meta.name):
         return 0
-    value = connection.execute(sa.select(hub_meta.c.value).where(hub_meta.c.name == "schema_version")).scalar_one()
-    return int(value)
+    return int(_meta(connection, "schema_version"))
 
 
 def migration(number: int, dialect: str) -> Iterator[str]:
@@ -185,3 +188,7 @@ def migration(number: int, dialect: str) -> Iterator[str]:
     text = resources.files(__package__).joinpath(f"sql/{number:04}.{dialect}.sql").read_text("utf-8")
     lines = (line for line in text.splitlines() if not line.startswith("--"))
     return (statement.strip() for statement in "\n".join(lines).split(";") if statement.strip())
+
+
+def _meta(connection: sa.Connection, name: str) -> str:
+    return str(connection.execute(sa.select(hub_meta.c.value).where(hub_meta.c.name == name)).scalar_one())

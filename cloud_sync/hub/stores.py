@@ -120,7 +120,7 @@ class Stores:
         """Make this the operator's token, the only one."""
         table = schema.credential
         with self.database.transaction() as connection:
-            connection.execute(table.delete().where(table.c.role == Role.OPERATOR, table.c.name == _OPERATOR))
+            connection.execute(table.delete().where(table.c.role == Role.OPERATOR.value, table.c.name == _OPERATOR))
             connection.execute(table.insert(), {
                 "token_hash": token_hash(token), "role": Role.OPERATOR.value, "name": _OPERATOR, "store_id": None,
                 "created_ms": self.database.now_ms()})
@@ -249,7 +249,7 @@ def _check_hello(hello: Hello) -> None:
 def _read_cursor(connection: sa.Connection, store: str, feed: Feed) -> Cursor | None:
     table = schema.store_cursor
     row = connection.execute(sa.select(table.c.generation, table.c.feed_offset).where(
-        table.c.store_id == store, table.c.feed == feed)).one_or_none()
+        table.c.store_id == store, table.c.feed == feed.value)).one_or_none()
     return Cursor(row.generation, row.feed_offset) if row else None
 
 
@@ -305,6 +305,7 @@ def _lag(connection: sa.Connection, store: str, feed: Feed, log: FeedId) -> Feed
 def _open_orders(connection: sa.Connection, store: str) -> int:
     """Orders of the store that no step of its has ended yet."""
     orders, steps = schema.STORE_FEEDS.document, schema.pickup
-    ended = sa.select(steps.c.order_id).where(steps.c.store_id == store, steps.c.state.in_(list(FINAL)))
-    return _count(connection, orders, store, orders.c.feed == Feed.ORDERS, orders.c.doc.is_not(None),
+    ended = sa.select(steps.c.order_id).where(
+        steps.c.store_id == store, steps.c.state.in_([state.value for state in FINAL]))
+    return _count(connection, orders, store, orders.c.feed == Feed.ORDERS.value, orders.c.doc.is_not(None),
                   orders.c.key.not_in(ended))
