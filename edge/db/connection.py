@@ -12,7 +12,9 @@ import sqlcipher3
 from sqlcipher3 import dbapi2 as sqlite
 
 if TYPE_CHECKING:  # the wheel has no types; its classes have the shape of the standard library's
-    from sqlite3 import Connection, DatabaseError, OperationalError
+    from sqlite3 import Connection as Connection
+    from sqlite3 import DatabaseError as DatabaseError
+    from sqlite3 import OperationalError as OperationalError
 else:
     Connection, DatabaseError, OperationalError = sqlite.Connection, sqlite.DatabaseError, sqlite.OperationalError
 

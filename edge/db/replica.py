@@ -64,7 +64,33 @@ def apply_batch(connection: Connection, feed: Feed, batch: Batch, now: Moment,
         applied.policy = _apply_policy(connection, batch.changes)
     else:
         raise ValueError(f"feed {feed} does not belong in replica.db")
+    if connection.execute(REPLICA.rebuilding, (feed,)).fetchone():
+        connection.executemany(REPLICA.put_rebuild_key, [(feed, change.key) for change in batch.changes])
     connection.execute(REPLICA.put_cursor, (feed, batch.checkpoint.generation, batch.checkpoint.offset))
+    return applied
+
+
+def begin_rebuild(connection: Connection, feed: Feed) -> None:
+    """The feed's generation is retired: read it from its beginning, while the old rows go on answering (P8)."""
+    connection.execute(REPLICA.delete_cursor, (feed,))
+    connection.execute(REPLICA.begin_rebuild, (feed,))
+    connection.execute(REPLICA.clear_rebuild_keys, (feed,))
+
+
+def end_rebuild(connection: Connection, feed: Feed, now: Moment) -> Applied:
+    """The feed has caught up: rows that its new generation never named go. Nothing happens outside a rebuild."""
+    applied = Applied()
+    if not connection.execute(REPLICA.rebuilding, (feed,)).fetchone():
+        return applied
+    if feed is Feed.ITEMS:
+        for (sku,) in connection.execute(REPLICA.items_not_rebuilt).fetchall():
+            applied.skus.add(_apply_item(connection, Delete(0, sku, 0)))
+    elif feed is Feed.PRICES:
+        for (entry_id,) in connection.execute(REPLICA.prices_not_rebuilt).fetchall():
+            applied.skus |= _write_entry(connection, entry_id, None)
+        _keep_changed(connection, applied, now)
+    connection.execute(REPLICA.end_rebuild, (feed,))
+    connection.execute(REPLICA.clear_rebuild_keys, (feed,))
     return applied
 
 

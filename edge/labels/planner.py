@@ -49,6 +49,7 @@ from edge.prices.price_desk import PriceDesk
 from edge.store import News, Store, Topic
 
 _log = structlog.get_logger(__name__)
+_SERVING = frozenset({StationState.READY, StationState.DEGRADED})
 
 
 class Urgency(IntEnum):
@@ -92,6 +93,7 @@ class LabelPlanner:
         self._queued: set[str] = set()
         self._order = 0
         self._on_air: dict[str, _OnAir] = {}
+        self._wanted_hash: dict[str, str] = {}
         self._crowded: dict[str, deque[str]] = {name: deque() for name in stations}
         self._telemetry: dict[str, Telemetry] = {}
         self._drawing: set[asyncio.Task[None]] = set()
@@ -125,6 +127,7 @@ class LabelPlanner:
         row = label_row(self._store.books.ledger_reader, label)
         if row is not None and row.station in self._stations:
             self._stations[row.station].adopt(row.label, row.type_name)
+            self._wanted_hash.pop(label, None)
             self.look_at(label)
 
     def state_of(self, row: LabelRow) -> tuple[LabelState, str]:
@@ -133,13 +136,13 @@ class LabelPlanner:
             return LabelState.UNBOUND, ""
         if row.failure:
             return LabelState.FAILED, row.failure
-        wanted = self.wanted_of(row)
-        if wanted is None:
-            return LabelState.QUEUED, "waits to be heard, or for a price"
-        if not is_due(wanted.content_hash, row.proven_content, bool(row.outstanding)):
+        wanted_hash = self._wanted_hash.get(row.label)
+        if wanted_hash is None:
+            return LabelState.QUEUED, "waits for its base station, or for a price"
+        if not is_due(wanted_hash, row.proven_content, bool(row.outstanding)):
             return LabelState.SHOWN, ""
         on_air = self._on_air.get(row.label)
-        return (LabelState.ON_AIR if on_air and on_air.content_hash == wanted.content_hash else LabelState.QUEUED), ""
+        return (LabelState.ON_AIR if on_air and on_air.content_hash == wanted_hash else LabelState.QUEUED), ""
 
     def wanted_of(self, row: LabelRow) -> Wanted | None:
         """What the label should show; `None` while that cannot be said."""
@@ -254,7 +257,7 @@ class LabelPlanner:
 
     def _station_changed(self, event: StationChanged) -> None:
         self._store.tell(Topic.ISSUE, event.station)
-        if event.state is StationState.READY:
+        if event.state in _SERVING:
             self._crowded[event.station].clear()
             for row in label_rows(self._store.books.ledger_reader):
                 if row.station == event.station and row.sku is not None:
@@ -292,9 +295,11 @@ class LabelPlanner:
     async def _offer_if_due(self, label: str) -> None:
         row = label_row(self._store.books.ledger_reader, label)
         station = self._stations.get(row.station) if row else None
-        if row is None or station is None or row.sku is None or station.state is not StationState.READY:
+        if row is None or station is None or row.sku is None or station.state not in _SERVING:
             return
         wanted = await self._wanted_or_say(row, station)
+        if wanted is not None:
+            self._wanted_hash[label] = wanted.content_hash
         if wanted is None or not is_due(wanted.content_hash, row.proven_content, bool(row.outstanding)):
             return
         on_air = self._on_air.get(label)
@@ -359,6 +364,7 @@ class LabelPlanner:
         cap = reader.execute(LEDGER.price_cap, (sku,)).fetchone()
         holds = cap is not None and price is not None and cap[0] < price[0]
         for (label,) in reader.execute(LEDGER.labels_of_sku, (sku,)).fetchall():
+            self._wanted_hash.pop(label, None)
             self.look_at(label, Urgency.HOLDS_TILL if holds else Urgency.DECREASE)
 
     def _off_air(self, label: str) -> None:

@@ -241,3 +241,6 @@ DELETE FROM person WHERE erase_after_ms <= ?
 
 -- name: guard_decisions
 SELECT batch_digest, approved FROM guard_decision
+
+-- name: delete_cursor
+DELETE FROM feed_cursor WHERE feed = ?

@@ -123,3 +123,27 @@ SELECT doc FROM policy WHERE key = 'policy'
 -- name: put_policy
 INSERT INTO policy (key, version, doc) VALUES (?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET version = excluded.version, doc = excluded.doc
+
+-- name: delete_cursor
+DELETE FROM feed_cursor WHERE feed = ?
+
+-- name: rebuilding
+SELECT 1 FROM rebuild WHERE feed = ?
+
+-- name: begin_rebuild
+INSERT INTO rebuild (feed) VALUES (?) ON CONFLICT (feed) DO NOTHING
+
+-- name: clear_rebuild_keys
+DELETE FROM rebuild_key WHERE feed = ?
+
+-- name: end_rebuild
+DELETE FROM rebuild WHERE feed = ?
+
+-- name: put_rebuild_key
+INSERT INTO rebuild_key (feed, key) VALUES (?, ?) ON CONFLICT (feed, key) DO NOTHING
+
+-- name: items_not_rebuilt
+SELECT sku FROM item WHERE sku NOT IN (SELECT key FROM rebuild_key WHERE feed = 'items')
+
+-- name: prices_not_rebuilt
+SELECT entry_id FROM price_entry WHERE entry_id NOT IN (SELECT key FROM rebuild_key WHERE feed = 'prices')

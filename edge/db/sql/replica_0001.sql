@@ -63,3 +63,8 @@ CREATE TABLE held_price (
 CREATE INDEX held_price_by_batch ON held_price (batch_digest);
 
 CREATE TABLE policy (key TEXT PRIMARY KEY, version INTEGER NOT NULL, doc BLOB NOT NULL) STRICT, WITHOUT ROWID;
+
+-- A feed that is being built anew after `409 refetch`: the keys its new generation has named so far. What it never
+-- names goes when the feed has caught up; until then the old rows answer.
+CREATE TABLE rebuild (feed TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE rebuild_key (feed TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (feed, key)) STRICT, WITHOUT ROWID;
