@@ -51,7 +51,10 @@ def shelf_link(domain: str, sku: str, gtin: str | None, price_minor: int, curren
 
 def read_link(link: str) -> PrintedPrice | None:
     """What a scanned shelf address says, `None` when it is none of ours. The inverse of `shelf_link`."""
-    address = urlsplit(link)
+    try:
+        address = urlsplit(link)
+    except ValueError:
+        return None
     price = _PRICE.fullmatch(address.query)
     gtin, sku = _GTIN14.fullmatch(address.path), _SKU.fullmatch(address.path)
     if price is None or not (gtin or sku):

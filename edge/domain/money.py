@@ -17,6 +17,9 @@ NO_DECIMALS = frozenset(
 )
 THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 
+AMOUNT_DIGITS_MAX = 15
+"""Digits before the decimals; more is refused, no till and no bar code can say it."""
+
 FORMATTED_PRICES_MAX = 16_384
 """Formatted prices kept; at the limit the least recently used is formatted again when asked for."""
 
@@ -59,12 +62,16 @@ def currency_exponent(currency: str) -> int:
 
 def minor_units(amount: str | Decimal, currency: str) -> int:
     """`"3.39"` of a currency in minor units. Raises `ValueError` for what is no amount or has too many decimals."""
+    exponent = currency_exponent(currency)
     try:
-        scaled = Decimal(amount).scaleb(currency_exponent(currency))
-        if scaled != scaled.to_integral_value():
-            raise ValueError(f"{amount} has more decimals than {currency} has")
+        parsed = Decimal(amount)
     except InvalidOperation as error:
         raise ValueError(f"{amount!r} is not an amount of money") from error
+    if not parsed.is_finite() or parsed.adjusted() >= AMOUNT_DIGITS_MAX:
+        raise ValueError(f"{amount!r} is not an amount of money below {AMOUNT_DIGITS_MAX + 1} digits")
+    scaled = parsed.scaleb(exponent)
+    if scaled != scaled.to_integral_value():
+        raise ValueError(f"{amount} has more decimals than {currency} has")
     return int(scaled)
 
 

@@ -57,7 +57,7 @@ class Glyph:
 
 
 class Face:
-    """The font in one weight and size. `ascent` and `descent` bound accents and tails, `cap_height` digits."""
+    """The font in one weight and size. `ascent` and `descent` bound letters, `cap_height` a digit."""
 
     def __init__(self, weight: Weight, size: int) -> None:
         self.size = size
@@ -68,7 +68,7 @@ class Face:
         self.cap_height = -self._draw("0").top
         self.ascent = -self._draw("Å").top
         self.descent = _bottom(self._draw("g"))
-        self.comma_descent = _bottom(self._draw(","))
+        self.digit_descent = _bottom(self._draw("0"))
         self.line_pitch = self.ascent + self.descent
 
     def glyph(self, char: str) -> Glyph:

@@ -45,6 +45,11 @@ class Run:
         return self.pen + sum(self.face.glyph(char).advance for char in self.text[:-1]) + last.right
 
     @property
+    def ink_top(self) -> int:
+        """First row of the ink."""
+        return self.baseline + min(glyph.top for glyph in map(self.face.glyph, self.text))
+
+    @property
     def ink_bottom(self) -> int:
         """First row below the ink."""
         return self.baseline + max(glyph.top + int(glyph.mask.shape[0]) for glyph in map(self.face.glyph, self.text))
@@ -79,7 +84,8 @@ def lay_out_price(money: MoneyText, weight: Weight, size: int) -> PriceBlock:
     if not money.sign_first:
         runs.append(_after(right + gap, money.sign, small, 0))
     width = max(run.ink_right for run in runs)
-    return PriceBlock(tuple(runs), width, big.cap_height, max(0, *(run.ink_bottom for run in runs)))
+    ascent, descent = -min(run.ink_top for run in runs), max(run.ink_bottom for run in runs)
+    return PriceBlock(tuple(runs), width, ascent, max(descent, big.digit_descent))
 
 
 def fit_price(money: MoneyText, style: Price, width: int, height: int) -> PriceBlock | None:

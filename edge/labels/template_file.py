@@ -74,7 +74,10 @@ def _compose(path: Path) -> Node:
 
 
 def _plain(path: Path, node: Node) -> Plain:
-    """The node's plain value. A key written twice is an error: one of the two would be lost silently."""
+    """The node's plain value. A key written twice is an error: one of the two would be lost silently. So is an anchor:
+    a few of them in one another make a file without end."""
+    if node.anchor:
+        raise TemplateError(path, node.start_mark.line + 1, "anchors and aliases are not allowed; write the value out")
     if isinstance(node, MappingNode):
         mapping: dict[str, Plain] = {}
         for key, value in node.value:
