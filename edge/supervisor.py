@@ -124,11 +124,21 @@ class Supervisor:
 
     def _start(self, part: _Part) -> None:
         part.task = asyncio.create_task(self._keep(part), name=part.name)
+        part.task.add_done_callback(lambda task: self._kept(part, task))
+
+    def _kept(self, part: _Part, task: asyncio.Task[None]) -> None:
+        """Supervision of a part ends only by being stopped; a mistake in it must not leave the part down unseen."""
+        if not task.cancelled() and not task.cancelling() and (error := task.exception()) is not None:
+            self._end_with(part, error)
 
     async def _keep(self, part: _Part) -> None:
-        """One part's life: run, fail, pause, run again."""
+        """One part's life: run, fail, pause, run again. Raises what a part raised while it was being stopped."""
         while True:
             error = await self._run_once(part)
+            if _being_stopped():
+                if not isinstance(error, EndedByItself):
+                    raise error
+                return
             pause_s = self._judge(part, error)
             part.asked.clear()
             try:
@@ -140,13 +150,12 @@ class Supervisor:
     async def _run_once(self, part: _Part) -> BaseException:
         """Run until it fails; returns why. Only the supervisor's own cancellation passes through."""
         _enter(part, PartState.RUNNING)
-        if part.pulse is not None:
-            self._heartbeats.watch(part.name, part.pulse)
         try:
+            if part.pulse is not None:
+                self._heartbeats.watch(part.name, part.pulse)
             await part.run()
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            if _being_stopped():
                 raise
             return EndedByItself("cancelled itself")
         except (Exception, SystemExit) as error:  # uvicorn leaves by SystemExit when its port is taken
@@ -175,7 +184,12 @@ class Supervisor:
         _enter(part, PartState.FAILED)
         _log.error("part given up", part=part.name, vital=part.vital, error=part.last_error, failures=part.failures,
                    exc_info=error)
-        if part.vital and self._vital_failure is not None and not self._vital_failure.done():
+        if part.vital:
+            self._end_with(part, error)
+
+    def _end_with(self, part: _Part, error: BaseException) -> None:
+        """Let `run()` raise."""
+        if self._vital_failure is not None and not self._vital_failure.done():
             failure = VitalPartFailed(f"{part.name} failed and nothing goes on without it: {part.last_error}")
             failure.__cause__ = error
             self._vital_failure.set_exception(failure)
@@ -200,8 +214,14 @@ class Supervisor:
 
 
 def full_jitter_s(random: Random, failures: int) -> float:
-    """A pause anywhere up to the doubling, capped bound for the n-th failure (from 1), so that nobody marches in step."""
+    """A pause anywhere up to the doubling, capped bound of the n-th failure (from 1): nobody marches in step."""
     return random.uniform(0.0, min(RESTART_CAP_S, RESTART_BASE_S * 2.0 ** (failures - 1)))
+
+
+def _being_stopped() -> bool:
+    """Whether the supervisor has cancelled the task that asks."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _enter(part: _Part, state: PartState, next_try_at_s: float | None = None) -> None:
