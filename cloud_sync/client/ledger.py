@@ -1,0 +1,205 @@
+"""Pushing the ledger: the engine that knows where the hub stands (`LedgerPush`, pure) and the loop (`PushLoop`).
+
+The hub's head decides, hash and all; nothing is remembered here that a hello does not tell again. After each hello
+one push goes out even when it is empty: it carries our hash at the hub's head, so that both sides notice a fork.
+"""
+
+import asyncio
+from enum import Enum
+
+from cloud_sync.client.errors import BadAnswer, Refused
+from cloud_sync.client.limits import BACKOFF_BASE_S, PUSH_BYTES_MAX, PUSH_COALESCE_S, PUSH_ENTRIES_MAX, SLICE_S
+from cloud_sync.client.link_state import Fence, FenceReason
+from cloud_sync.client.loop import Line, Loop, happened
+from cloud_sync.client.port import StoreSide, Stretch
+from cloud_sync.client.wire import HubCalls
+from cloud_sync.contract.ledger import Entry, Gap, Head, Push, Pushed
+
+_TOO_LARGE = 413
+
+
+class PushState(Enum):
+    """UNKNOWN: a hello has to say where the hub stands. FENCED: pushing would be wrong, see `LedgerPush.fence`."""
+
+    UNKNOWN = "unknown"
+    PUSHING = "pushing"
+    FENCED = "fenced"
+
+
+class LedgerPush:
+    """Where the hub stands in this ledger, and what to send next. Pure; sequences count within `epoch`.
+
+    `position`: the hub's head, `None` before it said. `verified`: the hub has agreed with our hash there. `resting`:
+    nothing was left behind the last push.
+    """
+
+    def __init__(self) -> None:
+        self.state = PushState.UNKNOWN
+        self.epoch = 0
+        self.position: int | None = None
+        self.verified = False
+        self.resting = False
+        self.fence: Fence | None = None
+        self.entries_max = PUSH_ENTRIES_MAX
+
+    def welcomed(self, epoch: int, head: Head) -> None:
+        """The hub says where this epoch ends at its side."""
+        self.state, self.epoch, self.position = PushState.PUSHING, epoch, head.sequence
+        self.verified = self.resting = False
+
+    def lose_place(self) -> None:
+        """Something failed: only the hub knows what it took."""
+        if self.state is PushState.PUSHING:
+            self.state = PushState.UNKNOWN
+
+    def offer(self, stretch: Stretch | None, own_head: Head) -> Push | None:
+        """What to push of the entries behind `position`; `None` when there is nothing, or nothing may be.
+
+        Raises `ValueError` for entries that do not follow each other: the ledger is not what it must be.
+        """
+        assert self.position is not None, "there is no offer before a welcome"
+        if not self._usable(stretch, self.position, own_head):
+            return None
+        assert stretch is not None
+        _check_gapless(stretch, self.position)
+        entries = _fitting(stretch.entries)
+        self.resting = len(entries) == len(stretch.entries) < self.entries_max
+        if not entries and self.verified:
+            return None
+        return Push(self.epoch, self.position + 1, stretch.previous_hash, entries)
+
+    def pushed(self, push: Push, answer: Pushed) -> None:
+        """The hub has committed up to there. Raises `BadAnswer` for what it cannot have."""
+        before, after = push.first_sequence - 1, push.first_sequence - 1 + len(push.entries)
+        if not before <= answer.acked_sequence <= after:
+            raise BadAnswer(f"sequence {answer.acked_sequence} acknowledged, {before + 1} to {after} sent")
+        if answer.acked_sequence == before and push.entries:
+            raise BadAnswer(f"nothing acknowledged of {push.first_sequence} to {after}")
+        if answer.acked_sequence < after:
+            self.resting = False
+        self.position, self.verified = answer.acked_sequence, True
+        self.entries_max = min(PUSH_ENTRIES_MAX, self.entries_max * 2)
+        self.fence = None
+
+    def gap(self, push: Push, gap: Gap, stretch: Stretch | None, own_head: Head) -> None:
+        """The hub ends elsewhere, at `gap.expected_sequence` − 1; `stretch` is ours there (only the hash counts).
+
+        Equal hashes: go on from there. Another one, or none: FENCED. Raises `BadAnswer` for an impossible sequence.
+        """
+        theirs = gap.expected_sequence - 1
+        if theirs < 0:
+            raise BadAnswer(f"sequence {gap.expected_sequence} expected: they count from 1")
+        if not self._usable(stretch, theirs, own_head):
+            return
+        assert stretch is not None
+        if stretch.previous_hash != gap.head_hash:
+            self._shut(FenceReason.FORK, theirs, f"hash {gap.head_hash} at the hub, {stretch.previous_hash} here")
+        elif gap.expected_sequence == push.first_sequence:
+            self._shut(FenceReason.BROKEN, theirs, f"the hub calls it a {gap.reason} although the heads agree")
+        else:
+            self.position, self.resting, self.verified, self.fence = theirs, False, True, None
+
+    def too_large(self) -> bool:
+        """The hub takes less at once; returns whether there is anything left to halve."""
+        if self.entries_max == 1:
+            return False
+        self.entries_max //= 2
+        return True
+
+    def _usable(self, stretch: Stretch | None, sequence: int, own_head: Head) -> bool:
+        """Whether the ledger holds entry `sequence`, in the epoch that the hub spoke of."""
+        if stretch is None and own_head.sequence < sequence:
+            self._shut(FenceReason.AHEAD, sequence, f"this ledger ends at {own_head.sequence}")
+        elif stretch is None:
+            self._shut(FenceReason.PRUNED, sequence, f"entry {sequence} and those before it are no longer kept")
+        elif stretch.epoch != self.epoch:
+            self.state = PushState.UNKNOWN
+        else:
+            return True
+        return False
+
+    def _shut(self, reason: FenceReason, sequence: int, detail: str) -> None:
+        self.state, self.fence = PushState.FENCED, Fence(reason, self.epoch, sequence, detail)
+
+
+class PushLoop(Loop):
+    """Sends what the store appends, as soon as it is there, and remembers what the hub took."""
+
+    def __init__(self, store: StoreSide, hub: HubCalls, line: Line) -> None:
+        super().__init__("ledger", line)
+        self._store = store
+        self._hub = hub
+        self._engine = LedgerPush()
+
+    async def turn(self) -> float:
+        """One stretch of the ledger, or a wait for one."""
+        await self.ready()
+        await self._listen_to_hello()
+        engine = self._engine
+        if engine.state is PushState.PUSHING:
+            if engine.resting and await happened(self._store.new_entries, SLICE_S):
+                await asyncio.sleep(PUSH_COALESCE_S)
+            await self._send(engine.position or 0)
+        await self.while_shut()
+        if engine.state is PushState.UNKNOWN:
+            self.line.hello_due.set()
+            return BACKOFF_BASE_S
+        self.line.monitor.fence(engine.fence)
+        return 0
+
+    def lose_place(self) -> None:
+        """A hello follows, whoever was to blame: after a lost answer only the hub knows whether it committed."""
+        self._engine.lose_place()
+        self.line.hello_due.set()
+
+    async def while_shut(self) -> None:
+        """Count the backlog, so that people see it grow."""
+        head, position = await self._store.head(), self._engine.position
+        self.line.monitor.ledger(position, max(0, head.sequence - (position or 0)))
+
+    async def _listen_to_hello(self) -> None:
+        """Take the newest welcome; without a place in the ledger, wait for one."""
+        if self._engine.state is not PushState.PUSHING:
+            await happened(self.line.fresh_welcome, SLICE_S)
+        welcome = self.line.welcome
+        if self.line.fresh_welcome.is_set() and welcome is not None:
+            self.line.fresh_welcome.clear()
+            self._engine.welcomed(self.line.epoch, welcome.head)
+
+    async def _send(self, position: int) -> None:
+        engine, store = self._engine, self._store
+        store.new_entries.clear()
+        stretch = await store.entries_after(position, engine.entries_max)
+        push = engine.offer(stretch, await store.head())
+        if push is None:
+            return
+        try:
+            answer = await self._hub.push(push)
+        except Refused as refused:
+            if refused.status == _TOO_LARGE and engine.too_large():
+                return
+            raise
+        self.line.monitor.contact()
+        if isinstance(answer, Gap):
+            ours = await store.entries_after(max(0, answer.expected_sequence - 1), 0)
+            engine.gap(push, answer, ours, await store.head())
+        else:
+            engine.pushed(push, answer)
+        if engine.state is PushState.PUSHING and engine.position is not None:
+            await store.acknowledged(engine.epoch, engine.position)
+
+
+def _check_gapless(stretch: Stretch, position: int) -> None:
+    for expected, entry in enumerate(stretch.entries, start=position + 1):
+        if entry.sequence != expected:
+            raise ValueError(f"ledger entry {entry.sequence} stands where {expected} belongs")
+
+
+def _fitting(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """As many as fit into one push, at least one."""
+    size = 0
+    for count, entry in enumerate(entries):
+        size += memoryview(entry.payload).nbytes
+        if size > PUSH_BYTES_MAX and count > 0:
+            return entries[:count]
+    return entries

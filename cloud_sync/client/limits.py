@@ -1,0 +1,102 @@
+"""Every bound of the store's side of the line: a name, a unit, and what happens at it (P10)."""
+
+# --- time: requests --------------------------------------------------------------------------------------------
+
+LONG_POLL_S = 25
+"""How long the hub may hold a poll that has nothing to say. An empty page that comes sooner is followed by a rest
+of up to what is left, so that this is also the poll interval towards a hub that does not hold polls."""
+
+CONNECT_S = 10.0
+"""A connection, TLS included, that takes longer is a line that is down."""
+
+POOL_S = 5.0
+"""A place in the client's pool is always free; one that is not after this has leaked (httpcore #1093), and the client
+is replaced."""
+
+SEND_S = 20.0
+"""Longest silence while a request is written."""
+
+ANSWER_S = 20.0
+"""Longest silence of the hub, beyond what a long poll asked for."""
+
+REQUEST_S_MAX = 40.0
+"""An answer that has not begun after this, beyond what a long poll asked for, is given up together with its client.
+Longer than the time-outs above, which end a request without cancelling it."""
+
+BODY_S_MAX = 900.0
+"""An answer's body that is still coming after this is given up: a first catalogue over a slow line fits."""
+
+CLOSE_S = 5.0
+"""Closing a client that takes longer is left to the garbage collector."""
+
+# --- time: rhythm ----------------------------------------------------------------------------------------------
+
+BACKOFF_BASE_S = 1.0
+"""Upper bound of the first pause after a failure; it doubles with every further one."""
+
+BACKOFF_CAP_S = 60.0
+"""Upper bound of any pause after a failure, and of the first one after the hub refused our credential."""
+
+RETRY_AFTER_S_MAX = 3600.0
+"""A hub that says more is asked again after this."""
+
+RETRY_AFTER_SPREAD_S = 5.0
+"""Spread on top of the hub's Retry-After, so that a fleet does not come back in the same second."""
+
+RING_SPREAD_S = 1.0
+"""A ring of the doorbell ends a pause within this: it rings in many stores at once, and a bell gone mad must not
+make us ask without a pause."""
+
+REFETCH_SPREAD_S = 10.0
+"""A retired generation is fetched anew within this: it is retired for many stores at once."""
+
+HELLO_EVERY_S = 300.0
+"""A hello at least this often; after every failure on the line there is one at once."""
+
+SLICE_S = 20.0
+"""Every longer wait is cut into pieces of this, each of which counts as progress."""
+
+QUIET_S_MAX = 90.0
+"""For the watchdog: a loop that counts no progress for this long hangs. Longer than a long poll with everything that
+may go wrong with it (`LONG_POLL_S + REQUEST_S_MAX`); also what the store may take to apply one page."""
+
+# --- sizes -----------------------------------------------------------------------------------------------------
+
+PAGE_BYTES_MAX = 160 * 2**20
+"""A feed page, unpacked, beyond it is an answer that makes no sense. The hub sends a whole import (128 MiB at most)
+as one page."""
+
+ANSWER_BYTES_MAX = 64 * 2**10
+"""Any other answer beyond it makes no sense; of a problem's text only this much is read."""
+
+PROBLEM_CHARACTERS_MAX = 300
+"""What is kept of an error's text; the rest is cut."""
+
+PUSH_ENTRIES_MAX = 500
+"""Ledger entries in one push; the rest goes into the next. Halved while the hub says that a push is too large."""
+
+PUSH_BYTES_MAX = 256 * 2**10
+"""Payload bytes in one push; a single longer entry goes alone."""
+
+PUSH_COALESCE_S = 0.05
+"""How long the first new entry waits for others to travel with it."""
+
+GZIP_FROM_BYTES = 1024
+"""Request bodies from this on are compressed."""
+
+FEED_CONNECTIONS_MAX = 8
+"""Places in the feeds channel's pool: more than there are feeds, so that nothing ever waits for one."""
+
+LEDGER_CONNECTIONS_MAX = 4
+"""Places in the ledger channel's pool: hello and push, one each at a time."""
+
+# --- doorbell --------------------------------------------------------------------------------------------------
+
+BELL_HINTS_MAX = 1
+"""Rings kept until they are heard; further ones mean the same and are dropped."""
+
+BELL_KEEPALIVE_S = 30
+"""MQTT keep-alive: a broker that is gone without a word is noticed within one and a half of it."""
+
+BELL_CALL_S = 10.0
+"""Connecting, subscribing or publishing that takes longer is a lost doorbell."""

@@ -1,0 +1,93 @@
+"""What the line needs of its two neighbours: the store it serves (`StoreSide`) and the bell it hears (`Doorbell`).
+
+The daemon implements `StoreSide` over its databases; simulators and tests implement both in memory. Everything is
+called in the event loop. Any exception a method raises is logged once, backed off and tried again: raising is the
+right answer whenever the store cannot, and nothing is ever acknowledged or skipped because of it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from cloud_sync.contract.feeds import Batch, Cursor, Feed
+from cloud_sync.contract.ledger import Entry, Head, Hello
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Neighbouring entries of one epoch's ledger, read together.
+
+    `previous_hash`: hash of the entry before the first one, `GENESIS_HASH` before sequence 1.
+    """
+
+    epoch: int
+    previous_hash: str
+    entries: tuple[Entry, ...]
+
+
+class StoreSide(Protocol):
+    """The store, as the line sees it. Calls for one feed come one after the other, feeds among each other mixed."""
+
+    @property
+    def new_entries(self) -> asyncio.Event:
+        """Set by the store after each commit that appended to the ledger (from another thread only by
+        `loop.call_soon_threadsafe`); cleared by the line. A lost wake-up costs `limits.SLICE_S`, never an entry."""
+        ...
+
+    async def hello(self) -> Hello:
+        """Who speaks: epoch, ledger head, and the cursor of every feed that has one."""
+        ...
+
+    async def cursor(self, feed: Feed) -> Cursor | None:
+        """How far the store has come; `None` before its first page and after `forget`."""
+        ...
+
+    async def apply(self, feed: Feed, batches: list[Batch]) -> None:
+        """Apply whole batches, in order, and move the cursor to the last one's checkpoint, in one transaction.
+
+        When it raises, nothing may have been applied, or all of it: the line asks for the cursor again. A batch may
+        be without changes; then only the cursor moves.
+        """
+        ...
+
+    async def forget(self, feed: Feed) -> None:
+        """The generation is retired: drop the cursor, durably; the next batches build the copy anew.
+
+        The old copy may go on answering until `caught_up`, so that a store whose line drops in between still
+        stands alone (P8). Rows that the new generation does not name are gone at `caught_up`.
+        """
+        ...
+
+    async def caught_up(self, feed: Feed) -> None:
+        """Everything the hub had is applied. Called after every start, every failure and every `forget`, once the
+        feed's end was reached; never between the pages of one fetch."""
+        ...
+
+    async def head(self) -> Head:
+        """The ledger's end, in the epoch that `hello` names."""
+        ...
+
+    async def entries_after(self, sequence: int, count_max: int) -> Stretch | None:
+        """At most `count_max` entries behind entry `sequence`, in order and without gaps; with 0 only the hash.
+
+        `None` when the ledger does not hold entry `sequence` (0 counts as held while entry 1 is): it lies beyond
+        the head, or was pruned.
+        """
+        ...
+
+    async def acknowledged(self, epoch: int, sequence: int) -> None:
+        """The hub holds this epoch's entries up to `sequence`, effects included. May be less than before: then the
+        hub was restored from a backup, and the entries behind it are sent again."""
+        ...
+
+
+class Doorbell(Protocol):
+    """Something that says "pull now" and nothing else. Losing a ring costs at most `limits.LONG_POLL_S`."""
+
+    async def listen(self, connected: Callable[[], None], ring: Callable[[], None]) -> None:
+        """One connection: calls `connected` once it hears, `ring` at every ring; ends or raises when it is lost.
+
+        The caller connects again, with back-off. Raises `BellLost` for what a broker can do to us.
+        """
+        ...

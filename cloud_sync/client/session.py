@@ -1,0 +1,123 @@
+"""The whole line of one store: hello first, then feeds and pushes, and the doorbell beside them."""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+
+from cloud_sync.client.feeds import FeedLoop
+from cloud_sync.client.ledger import PushLoop
+from cloud_sync.client.limits import HELLO_EVERY_S, SLICE_S
+from cloud_sync.client.link_state import DoorbellState, LinkMonitor, LinkState, Observer
+from cloud_sync.client.loop import Line, Loop, happened, now_s
+from cloud_sync.client.port import Doorbell, StoreSide
+from cloud_sync.client.transport import HubAddress
+from cloud_sync.client.wire import HubCalls
+from cloud_sync.contract.feeds import Feed
+
+
+class HubLink:
+    """Keeps one store and its hub telling the same story, for as long as `run` runs.
+
+    `store` is the daemon's side, `doorbell` may be `None` (then polling only). `wall_ms` stamps what people see;
+    nothing is decided by it. Everything else runs on the event loop's time.
+    """
+
+    def __init__(self, *, store_id: str, address: HubAddress, store: StoreSide, randomness: random.Random,
+                 wall_ms: Callable[[], int], doorbell: Doorbell | None = None,
+                 feeds: Sequence[Feed] = tuple(Feed)) -> None:
+        self._hub = HubCalls(address, store_id)
+        self._monitor = LinkMonitor(wall_ms)
+        line = Line(self._monitor, randomness)
+        self._watched: tuple[Loop, ...] = (
+            HelloLoop(store, self._hub, line),
+            *(FeedLoop(feed, store, self._hub, line) for feed in feeds),
+            PushLoop(store, self._hub, line),
+        )
+        self._bell = BellLoop(doorbell, self.ring, line) if doorbell else None
+
+    @property
+    def state(self) -> LinkState:
+        """The line now."""
+        return self._monitor.state
+
+    def observe(self, observer: Observer) -> None:
+        """Hear of every change from now on; see `link_state.Observer`."""
+        self._monitor.observe(observer)
+
+    @property
+    def progress(self) -> Mapping[str, int]:
+        """Per loop, how often it was seen to live. One that stands still for `limits.QUIET_S_MAX` hangs."""
+        return {loop.name: loop.progress for loop in self._watched}
+
+    def ring(self) -> None:
+        """Pull now: bring forward whatever rests, except where the hub said Retry-After."""
+        for loop in self._watched:
+            loop.nudge.set()
+
+    async def run(self) -> None:
+        """Until cancelled. Can run again afterwards only as a new object."""
+        loops = (*self._watched, *((self._bell,) if self._bell else ()))
+        tasks = [asyncio.create_task(loop.run(), name=f"hub link: {loop.name}") for loop in loops]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._hub.close()
+
+
+class HelloLoop(Loop):
+    """Says who we are: at the start, after every failure on the line, and every `HELLO_EVERY_S`."""
+
+    vital = True
+
+    def __init__(self, store: StoreSide, hub: HubCalls, line: Line) -> None:
+        super().__init__("hello", line)
+        self._store = store
+        self._hub = hub
+
+    async def turn(self) -> float:
+        """Wait until a hello is due, and say it."""
+        await self._until_due()
+        await self.obey_retry_after()
+        self.line.hello_due.clear()
+        hello = await self._store.hello()
+        welcome = await self._hub.hello(hello)
+        self.line.welcomed(hello.box_epoch, welcome)
+        return 0
+
+    def lose_place(self) -> None:
+        self.line.hello_due.set()
+
+    async def _until_due(self) -> None:
+        end_s = now_s() + HELLO_EVERY_S
+        while (left_s := end_s - now_s()) > 0:
+            if await happened(self.line.hello_due, min(left_s, SLICE_S)):
+                return
+            self.stamp()
+
+
+class BellLoop(Loop):
+    """Listens to the doorbell. Not watched: a bell that hangs costs nothing but time."""
+
+    def __init__(self, doorbell: Doorbell, ring: Callable[[], None], line: Line) -> None:
+        super().__init__("doorbell", line)
+        self._doorbell = doorbell
+        self._ring = ring
+        line.monitor.doorbell(DoorbellState.LOST)
+
+    async def turn(self) -> float:
+        """One connection to the bell, from its beginning to its end."""
+        try:
+            await self._doorbell.listen(self._connected, self._ring)
+        finally:
+            self.line.monitor.doorbell(DoorbellState.LOST)
+        return self.backoff.next_s()
+
+    def _connected(self) -> None:
+        """Whatever rang while nobody listened is made up for by one pull."""
+        self.backoff.reset()
+        self.line.monitor.fine(self.name)
+        self.line.monitor.doorbell(DoorbellState.CONNECTED)
+        self._ring()

@@ -1,0 +1,73 @@
+"""The hub's calls by name: contract values in, contract values out (DESIGN.md section 10)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from cloud_sync.client.errors import BadAnswer
+from cloud_sync.client.limits import FEED_CONNECTIONS_MAX, LEDGER_CONNECTIONS_MAX, PAGE_BYTES_MAX
+from cloud_sync.client.transport import Channel, HubAddress, Reply
+from cloud_sync.contract.feeds import Cursor, Feed
+from cloud_sync.contract.ledger import Gap, Hello, Push, Pushed, Welcome
+
+Value = TypeVar("Value")
+
+
+class Refetch(msgspec.Struct, frozen=True):
+    """409 on a feed: its cursor belongs to no log the hub has; the feed goes on from the start of `refetch`."""
+
+    refetch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A feed page as it came, NDJSON."""
+
+    body: bytes
+
+
+class HubCalls:
+    """What a store asks of its hub. Everything raises `LineDown`, `Refused`, `BadAnswer`."""
+
+    def __init__(self, address: HubAddress, store: str) -> None:
+        self._feeds = Channel(address, "feeds", FEED_CONNECTIONS_MAX)
+        self._ledger = Channel(address, "ledger", LEDGER_CONNECTIONS_MAX)
+        self._path = f"/v1/stores/{quote(store, safe='')}"
+
+    async def hello(self, hello: Hello) -> Welcome:
+        reply = await self._ledger.request("POST", f"{self._path}/hello", body=msgspec.json.encode(hello))
+        return _decode(reply, Welcome, HTTPStatus.OK)
+
+    async def page(self, feed: Feed, after: Cursor | None, wait_s: int, arrived: Callable[[], None]) -> Page | Refetch:
+        """What follows the cursor; the hub may take `wait_s` when nothing does. `arrived`: a piece came in."""
+        query = {"wait_s": str(wait_s)}
+        if after is not None:
+            query |= {"generation": after.generation, "after": str(after.offset)}
+        reply = await self._feeds.request("GET", f"{self._path}/feeds/{feed.value}", query=query, hold_s=wait_s,
+                                          bytes_max=PAGE_BYTES_MAX, arrived=arrived)
+        return Page(reply.body) if reply.status == HTTPStatus.OK else _decode(reply, Refetch, HTTPStatus.CONFLICT)
+
+    async def push(self, push: Push) -> Pushed | Gap:
+        """Entries for the hub's copy of the ledger."""
+        reply = await self._ledger.request("POST", f"{self._path}/ledger", body=msgspec.json.encode(push))
+        if reply.status == HTTPStatus.OK:
+            return _decode(reply, Pushed, HTTPStatus.OK)
+        return _decode(reply, Gap, HTTPStatus.CONFLICT)
+
+    async def close(self) -> None:
+        await self._feeds.close()
+        await self._ledger.close()
+
+
+def _decode(reply: Reply, type_: type[Value], status: HTTPStatus) -> Value:
+    """Raises `BadAnswer`, which repeats nothing of the body but a problem's own words."""
+    if reply.status != status:
+        raise BadAnswer(reply.said)
+    try:
+        return msgspec.json.decode(reply.body, type=type_)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BadAnswer(f"{reply.said or 'the answer'} is no {type_.__name__}: {error}") from error
