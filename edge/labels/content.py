@@ -64,12 +64,13 @@ def label_content(*, sku: str, name: str, gtin: str | None, package_text: str, p
                   language: str, unit_system: UnitSystem, link_domain: str | None) -> LabelContent:
     """An item's data as they come → what its label says: readable names, the unit price, the printed price's address.
 
-    A GTIN that is none is left out: the shelf is better served by a label without bars than by no label.
+    A GTIN that is none is left out, and an item without a name goes by its SKU: the shelf is better served by a label
+    that lacks something than by none.
     """
     gtin = gtin if gtin is not None and is_gtin(gtin) else None
     return LabelContent(
         sku=sku,
-        name=display_name(name),
+        name=display_name(name) or sku,
         gtin=gtin,
         package_text=display_package(package_text),
         price_minor=price_minor,

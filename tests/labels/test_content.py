@@ -17,7 +17,7 @@ from edge.labels.elements import Box, Text
 from edge.labels.template import Layout, Template
 from tests.labels.shelf import item
 
-TEMPLATE = Template("regular", Layout(width=296, height=128, elements=(Text(box=(0, 0, 9, 9), text="x", size=9),)), "a1")
+TEMPLATE = Template("regular", Layout(width=296, height=128, elements=(Text(box=(0, 0, 9, 9), text="", size=9),)), "a1")
 
 
 def test_the_hash_of_the_same_content_and_template_never_changes() -> None:
@@ -55,10 +55,14 @@ def test_a_number_that_is_no_gtin_costs_the_bars_not_the_label() -> None:
     assert content.link == "https://id.example.com/s/1000050?3922=339"
 
 
-@pytest.mark.parametrize("wrong", [{"price_minor": -1}, {"currency": "XYZ"}, {"gtin": "123"}, {"gtin": "0400010000501"}])
+@pytest.mark.parametrize("wrong", [{"price_minor": -1}, {"currency": "XYZ"}, {"gtin": "12"}, {"gtin": "0400010000501"}])
 def test_content_that_no_label_may_show_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r".+"):
         replace(item(), **wrong)
+
+
+def test_an_item_without_a_name_goes_by_its_sku() -> None:
+    assert item(name="  ").name == "1000050"
 
 
 @pytest.mark.parametrize(("gtin", "ean"), [
@@ -106,8 +110,8 @@ def test_unit_prices_are_exact_and_rounded_once(price_minor, package, system, ex
 
 @pytest.mark.parametrize("package", [
     "", "   ", "LARGE", "SIZE 4", "CELL PK", "64 LD", "50 SQ FT", "14-18 CT", "18-22 LB", "1-1.2 LB", "6-2 OZ",
-    "10 CT/12 OZ", "16 OZ/24 CT", "10.5 OZ/6 PK", "3/4 OZ", "0 OZ", "0x5 OZ", "2 1/0 OZ", "1.000 g", "1,000 ML", "L", "PK",
-    "1 CT", "OZ", "L    16 OZ", "9" * 400 + " parsecs", "² OZ",
+    "10 CT/12 OZ", "16 OZ/24 CT", "10.5 OZ/6 PK", "3/4 OZ", "0 OZ", "0x5 OZ", "2 1/0 OZ", "1.000 g", "1,000 ML", "L",
+    "PK", "1 CT", "OZ", "L    16 OZ", "9" * 400 + " parsecs", "² OZ",
 ])
 @pytest.mark.parametrize("system", ["us", "metric"])
 def test_an_unclear_package_has_no_unit_price_rather_than_a_wrong_one(package, system) -> None:
@@ -139,7 +143,9 @@ def test_a_metric_unit_price_is_within_half_a_cent_of_the_truth(grams: int, pric
 # --- money -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("currency", "exponent"), [("EUR", 2), ("USD", 2), ("JPY", 0), ("KWD", 3), ("ISK", 0), ("HUF", 2)])
+@pytest.mark.parametrize(("currency", "exponent"), [
+    ("EUR", 2), ("USD", 2), ("JPY", 0), ("KWD", 3), ("ISK", 0), ("HUF", 2),
+])
 def test_minor_units_are_those_of_iso_4217(currency: str, exponent: int) -> None:
     assert currency_exponent(currency) == exponent
 
@@ -271,8 +277,8 @@ def test_a_shown_name_is_final(name: str) -> None:
 
 
 @pytest.mark.parametrize(("source", "shown"), [
-    ("14.5 OZ", "14.5 oz"), ("6 PK/12 FL OZ", "6 pk/12 fl oz"), (".28 OZ", "0.28 oz"), ("750 ML", "750 ml"), ("2 L", "2 L"),
-    ("LARGE", "Large"), ("500 g", "500 g"), ("", ""), ("12CT", "12ct"), ("1.75 QT", "1.75 qt"),
+    ("14.5 OZ", "14.5 oz"), ("6 PK/12 FL OZ", "6 pk/12 fl oz"), (".28 OZ", "0.28 oz"), ("750 ML", "750 ml"),
+    ("2 L", "2 L"), ("LARGE", "Large"), ("500 g", "500 g"), ("", ""), ("12CT", "12ct"), ("1.75 QT", "1.75 qt"),
 ])
 def test_package_units_read_as_units(source: str, shown: str) -> None:
     assert display_package(source) == shown
