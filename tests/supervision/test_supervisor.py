@@ -18,7 +18,7 @@ from edge.limits import (
     SUPERVISOR_STOP_S,
 )
 from edge.supervisor import PartState, PartStatus, Supervisor, VitalPartFailed, full_jitter_s
-from tests.virtual_time import run_virtually
+from edge.virtual_time import run
 
 Run = Callable[[], Awaitable[None]]
 
@@ -83,7 +83,7 @@ def test_a_part_that_fails_comes_back_whatever_it_raised(error: BaseException) -
             assert len(part.started_at_s) == 2
             assert len(other.started_at_s) == 1, "nobody else notices"
 
-    run_virtually(scene())
+    run(scene())
 
 
 def test_a_part_that_returns_or_cancels_itself_comes_back() -> None:
@@ -106,7 +106,7 @@ def test_a_part_that_returns_or_cancels_itself_comes_back() -> None:
             assert runs.count("cancelled") > 1
             assert "returned although" in status_of(supervisor, "returns").last_error
 
-    run_virtually(scene())
+    run(scene())
 
 
 def test_pauses_are_shaken_double_and_stay_under_the_cap() -> None:
@@ -136,7 +136,7 @@ def test_p10_a_part_that_never_works_is_given_up_visibly_and_the_rest_goes_on() 
             assert status_of(supervisor, "tills").state is PartState.RUNNING
             assert not task.done()
 
-    run_virtually(scene())
+    run(scene())
 
 
 def test_failures_far_apart_are_forgiven() -> None:
@@ -149,7 +149,7 @@ def test_failures_far_apart_are_forgiven() -> None:
             assert status_of(supervisor, "hub").state is PartState.RUNNING
             assert len(part.started_at_s) == 51
 
-    run_virtually(scene())
+    run(scene())
 
 
 @pytest.mark.parametrize("error", [Corrupt("ledger.db fails its check"), Rejected("no such channel")])
@@ -163,7 +163,7 @@ def test_what_would_only_come_again_is_not_tried_again(error: Exception) -> None
             assert status_of(supervisor, "ledger").state is PartState.FAILED
             assert len(part.started_at_s) == 1
 
-    run_virtually(scene())
+    run(scene())
 
 
 def test_without_a_vital_part_the_daemon_ends_and_stops_the_others() -> None:
@@ -179,7 +179,7 @@ def test_without_a_vital_part_the_daemon_ends_and_stops_the_others() -> None:
         assert isinstance(caught.value.__cause__, Corrupt)
         assert other.stopped_at_s is not None
 
-    run_virtually(scene())
+    run(scene())
 
 
 def test_a_person_may_try_a_failed_part_again() -> None:
@@ -195,7 +195,7 @@ def test_a_person_may_try_a_failed_part_again() -> None:
             await asyncio.sleep(0.1)
             assert status_of(supervisor, "scanner").state is PartState.RUNNING
 
-    run_virtually(scene())
+    run(scene())
 
 
 def test_stopping_goes_from_the_last_part_to_the_first() -> None:
@@ -220,7 +220,7 @@ def test_stopping_goes_from_the_last_part_to_the_first() -> None:
         assert order == ["tills", "labels", "ledger"]
         assert {status.state for status in supervisor.status()} == {PartState.STOPPED}
 
-    run_virtually(scene())
+    run(scene())
 
 
 def test_a_part_that_ends_quietly_or_noisily_when_stopped_is_not_started_again() -> None:
@@ -250,7 +250,7 @@ def test_a_part_that_ends_quietly_or_noisily_when_stopped_is_not_started_again()
         assert asyncio.get_running_loop().time() == began_s
         assert starts == ["quiet", "noisy"]
 
-    run_virtually(scene())
+    run(scene())
 
 
 def test_p10_parts_that_refuse_to_stop_cannot_hold_the_daemon_for_longer_than_the_bound() -> None:
@@ -273,7 +273,7 @@ def test_p10_parts_that_refuse_to_stop_cannot_hold_the_daemon_for_longer_than_th
         assert PART_STOP_S < asyncio.get_running_loop().time() - began_s <= SUPERVISOR_STOP_S
         await asyncio.sleep(SUPERVISOR_STOP_S * 2)  # only now do they let the loop close
 
-    run_virtually(scene())
+    run(scene())
 
 
 def test_a_reload_adds_and_removes_parts_while_others_run() -> None:
@@ -291,7 +291,7 @@ def test_a_reload_adds_and_removes_parts_while_others_run() -> None:
             assert [status.name for status in supervisor.status()] == ["counter"]
             assert len(new.started_at_s) == 1
 
-    run_virtually(scene())
+    run(scene())
 
 
 def test_a_name_is_taken_once() -> None:
@@ -301,7 +301,7 @@ def test_a_name_is_taken_once() -> None:
         with pytest.raises(ValueError, match="tills"):
             supervisor.add("tills", Part().run)
 
-    run_virtually(scene())
+    run(scene())
 
 
 def test_the_watchdog_hears_of_a_part_only_while_it_runs() -> None:
@@ -315,4 +315,4 @@ def test_the_watchdog_hears_of_a_part_only_while_it_runs() -> None:
             assert heartbeats.names() == ["tills"]
             assert heartbeats.stalled() == []
 
-    run_virtually(scene())
+    run(scene())

@@ -11,7 +11,7 @@ import pytest
 from edge.heartbeats import BusySince, Counter, Heartbeats, Stall, Watchdog
 from edge.limits import WATCHDOG_STATUS_CHARACTERS_MAX
 from edge.sd_notify import Notifier, watchdog_interval_s
-from tests.virtual_time import VirtualLoop, run_virtually
+from edge.virtual_time import VirtualTimeLoop, run
 
 INTERVAL_S = 10.0
 
@@ -86,7 +86,7 @@ def test_a_part_that_stops_moving_silences_the_watchdog_while_the_others_move_on
         for task in tasks:
             task.cancel()
 
-    run_virtually(scene())
+    run(scene())
 
 
 def test_systemd_is_told_once_who_stands_still(systemd: FakeSystemd) -> None:
@@ -102,22 +102,22 @@ def test_systemd_is_told_once_who_stands_still(systemd: FakeSystemd) -> None:
         said = [datagram for datagram in systemd.heard() if datagram != "WATCHDOG=1"]
         assert said == ["STATUS=standing still: feed prices for 40 s (limit 30 s)"]
 
-    run_virtually(scene())
+    run(scene())
 
 
 def test_a_hung_event_loop_is_silent_by_itself(systemd: FakeSystemd) -> None:
     async def scene() -> None:
         loop = asyncio.get_running_loop()
-        assert isinstance(loop, VirtualLoop)
+        assert isinstance(loop, VirtualTimeLoop)
         watchdog = asyncio.create_task(Watchdog(Heartbeats(loop.time), Notifier(systemd.address), INTERVAL_S).run())
         await asyncio.sleep(1.0)
         systemd.heard()
 
-        loop.block(3600.0)
+        loop.jump(3600.0)
         assert systemd.heard() == []
         watchdog.cancel()
 
-    run_virtually(scene())
+    run(scene())
 
 
 def test_a_part_that_rests_is_well_and_one_that_is_busy_for_too_long_is_not() -> None:
