@@ -62,6 +62,9 @@ DRIVER_EVENTS_MAX = 10_000
 DRAWS_AT_ONCE_MAX = 8
 """Labels drawn and offered at once; the next waits."""
 
+ARTIST_WORKERS = 1
+"""Processes that draw pictures; the other core of a small box belongs to the tills."""
+
 PICTURE_CACHE_MAX = 2_000
 """Pictures the simulator's artist remembers; the oldest goes."""
 
@@ -109,3 +112,31 @@ PRICE_INTERVALS_BATCH_MAX = 1000
 
 HELD_BATCHES_SHOWN_MAX = 100
 """Held price batches listed at once, oldest first."""
+
+# --- HTTP ------------------------------------------------------------------------------------------------------
+
+CONNECTIONS_MAX = 1000
+"""Connections served at once on one listener; further ones are answered 503."""
+
+LISTEN_BACKLOG = 512
+"""Connections the kernel keeps waiting."""
+
+KEEP_ALIVE_S = 75
+"""How long an idle connection of a till stays open."""
+
+SHUTDOWN_S = 5
+"""How long requests in flight may take to end when the daemon stops."""
+
+# --- watchdog (DESIGN.md section 3) ----------------------------------------------------------------------------
+
+WATCH_INTERVAL_S = 5.0
+"""How often progress is looked at and systemd is told; a third of WatchdogSec at most."""
+
+WRITER_QUIET_S_MAX = 30.0
+"""A writer idles with progress every half second; a commit that takes longer than this hangs."""
+
+STATION_QUIET_S_MAX = 30.0
+"""A base station shows progress while connected, connecting and waiting."""
+
+ROOM_QUIET_S_MAX = 120.0
+"""The planner and the housekeeper look around at least every minute."""

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from edge.clock import ClockStamp
 from edge.db.connection import Connection, connect, migrate
-from edge.db.ledger import Chain, load_chain, load_clock
+from edge.db.ledger import Chain, load_chain, load_clock, store_clock
 from edge.db.writer import Writer
 from edge.errors import ConfigurationError
 
@@ -28,12 +28,16 @@ class Books:
     replica_reader: Connection
     _connections: tuple[Connection, ...]
 
-    def close(self) -> None:
-        """Finish what is queued, then close every connection. Blocks for as long as a commit takes."""
+    def close(self, stamp: ClockStamp | None = None) -> None:
+        """Finish what is queued, persist a last reading of the clocks, close. Blocks for as long as a commit takes.
+
+        With a stamp, a restart within this boot loses no grace.
+        """
         self.ledger.close()
         self.replica.close()
-        for connection in (self.ledger_reader, self.replica_reader, *self._connections):
-            connection.close()
+        if stamp is not None:
+            store_clock(self._connections[0], stamp)
+        self.abandon()
 
     def abandon(self) -> None:
         """Close without finishing anything, as a power cut would."""

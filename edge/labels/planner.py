@@ -6,7 +6,7 @@ each time, so changes coalesce and a restart resumes. Claims are committed befor
 
 import asyncio
 import heapq
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
@@ -130,6 +130,21 @@ class LabelPlanner:
             self._wanted_hash.pop(label, None)
             self.look_at(label)
 
+    def adopt_all(self) -> None:
+        """Serve every bound label, after base stations came or changed."""
+        for row in label_rows(self._store.books.ledger_reader):
+            if row.sku is not None:
+                self.adopt(row.label)
+
+    def counts(self) -> dict[LabelState, int]:
+        """How many labels stand where."""
+        tally = Counter(self.state_of(row)[0] for row in label_rows(self._store.books.ledger_reader))
+        return {state: tally[state] for state in LabelState}
+
+    def failed_count(self) -> int:
+        """Labels that a person should look at."""
+        return self.counts()[LabelState.FAILED]
+
     def state_of(self, row: LabelRow) -> tuple[LabelState, str]:
         """Where the label stands and, if there is something to say, why."""
         if row.sku is None:
@@ -157,9 +172,7 @@ class LabelPlanner:
 
     async def run(self) -> None:
         """Plan until cancelled."""
-        for row in label_rows(self._store.books.ledger_reader):
-            if row.sku is not None:
-                self.adopt(row.label)
+        self.adopt_all()
         flush_at = self._now_s() + TELEMETRY_FLUSH_S
         try:
             while True:

@@ -80,6 +80,10 @@ class Tokens:
     """Bearer tokens, known only by their SHA-256."""
 
     def __init__(self, tokens: Mapping[str, Principal]) -> None:
+        self.replace(tokens)
+
+    def replace(self, tokens: Mapping[str, Principal]) -> None:
+        """Know these tokens from now on, and no others."""
         self._principals = {_digest(token): principal for token, principal in tokens.items()}
 
     def principal(self, authorization: str) -> Principal | None:

@@ -1,0 +1,75 @@
+"""What can be wrong with a running store, checked at the moment somebody asks."""
+
+from collections.abc import Callable, Iterable
+
+from cloud_sync.client.link_state import LinkState
+from drivers.port import BaseStation, StationState
+from edge.db.queries import LEDGER
+from edge.health.issues import Issue, Severity
+from edge.labels.planner import LabelPlanner
+from edge.prices.guard_desk import GuardDesk
+from edge.store import Store
+from edge.supervisor import PartState, PartStatus
+
+
+class StoreChecks:
+    """Every check of the store; each issue says what a person can do."""
+
+    def __init__(self, store: Store, planner: LabelPlanner, guard: GuardDesk, stations: dict[str, BaseStation],
+                 link_state: Callable[[], LinkState], parts: Callable[[], list[PartStatus]],
+                 insecure_listeners: list[str]) -> None:
+        self._store = store
+        self._planner = planner
+        self._guard = guard
+        self._stations = stations
+        self._link_state = link_state
+        self._parts = parts
+        self._insecure_listeners = insecure_listeners
+
+    def issues(self) -> Iterable[Issue]:
+        """Everything that is wrong now."""
+        yield from self._line()
+        yield from self._devices()
+        yield from self._prices_and_people()
+        yield from self._machine()
+
+    def _line(self) -> Iterable[Issue]:
+        state = self._link_state()
+        if state.fence is not None:
+            yield Issue("ledger-fenced", Severity.ERROR, f"The hub does not take this store's facts: {state.fence.detail}",
+                        "Call support: two boxes may run as this store. Keep selling, nothing is lost.")
+        if not state.up:
+            yield Issue("hub-down", Severity.WARNING, f"No line to the hub: {state.last_error or 'not reached yet'}",
+                        f"Keep selling; {state.backlog} facts wait and are sent when the line is back.")
+
+    def _devices(self) -> Iterable[Issue]:
+        for name, station in self._stations.items():
+            if station.state not in (StationState.READY, StationState.DEGRADED):
+                yield Issue(f"station-{name}", Severity.WARNING, f"Base station {name} is {station.state.value}",
+                            "Check its cable and power; labels wait until it answers.")
+        failed = self._planner.failed_count()
+        if failed:
+            yield Issue("labels-failed", Severity.WARNING, f"{failed} labels could not be brought up to date",
+                        "Open the wall, filter by failed, and look at each reason.")
+
+    def _prices_and_people(self) -> Iterable[Issue]:
+        held = self._guard.held()
+        if held:
+            yield Issue("prices-held", Severity.WARNING, f"{len(held)} price batches are held: {held[0].reason}",
+                        "A supervisor approves or drops them on the page 'held prices'.")
+        exceptions = self._store.books.ledger_reader.execute(LEDGER.open_exception_count).fetchone()[0]
+        if exceptions:
+            yield Issue("exceptions", Severity.WARNING, f"{exceptions} exceptions wait for a person",
+                        "Open the list of exceptions and decide each.")
+
+    def _machine(self) -> Iterable[Issue]:
+        if not self._store.clock.trusted:
+            yield Issue("clock-untrusted", Severity.ERROR, "The box's clock cannot be believed",
+                        "Check time synchronisation; until then price increases wait.")
+        for address in self._insecure_listeners:
+            yield Issue(f"insecure-{address}", Severity.WARNING, f"{address} speaks without TLS on the shop's network",
+                        "Give the listener a certificate and a key in the settings.")
+        for part in self._parts():
+            if part.state is PartState.FAILED:
+                yield Issue(f"part-{part.name}", Severity.ERROR, f"{part.name} was given up: {part.last_error}",
+                            "See the journal, then restart the service.")
