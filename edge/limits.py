@@ -140,3 +140,89 @@ STATION_QUIET_S_MAX = 30.0
 
 ROOM_QUIET_S_MAX = 120.0
 """The planner and the housekeeper look around at least every minute."""
+
+# --- staff page (staff-and-operations.md section A) --------------------------------------------------------------
+
+SIGN_IN_FREE_FAILURES = 3
+"""Wrong PINs of one person without a wait; then each doubles it, from a second up."""
+
+SIGN_IN_FAILURES_MAX = 10
+"""Wrong PINs of one person in a row that lock the sign-in; while locked each further one locks it again."""
+
+SIGN_IN_DEVICE_FAILURES_MAX = 30
+"""Wrong PINs from one device in a row, whoever it was for, that lock the sign-in on that device."""
+
+SIGN_IN_LOCK_S = 900
+"""How long a locked sign-in stays locked; restarting the daemon ends it."""
+
+SIGN_IN_NAMES_MAX = 1024
+"""Names and devices whose failures are remembered; the one tried longest ago is forgotten."""
+
+SIGN_IN_WAITING_MAX = 8
+"""PINs waiting to be checked, one at a time (each takes 64 MiB for a moment); the next is told to try again."""
+
+SESSIONS_MAX = 64
+"""People signed in at once, each on each device; one more signs out the one idle longest."""
+
+SESSION_S = 12 * 3600
+"""A signed-in session ends after this, used or not: one shift."""
+
+SESSION_IDLE_S = 2 * 3600
+"""A session that no person used for this long ends; what a page fetches by itself does not count as use."""
+
+SESSION_MESSAGES_MAX = 4
+"""Messages waiting to be shown to a person; the oldest goes."""
+
+CODE_SEARCH_MISSES_MAX = 10
+"""Pickup codes searched for in one session without finding an order; then only by the order's own page."""
+
+FORM_FIELDS_MAX = 40
+"""Fields of a form; one with more is refused."""
+
+STAFF_STREAMS_MAX = 64
+"""Pages followed live at once; one more is answered 503 and asks every few seconds instead."""
+
+STAFF_STREAM_EVENTS_MAX = 16
+"""Events waiting for one slow page; above it all become one "fetch everything again"."""
+
+STAFF_STREAM_S = 1800.0
+"""How long one live stream lasts; the page opens the next, and shows by it that it is still signed in."""
+
+STAFF_HEARTBEAT_S = 15.0
+"""How often a live stream says that it is alive."""
+
+STAFF_COALESCE_S = 0.25
+"""How long news are gathered before pages are told."""
+
+STAFF_SUBJECTS_MAX = 256
+"""Labels named in one event; above it pages fetch what they show."""
+
+STAFF_SWEEP_S = 5.0
+"""How often some labels are looked at again without news."""
+
+STAFF_SWEEP_LABELS_MAX = 256
+"""Labels looked at again in one sweep; the next sweep goes on behind them."""
+
+STAFF_SLICE_LABELS = 32
+"""Labels looked at in the event loop without a pause for the tills: a few milliseconds."""
+
+WALL_LABELS_PER_PAGE = 48
+"""Labels on one page of the wall."""
+
+STAFF_PICTURES_MAX = 1024
+"""Label pictures kept as PNG files in memory, about 2 KB each; the one looked at longest ago goes."""
+
+STAFF_DRAWS_AT_ONCE_MAX = 2
+"""Label pictures drawn at once for pages; the next waits, so that the planner's own drawing goes on."""
+
+LAST_SALES_MAX = 50
+"""Transactions on the sales page, newest first."""
+
+LAST_SALES_SCAN_MAX = 64_000
+"""Ledger entries searched for them after a start."""
+
+HELD_PRICES_SHOWN_MAX = 200
+"""Prices of a held batch listed for the person who decides; the rest is counted."""
+
+EXCEPTIONS_SHOWN_MAX = 200
+"""Open exceptions listed at once, newest first."""

@@ -42,11 +42,11 @@ class InlineArtist:
     """Draws at once, and remembers: the simulator shows the same few pictures over and over."""
 
     def __init__(self) -> None:
-        self._drawn: OrderedDict[tuple[str, LabelContent, str], tuple[Picture, Blob]] = OrderedDict()
+        self._drawn: OrderedDict[tuple[str, LabelContent, str, Encoder], tuple[Picture, Blob]] = OrderedDict()
 
     async def draw(self, template: Template, content: LabelContent, description: LabelDescription,
                    encoder: Encoder) -> tuple[Picture, Blob]:
-        key = (template.version, content, description.type_name)
+        key = (template.version, content, description.type_name, encoder)
         if key not in self._drawn:
             self._drawn[key] = draw(template, content, description, encoder)
             if len(self._drawn) > PICTURE_CACHE_MAX:

@@ -36,17 +36,22 @@ class WantedPictures:
     def of(self, sku: str, description: LabelDescription) -> Wanted:
         """The wanted picture. Raises `NothingToShow`, `edge.labels.template.NoTemplate`, or `ValueError` for an item
         that cannot be put on a label."""
+        price = self._prices.list_price(sku)
+        if price is None:
+            known = self._store.books.replica_reader.execute(REPLICA.sku_exists, (sku,)).fetchone()
+            raise NothingToShow(f"product {sku} {'has no list price' if known else 'is not in the catalogue'}")
+        return self.at_price(sku, *price, description)
+
+    def at_price(self, sku: str, price_minor: int, currency: str, description: LabelDescription) -> Wanted:
+        """The picture of the item as it is now at this price: how a proven price looks. Raises as `of`."""
         reader = self._store.books.replica_reader
         item = reader.execute(REPLICA.item, (sku,)).fetchone()
         if item is None:
             raise NothingToShow(f"product {sku} is not in the catalogue")
-        price = self._prices.list_price(sku)
-        if price is None:
-            raise NothingToShow(f"product {sku} has no list price")
         code = reader.execute(REPLICA.first_code, (sku,)).fetchone()
         identity = self._store.identity
         content = label_content(sku=sku, name=item[1], gtin=code[0] if code else None, package_text=item[5],
-                                price_minor=price[0], currency=price[1], language=identity.language,
+                                price_minor=price_minor, currency=currency, language=identity.language,
                                 unit_system=identity.unit_system, link_domain=identity.link_domain)
         template = self._templates.select(REGULAR_TEMPLATE, description)
         return Wanted(template, content, content_hash(content, template))
