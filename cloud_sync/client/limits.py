@@ -100,3 +100,10 @@ BELL_KEEPALIVE_S = 30
 
 BELL_CALL_S = 10.0
 """Connecting, subscribing or publishing that takes longer is a lost doorbell."""
+
+BELL_GOODBYE_S = 2.0
+"""Telling the broker that we leave; if it takes longer, our last will says it."""
+
+BELL_STABLE_S = 60.0
+"""A connection that lasted less counts as one more failure, so that a broker that throws us out at once is not tried
+again at once for ever."""

@@ -44,10 +44,10 @@ class StoreSide(Protocol):
         ...
 
     async def apply(self, feed: Feed, batches: list[Batch]) -> None:
-        """Apply whole batches, in order, and move the cursor to the last one's checkpoint, in one transaction.
+        """Apply batches in order, each whole and in one transaction with the cursor of its checkpoint.
 
-        When it raises, nothing may have been applied, or all of it: the line asks for the cursor again. A batch may
-        be without changes; then only the cursor moves.
+        When it raises, any number of the batches may have been applied: the line asks for the cursor again. A batch
+        may be without changes; then only the cursor moves.
         """
         ...
 
@@ -86,8 +86,8 @@ class Doorbell(Protocol):
     """Something that says "pull now" and nothing else. Losing a ring costs at most `limits.LONG_POLL_S`."""
 
     async def listen(self, connected: Callable[[], None], ring: Callable[[], None]) -> None:
-        """One connection: calls `connected` once it hears, `ring` at every ring; ends or raises when it is lost.
+        """One connection: calls `connected` once it hears, `ring` at every ring, until it is lost or cancelled.
 
-        The caller connects again, with back-off. Raises `BellLost` for what a broker can do to us.
+        The caller connects again, with back-off. Raises `BellLost` for whatever a broker or a line can do.
         """
         ...

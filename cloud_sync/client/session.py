@@ -4,9 +4,10 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
 
+from cloud_sync.client.errors import BellLost
 from cloud_sync.client.feeds import FeedLoop
 from cloud_sync.client.ledger import PushLoop
-from cloud_sync.client.limits import HELLO_EVERY_S, SLICE_S
+from cloud_sync.client.limits import BELL_STABLE_S, HELLO_EVERY_S, SLICE_S
 from cloud_sync.client.link_state import DoorbellState, LinkMonitor, LinkState, Observer
 from cloud_sync.client.loop import Line, Loop, happened, now_s
 from cloud_sync.client.port import Doorbell, StoreSide
@@ -27,7 +28,7 @@ class HubLink:
                  feeds: Sequence[Feed] = tuple(Feed)) -> None:
         self._hub = HubCalls(address, store_id)
         self._monitor = LinkMonitor(wall_ms)
-        line = Line(self._monitor, randomness)
+        self._line = line = Line(self._monitor, randomness)
         self._watched: tuple[Loop, ...] = (
             HelloLoop(store, self._hub, line),
             *(FeedLoop(feed, store, self._hub, line) for feed in feeds),
@@ -55,8 +56,11 @@ class HubLink:
             loop.nudge.set()
 
     async def run(self) -> None:
-        """Until cancelled. Can run again afterwards only as a new object."""
+        """Until cancelled; may then be run again. Whatever it knew, it begins with a hello."""
+        self._line.suspect(retry_after_s=0)
         loops = (*self._watched, *((self._bell,) if self._bell else ()))
+        for loop in loops:
+            loop.lose_place()
         tasks = [asyncio.create_task(loop.run(), name=f"hub link: {loop.name}") for loop in loops]
         try:
             await asyncio.gather(*tasks)
@@ -105,19 +109,23 @@ class BellLoop(Loop):
         super().__init__("doorbell", line)
         self._doorbell = doorbell
         self._ring = ring
+        self._connected_s: float | None = None
         line.monitor.doorbell(DoorbellState.LOST)
 
     async def turn(self) -> float:
         """One connection to the bell, from its beginning to its end."""
+        self._connected_s = None
         try:
             await self._doorbell.listen(self._connected, self._ring)
         finally:
             self.line.monitor.doorbell(DoorbellState.LOST)
-        return self.backoff.next_s()
+            if self._connected_s is not None and now_s() - self._connected_s >= BELL_STABLE_S:
+                self.backoff.reset()
+        raise BellLost("the connection ended")
 
     def _connected(self) -> None:
         """Whatever rang while nobody listened is made up for by one pull."""
-        self.backoff.reset()
+        self._connected_s = now_s()
         self.line.monitor.fine(self.name)
         self.line.monitor.doorbell(DoorbellState.CONNECTED)
         self._ring()
