@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from cloud_sync.hub.credentials import BROKER_PASSWORD, HUB_KEY, OPERATOR_TOKEN
 from edge import limits
 from edge.credentials import DIRECTORY_PREFIXES
 from edge.settings import Settings
@@ -68,12 +69,17 @@ def test_verify_would_notice_a_misspelt_key(tmp_path: Path) -> None:
 def test_a_wrong_configuration_is_not_started_again_and_anything_else_is(name: str) -> None:
     service = Unit(name)["Service"]
 
-    assert service["Type"] == "notify"
     assert service["Restart"] == "on-failure"
     assert service["RestartPreventExitStatus"] == "2"
+    assert service["ExecStart"].startswith(f"{PROGRAM} ")
+
+
+def test_the_store_says_when_it_is_ready_and_is_watched_and_reloads_on_a_hang_up() -> None:
+    service = Unit("trastienda.service")["Service"]
+
+    assert service["Type"] == "notify"
     assert int(service["WatchdogSec"]) > 0
     assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"
-    assert service["ExecStart"].startswith(f"{PROGRAM} ")
 
 
 @pytest.mark.parametrize("name", UNITS)
@@ -91,17 +97,26 @@ def test_p11_the_store_reaches_serial_ports_and_no_other_device() -> None:
 
 def test_the_unit_the_settings_and_the_users_agree_on_places_and_names() -> None:
     users = shipped("systemd/trastienda.sysusers.conf").read_text()
-    directories = shipped("systemd/trastienda.tmpfiles.conf").read_text().split()
     default = next(field.default for field in msgspec.structs.fields(Settings) if field.name == "state_directory")
 
     assert default == f"/var/lib/{Unit('trastienda.service')['Service']['StateDirectory']}"
     for name in UNITS:
-        unit = Unit(name)
-        assert re.search(rf"^u {unit['Service']['User']} ", users, re.MULTILINE)
-        loaded = [value.split(":") for key in ("LoadCredentialEncrypted", "LoadCredential")
-                  for value in unit.values(key)]
-        assert [f"{prefix}_" for prefix, _ in loaded] == [prefix for prefix in DIRECTORY_PREFIXES if prefix]
-        assert all(directory in directories for _, directory in loaded), "a missing directory keeps the unit down"
+        assert re.search(rf"^u {Unit(name)['Service']['User']} ", users, re.MULTILINE)
+
+
+def test_the_stores_credentials_come_from_directories_that_exist_under_prefixes_that_are_known() -> None:
+    directories = shipped("systemd/trastienda.tmpfiles.conf").read_text().split()
+    unit = Unit("trastienda.service")
+    loaded = [value.split(":") for key in ("LoadCredentialEncrypted", "LoadCredential") for value in unit.values(key)]
+
+    assert [f"{prefix}_" for prefix, _ in loaded] == [prefix for prefix in DIRECTORY_PREFIXES if prefix]
+    assert all(directory in directories for _, directory in loaded), "a missing directory keeps the unit down"
+
+
+def test_the_hub_gets_the_credentials_it_looks_for() -> None:
+    unit = Unit("trastienda-hub.service")
+
+    assert unit.values("LoadCredentialEncrypted") == [HUB_KEY, OPERATOR_TOKEN, BROKER_PASSWORD]
 
 
 def test_the_users_are_understood_by_sysusers(tmp_path: Path) -> None:
