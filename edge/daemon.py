@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -29,7 +30,7 @@ from drivers.port import BaseStation
 from drivers.serial_link import ByteLink, SerialLink
 from edge import settings as configuration
 from edge.clock import Clock, StoreClock, SystemClock
-from edge.credentials import Credentials
+from edge.credentials import Credential, Credentials
 from edge.db import replica
 from edge.db.books import Books, MakeWriter, open_books
 from edge.db.writer import ThreadWriter
@@ -86,7 +87,7 @@ class Parts:
     artist: Artist
     open_link: Callable[[str], OpenLink]
     hub_transport: httpx.AsyncBaseTransport | None = None
-    make_doorbell: Callable[[configuration.Doorbell, str, Credentials], Doorbell] | None = None
+    make_doorbell: Callable[[configuration.Doorbell, str, Credentials, random.Random], Doorbell] | None = None
 
 
 def system_parts() -> Parts:
@@ -194,7 +195,7 @@ class Daemon:
         pickups = PickupDesk(store, PeopleVault(self._text(settings.store_key)))
         guard = GuardDesk(store)
         stations: dict[str, BaseStation] = {}
-        templates = load_templates([OPERATORS_DIRECTORY / "templates", shipped("config/templates")])
+        templates = load_templates([shipped("config/templates"), OPERATORS_DIRECTORY / "templates"])
         planner = LabelPlanner(store, prices, WantedPictures(store, prices, templates), parts.artist, stations)
         for each in settings.base_stations:
             stations[each.name] = self._station(each, planner)
@@ -235,7 +236,8 @@ class Daemon:
         address = HubAddress(hub.url, self._text(hub.token), authority, self._parts.hub_transport)
         doorbell = None
         if hub.doorbell is not None and self._parts.make_doorbell is not None:
-            doorbell = self._parts.make_doorbell(hub.doorbell, self.settings.store.id, self._credentials)
+            doorbell = self._parts.make_doorbell(hub.doorbell, self.settings.store.id, self._credentials,
+                                                 self._parts.randomness)
         link = HubLink(store_id=self.settings.store.id, address=address, store=intake,
                        randomness=self._parts.randomness, wall_ms=store.clock.wall_ms, doorbell=doorbell)
         link.observe(lambda _state: store.tell(Topic.LINK))
@@ -250,7 +252,7 @@ class Daemon:
         monitors = {self._text(each.token): Principal(each.id, Role.MONITOR) for each in settings.monitors}
         return {**tills, **monitors}
 
-    def _text(self, credential: configuration.Credential) -> str:
+    def _text(self, credential: Credential) -> str:
         return self._credentials.text(credential)
 
     # --- running ----------------------------------------------------------------------------------------------
@@ -282,7 +284,7 @@ class Daemon:
         self._link_used, link = True, self.rooms.link
         names = list(link.progress)
         for name in names:
-            self._heartbeats.watch(f"hub {name}", Counter(lambda name=name: link.progress[name], QUIET_S_MAX))
+            self._heartbeats.watch(f"hub {name}", Counter(partial(_progress_of, link, name), QUIET_S_MAX))
         try:
             await link.run()
         finally:
@@ -335,6 +337,10 @@ class Daemon:
         for listener, _ in self._listeners:
             listener.close()
         self._listeners.clear()
+
+
+def _progress_of(link: HubLink, name: str) -> int:
+    return link.progress[name]
 
 
 async def run_daemon(path: Path, credentials: Credentials, notifier: Notifier) -> None:

@@ -12,9 +12,7 @@ import sqlcipher3
 from sqlcipher3 import dbapi2 as sqlite
 
 if TYPE_CHECKING:  # the wheel has no types; its classes have the shape of the standard library's
-    from sqlite3 import Connection as Connection
-    from sqlite3 import DatabaseError as DatabaseError
-    from sqlite3 import OperationalError as OperationalError
+    from sqlite3 import Connection, DatabaseError, OperationalError
 else:
     Connection, DatabaseError, OperationalError = sqlite.Connection, sqlite.DatabaseError, sqlite.OperationalError
 
@@ -24,6 +22,8 @@ sys.modules["pysqlite3.dbapi2"] = sqlite
 import sqlite_utils  # noqa: E402  it takes the library registered above, and only when imported after it
 
 from edge.errors import ConfigurationError, Corrupt  # noqa: E402  keeps the two imports above first
+
+__all__ = ["Connection", "DatabaseError", "OperationalError", "connect", "migrate"]
 
 SQLITE_OLDEST = (3, 51, 3)
 """Older ones may lose a WAL that is reset while another connection writes (engineering.md 1.9)."""

@@ -36,7 +36,8 @@ class StoreChecks:
     def _line(self) -> Iterable[Issue]:
         state = self._link_state()
         if state.fence is not None:
-            yield Issue("ledger-fenced", Severity.ERROR, f"The hub does not take this store's facts: {state.fence.detail}",
+            yield Issue("ledger-fenced", Severity.ERROR,
+                        f"The hub does not take this store's facts: {state.fence.detail}",
                         "Call support: two boxes may run as this store. Keep selling, nothing is lost.")
         if not state.up:
             yield Issue("hub-down", Severity.WARNING, f"No line to the hub: {state.last_error or 'not reached yet'}",

@@ -18,7 +18,8 @@ def bind(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server((str(address[0]), port), family=family, backlog=LISTEN_BACKLOG)
     except OSError as error:
-        raise ConfigurationError(f"{host} port {port}: {error.strerror}: is another program listening there?") from error
+        raise ConfigurationError(
+            f"{host} port {port}: {error.strerror}: is another program listening there?") from error
 
 
 class HttpServer:

@@ -1,0 +1,248 @@
+"""The `trastienda` command. Composition roots are imported only by the command that needs them.
+
+Exit codes: 0 done, 1 failed, 2 wrong use or configuration (systemd does not restart on 2).
+"""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import click
+import msgspec
+
+_Command = TypeVar("_Command", bound=Callable[..., object])
+
+FAILED = 1
+WRONG_USE = 2
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="trastienda")
+def main() -> None:
+    """Trastienda: the store controller. Shelf, till and hub tell the same story."""
+
+
+@main.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@json_option
+def run(config: Path, as_json: bool) -> None:
+    """Run the store daemon with the settings in CONFIG."""
+    from edge.daemon import run_daemon
+    from edge.logs import set_up_logs
+    from edge.sd_notify import Notifier
+
+    set_up_logs(as_json=as_json or not sys.stderr.isatty())
+    with _reported(as_json):
+        _run_loop(run_daemon(config, _credentials(), Notifier.from_environment(os.environ)))
+
+
+@main.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@json_option
+def check(config: Path, as_json: bool) -> None:
+    """Check the settings in CONFIG and the credentials they name; change nothing."""
+    from edge import settings as configuration
+
+    with _reported(as_json):
+        settings = configuration.load(config)
+        _credentials().require(configuration.credentials_of(settings))
+        _say(as_json, {"config": str(config), "store": settings.store.id, "ok": True},
+             f"{config}: good. Store {settings.store.id} ({settings.store.name}), "
+             f"{len(settings.base_stations)} base stations, {len(settings.tills)} tills.")
+
+
+@main.command()
+@click.option("--database", default="", help="sqlite:///FILE (default) or postgresql+psycopg://USER@HOST/NAME.")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8470, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--tls-certificate", type=click.Path(path_type=Path, exists=True))
+@click.option("--tls-key", type=click.Path(path_type=Path, exists=True))
+@click.option("--insecure-lan", is_flag=True, help="Listen beyond this machine without TLS.")
+@json_option
+def hub(database: str, host: str, port: int, tls_certificate: Path | None, tls_key: Path | None, insecure_lan: bool,
+        as_json: bool) -> None:
+    """Run the central service."""
+    from cloud_sync.hub.main import DEFAULT_DATABASE, HubOptions, HubRunning, run_hub
+    from edge.logs import set_up_logs
+
+    set_up_logs(as_json=as_json or not sys.stderr.isatty())
+    options = HubOptions(database=database or DEFAULT_DATABASE, host=host, port=port, tls_certificate=tls_certificate,
+                         tls_key=tls_key, insecure_lan=insecure_lan)
+
+    def ready(running: HubRunning) -> None:
+        minted = f"; its key and token were written to {running.credentials_file}" if running.credentials_file else ""
+        _say(as_json, msgspec.to_builtins(running), f"Hub at {running.url}, data in {running.database}{minted}")
+
+    with _reported(as_json):
+        run_hub(options, ready)
+
+
+@main.command(name="import")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--hub", "hub_url", help="A running hub; its token comes from TRASTIENDA_HUB_OPERATOR_TOKEN.")
+@click.option("--database", help="The database of a hub that is not running.")
+@click.option("--currency", default="EUR", show_default=True, help="Currency of the prices in the file (ISO 4217).")
+@click.option("--strict", is_flag=True, help="Refuse GTINs whose check digit is wrong.")
+@json_option
+def import_command(file: Path, hub_url: str | None, database: str | None, currency: str, strict: bool,
+                   as_json: bool) -> None:
+    """Import items and prices from the CSV in FILE, all of it or nothing."""
+    from cloud_sync.hub.catalogue_file import ImportOptions
+    from cloud_sync.hub.main import import_file
+
+    with _reported(as_json), _progress(f"Importing {file.name}", as_json) as progress:
+        result = import_file(file, ImportOptions(currency=currency, strict=strict), hub=hub_url, database=database,
+                             progress=progress)
+    text = (f"{result.file}: {result.rows} rows. Items: {result.items_changed} changed, {result.items_unchanged} as "
+            f"before. Prices: {result.prices_changed} changed, {result.prices_unchanged} as before.")
+    _say(as_json, msgspec.to_builtins(result), "\n".join((text, *(f"warning: {each}" for each in result.warnings))))
+
+
+@main.command()
+@click.option("--seed", default=1, show_default=True, help="The run; the same seed replays exactly.")
+@click.option("--days", default=1.0, show_default=True, help="Virtual store-days.")
+@json_option
+def simulate(seed: int, days: float, as_json: bool) -> None:
+    """Run a whole store and its hub under virtual time and faults, and check the promises."""
+    from edge.simulate import simulate_store
+
+    with _reported(as_json):
+        report = simulate_store(seed, days)
+    _say(as_json, msgspec.to_builtins(report), report.as_text())
+    if report.violations:
+        raise SystemExit(FAILED)
+
+
+@main.command()
+@click.option("--catalogue", type=click.Path(path_type=Path, dir_okay=False), help="CSV of items; without it one is made.")
+@click.option("--sales", type=click.Path(path_type=Path, dir_okay=False), help="CSV of sale lines to replay.")
+@click.option("--labels", default=60, show_default=True, type=click.IntRange(1, 2000))
+@click.option("--seconds", type=click.FloatRange(min=1), help="End by itself after so long, with a report.")
+@click.option("--outage", metavar="START:LENGTH", help="Cut the line to the hub, in seconds from the start.")
+@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the report here, as JSON.")
+@click.option("--port", default=8480, show_default=True, type=click.IntRange(0, 65535), help="The staff page's port.")
+@json_option
+def demo(catalogue: Path | None, sales: Path | None, labels: int, seconds: float | None, outage: str | None,
+         report: Path | None, port: int, as_json: bool) -> None:
+    """A whole store on this machine: hub, daemon, labels in software, tills, online orders, and the staff page."""
+    from edge.demo import DemoOptions, parse_outage, run_demo
+    from edge.logs import set_up_logs
+
+    set_up_logs(as_json=as_json, quiet=True)
+    with _reported(as_json):
+        options = DemoOptions(catalogue=catalogue, sales=sales, labels=labels, seconds=seconds,
+                              outage=parse_outage(outage), report=report, port=port, as_json=as_json)
+        violations = _run_loop(run_demo(options))
+    if violations:
+        raise SystemExit(FAILED)
+
+
+@main.command()
+@click.argument("code")
+@click.option("--store", "url", default="http://127.0.0.1:8443", show_default=True, help="The store daemon's address.")
+@click.option("--token", envvar="TRASTIENDA_TOKEN", required=True, help="A till's token (or TRASTIENDA_TOKEN).")
+@json_option
+def price(code: str, url: str, token: str, as_json: bool) -> None:
+    """Ask what a till may charge for CODE (a barcode or SKU)."""
+    answer = _ask(f"{url}/v1/lookup/{code}", token, as_json)
+    held = " (held low until the shelf has proven the increase)" if answer.get("held_low") else ""
+    _say(as_json, answer, f"{answer['name']}: {answer['charge_minor']} {answer['currency']} minor units{held}")
+
+
+@main.command()
+@click.option("--store", "url", default="http://127.0.0.1:8443", show_default=True, help="The store daemon's address.")
+@click.option("--token", envvar="TRASTIENDA_TOKEN", required=True, help="A monitor's token (or TRASTIENDA_TOKEN).")
+@json_option
+def status(url: str, token: str, as_json: bool) -> None:
+    """How a running store is."""
+    answer = _ask(f"{url}/v1/status", token, as_json)
+    lines = [f"Store {answer['store']} ({answer['name']}): line {'up' if answer['link_up'] else 'DOWN'}, "
+             f"{answer['backlog']} facts wait, {answer['items']} items",
+             f"Labels: {', '.join(f'{count} {state}' for state, count in answer['labels'].items())}"]
+    lines += [f"{issue['severity'].upper()}: {issue['what']} {issue['action']}" for issue in answer["issues"]]
+    _say(as_json, answer, "\n".join(lines))
+
+
+@main.command()
+@click.option("--pin", prompt=True, hide_input=True, confirmation_prompt=True, help="Six digits or more.")
+@json_option
+def pin(pin: str, as_json: bool) -> None:
+    """Hash a staff PIN; put what is printed into the credential that the settings name."""
+    from edge.staff.sign_in import hash_pin
+
+    with _reported(as_json):
+        hashed = hash_pin(pin)
+    _say(as_json, {"hash": hashed}, hashed)
+
+
+def _ask(url: str, token: str, as_json: bool) -> dict[str, "object"]:
+    import httpx
+
+    with _reported(as_json):
+        try:
+            reply = httpx.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=10.0)
+        except httpx.HTTPError as error:
+            raise ConnectionError(f"{url}: {error}: is the daemon running, and is this its address?") from error
+        if reply.status_code != httpx.codes.OK:
+            raise ConnectionError(f"{url}: {reply.status_code} {reply.text}")
+        answer: dict[str, object] = reply.json()
+        return answer
+
+
+def _credentials() -> "object":
+    from edge.credentials import Credentials
+
+    return Credentials(os.environ)
+
+
+def _run_loop(coroutine: "object") -> "object":
+    import uvloop
+
+    return uvloop.run(coroutine)
+
+
+def _say(as_json: bool, machine: object, person: str) -> None:
+    click.echo(json.dumps(machine, ensure_ascii=False) if as_json else person)
+
+
+@contextmanager
+def _progress(title: str, as_json: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar on a terminal, silence elsewhere: `(phase, done, of)`."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    quiet = as_json or not sys.stderr.isatty()
+    with Progress(console=Console(stderr=True), disable=quiet, transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda phase, done, of: bar.update(task, description=f"{title}: {phase}", completed=done, total=of)
+
+
+@contextmanager
+def _reported(as_json: bool) -> Iterator[None]:
+    """Every failure one clear message on stderr and the right exit code."""
+    from cloud_sync.hub.errors import ConfigurationError as HubConfigurationError
+    from cloud_sync.hub.errors import HubError
+    from cloud_sync.hub.errors import Rejected as HubRejected
+    from edge.errors import Corrupt, Rejected
+    from edge.supervisor import VitalPartFailed
+
+    try:
+        yield
+    except (Rejected, HubConfigurationError, HubRejected) as error:
+        _fail(str(error), WRONG_USE, as_json)
+    except (Corrupt, HubError, VitalPartFailed, OSError) as error:
+        _fail(str(error), FAILED, as_json)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise SystemExit(130) from None
+
+
+def _fail(message: str, code: int, as_json: bool) -> None:
+    click.echo(json.dumps({"error": message}) if as_json else f"trastienda: {message}", err=True)
+    raise SystemExit(code)

@@ -1,0 +1,15 @@
+"""The MQTT doorbell from the settings; what rings and how it is heard is `cloud_sync.client.doorbell`."""
+
+import random
+
+from cloud_sync.client.doorbell import Broker, MqttDoorbell
+from edge.credentials import Credentials
+from edge.settings import Doorbell
+
+
+def mqtt_doorbell(settings: Doorbell, store_id: str, credentials: Credentials,
+                  randomness: random.Random) -> MqttDoorbell:
+    """The bell of this store at the broker that the settings name."""
+    broker = Broker(host=settings.host, port=settings.port, tls=settings.tls, username=settings.username,
+                    password=credentials.text(settings.password))
+    return MqttDoorbell(broker, store_id, randomness)
