@@ -113,8 +113,9 @@ class HubApp:
         store, order_id = request.path_params["store"], request.path_params["order_id"]
         placement = decode(await _body(request), Placement)
         placed = await self._run(self._storage.orders.place, store, order_id, placement)
-        if placed.changed:
-            await self._ring(FeedId(Feed.ORDERS, store))
+        if not placed.changed:
+            return _json(placed)
+        await self._ring(FeedId(Feed.ORDERS, store))
         return _json(placed, HTTPStatus.CREATED if placed.revision == 1 else HTTPStatus.OK)
 
     async def read_order(self, request: Request) -> Response:
@@ -187,6 +188,8 @@ class HubApp:
         async def guarded(request: Request) -> Response:
             try:
                 request.state.body_max_bytes = endpoint.body_max_bytes
+                if any("\0" in part for part in request.path_params.values()):
+                    raise NotFound("nothing here has a NUL character in its name")
                 refusal = await self._refusal(endpoint, request)
                 return refusal if refusal else await handler(request)
             except HubError as error:

@@ -25,9 +25,9 @@ from cloud_sync.hub.limits import (
     QUANTITY_MAX_MILLI,
     TEXT_MAX_CHARS,
 )
+from cloud_sync.hub.names import check_name
 from cloud_sync.hub.schema import Owner
 
-DEFAULT_ZONE = "default"
 POLICY_KEY = "policy"
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _DIGITS = re.compile(r"[0-9]{1,48}")
@@ -73,6 +73,7 @@ class CatalogueStore:
 
     def put(self, zone: str, catalogue: Catalogue) -> Imported:
         """Items and prices in one transaction, one checkpoint each. Raises `Rejected` naming every mistake."""
+        check_name(zone)
         items, prices = item_documents(catalogue.items), price_documents(catalogue.prices)
         with self.database.transaction() as connection:
             ensure_feeds(connection, Owner.ZONE, zone, self.database.mint())
@@ -81,6 +82,7 @@ class CatalogueStore:
 
     def put_policy(self, zone: str, policy: Policy) -> Written:
         """Raises `Rejected` for a policy no store could follow."""
+        check_name(zone)
         _raise_for([f"policy: {mistake}" for mistake in _policy_mistakes(policy)])
         with self.database.transaction() as connection:
             ensure_feeds(connection, Owner.ZONE, zone, self.database.mint())

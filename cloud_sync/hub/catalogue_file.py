@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cloud_sync.contract.documents import Item
-from cloud_sync.hub.catalogue import DEFAULT_ZONE, Catalogue, PriceEntry
+from cloud_sync.hub.catalogue import Catalogue, PriceEntry
 from cloud_sync.hub.currencies import BadAmount, minor_units
 from cloud_sync.hub.errors import Rejected
 from cloud_sync.hub.limits import DOCUMENTS_PER_REQUEST_MAX, IMPORT_FILE_MAX_BYTES
+from cloud_sync.hub.names import DEFAULT_ZONE
 
 REQUIRED_COLUMNS = ("sku", "name", "price")
 OPTIONAL_COLUMNS = ("gtin", "category", "department", "brand", "package_size")

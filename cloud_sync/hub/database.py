@@ -34,6 +34,7 @@ KEYS_PER_QUERY = 500
 """Longer lists of keys are asked for in several queries."""
 
 _EPOCH_BYTES = 8
+_NOT_OURS = "file is not a database"  # how SQLite says that the key is wrong; sqlcipher3 gives no code with it
 
 Row = Mapping[str, object]
 
@@ -102,11 +103,10 @@ def open_database(url: str, key: HubKey, now_ms: Callable[[], int], random_bytes
     try:
         with database.transaction() as connection:
             schema.migrate(connection, database.mint(), key.derive("check").hex())
-    except sqlcipher.DatabaseError as error:
+    except BaseException as error:
         database.close()
-        raise ConfigurationError(f"{target.database}: the hub key does not open this database ({error})") from error
-    except BaseException:
-        database.close()
+        if isinstance(error, sa.exc.DatabaseError) and _NOT_OURS in str(error.orig):
+            raise ConfigurationError(f"{target.database}: the hub key does not open this file") from error
         raise
     return database
 

@@ -8,9 +8,9 @@ import msgspec
 from starlette.requests import Request
 
 from cloud_sync.contract.feeds import Cursor
-from cloud_sync.hub.catalogue import DEFAULT_ZONE
 from cloud_sync.hub.errors import Rejected, TooLarge
 from cloud_sync.hub.limits import INTEGER_MAX
+from cloud_sync.hub.names import DEFAULT_ZONE
 
 _GZIP_WINDOW = 31  # zlib's number for "gzip header, largest window"
 _NUMBER = re.compile(r"[0-9]{1,19}")

@@ -1,6 +1,5 @@
 """Who the stores are, who may speak for whom, and how far each store has come."""
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,15 +10,14 @@ from cloud_sync.contract.feeds import Cursor, Feed
 from cloud_sync.contract.ledger import SCHEMA_VERSION, Head, Hello, Welcome
 from cloud_sync.contract.pickup import FINAL
 from cloud_sync.hub import schema
-from cloud_sync.hub.catalogue import DEFAULT_ZONE
 from cloud_sync.hub.database import Database, upsert
 from cloud_sync.hub.errors import NotFound, Rejected
 from cloud_sync.hub.feeds import STORE_FEED_NAMES, FeedId, ensure_feeds, read_head
-from cloud_sync.hub.limits import INTEGER_MAX, SEEN_EVERY_MS, STORE_ID_MAX_CHARS
+from cloud_sync.hub.limits import INTEGER_MAX, SEEN_EVERY_MS
+from cloud_sync.hub.names import DEFAULT_ZONE, check_name
 from cloud_sync.hub.schema import Owner
 from cloud_sync.hub.secrets import mint_token, token_hash
 
-_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{STORE_ID_MAX_CHARS - 1}}}")
 _OPERATOR = "operator"
 
 
@@ -136,9 +134,7 @@ class Stores:
     def register(self, store: str, registration: Registration) -> Registered:
         """Let a store be known. Raises `Rejected` for names that cannot stand in a path or a topic."""
         for name in (store, registration.zone):
-            if not _NAME.fullmatch(name):
-                raise Rejected(f"{name[:STORE_ID_MAX_CHARS]!r} is no name for a store or a zone: 1 to "
-                               f"{STORE_ID_MAX_CHARS} letters, digits, dots, dashes and underscores")
+            check_name(name)
         with self.database.transaction() as connection:
             created = _write_store(connection, store, registration, self.database.now_ms())
             ensure_feeds(connection, Owner.ZONE, registration.zone, self.database.mint())

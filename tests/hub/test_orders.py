@@ -1,0 +1,190 @@
+"""Online orders: revisions, pickup codes, and people that stand nowhere in clear (P11)."""
+
+import logging
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+import structlog
+
+from cloud_sync.contract.documents import Order, Person
+from cloud_sync.contract.facts import PickupStep
+from cloud_sync.contract.feeds import Cursor
+from cloud_sync.hub import schema
+from cloud_sync.hub.limits import PERSON_KEEP_OPEN_MS
+from cloud_sync.hub.orders import Placement
+from cloud_sync.hub.people import Collector
+from tests.hub.world import HubWorld, StoreWorld
+
+LINE = {"line": 1, "sku": "milk", "quantity_milli": 2000, "price_minor": 99}
+NAME = "Ana María Quiroga"
+CODE = "ZX81ZX81"
+PLACED = {"currency": "EUR", "lines": [LINE], "person": {"display_name": NAME, "phone_last_digits": "4711"},
+          "pickup_code": CODE}
+PATH = "/v1/stores/store-1/orders/o1"
+
+
+async def orders(store: StoreWorld, after: Cursor | None = None) -> list[Order]:
+    (batch,) = await store.batches("orders", after)
+    return [msgspec.json.decode(change.doc, type=Order) for change in batch.changes]
+
+
+async def ends(store: StoreWorld, state: str = "handed_over") -> None:
+    ledger = store.ledger()
+    ledger.appends(PickupStep("o1", "t1", "hand_over", state, 1, "ana"), "t1")
+    assert (await store.push(ledger.push())).status_code == 200
+
+
+async def test_an_order_reaches_its_store_with_person_and_code(hub: HubWorld):
+    store = await hub.store()
+    answer = await hub.operator.put(PATH, json=PLACED)
+    assert (answer.status_code, answer.json()["revision"], answer.json()["pickup_code"]) == (201, 1, CODE)
+    (order,) = await orders(store)
+    assert (order.order_id, order.revision, order.placed_ms, order.pickup_code) == ("o1", 1, hub.now_ms, CODE)
+    assert order.person == Person(NAME, "4711")
+
+
+async def test_the_hub_mints_a_code_and_keeps_it(hub: HubWorld):
+    store = await hub.store()
+    bare = {"currency": "EUR", "lines": [LINE]}
+    code = (await hub.operator.put(PATH, json=bare)).json()["pickup_code"]
+    assert len(code) == 6
+    again = await hub.operator.put(PATH, json=bare)
+    assert (again.status_code, again.json()["pickup_code"], again.json()["changed"]) == (200, code, False)
+    assert [order.pickup_code for order in await orders(store)] == [code]
+
+
+async def test_p2_an_order_sent_again_changes_nothing(hub: HubWorld):
+    store = await hub.store()
+    for _ in range(3):
+        answer = await hub.operator.put(PATH, json=PLACED)
+    assert (answer.json()["revision"], answer.json()["changed"]) == (1, False)
+    assert len(await orders(store)) == 1
+
+
+async def test_every_change_the_hub_makes_is_a_revision(hub: HubWorld):
+    store = await hub.store()
+    await hub.operator.put(PATH, json=PLACED)
+    await hub.operator.put(PATH, json={"currency": "EUR", "lines": [LINE], "notified_ms": 5})
+    await hub.operator.put(PATH, json={**PLACED, "person": {"display_name": "Her neighbour"}})
+    await hub.operator.post(f"{PATH}/cancel-request")
+    again = (await hub.operator.post(f"{PATH}/cancel-request")).json()
+    assert again["order"]["revision"] == 4
+    history = await orders(store)
+    assert [order.revision for order in history] == [1, 2, 3, 4]
+    assert [order.notified_ms for order in history] == [None, 5, 5, 5]
+    assert [order.cancel_requested for order in history] == [False, False, False, True]
+    assert {order.person.display_name for order in history} == {"Her neighbour"}
+
+
+async def test_lines_of_a_placed_order_do_not_change(hub: HubWorld):
+    await hub.store()
+    await hub.operator.put(PATH, json=PLACED)
+    answer = await hub.operator.put(PATH, json={**PLACED, "lines": [{**LINE, "quantity_milli": 9000}]})
+    assert answer.status_code == 409
+    assert "cancel it" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(("change", "says"), [
+    ({"lines": []}, "0 lines"), ({"lines": [LINE, LINE]}, "same number"), ({"currency": "euro"}, "currency"),
+    ({"lines": [{**LINE, "quantity_milli": 0}]}, "out of bounds"), ({"pickup_code": "ab"}, "pickup_code"),
+    ({"lines": [{**LINE, "price_minor": -1}]}, "out of bounds"), ({"notified_ms": -1}, "notified_ms"),
+    ({"lines": [{**LINE, "sku": ""}]}, "sku of line 1 is empty"),
+])
+async def test_an_order_that_makes_no_sense_is_refused(hub: HubWorld, change: dict[str, object], says: str):
+    store = await hub.store()
+    answer = await hub.operator.put(PATH, json={**PLACED, **change})
+    assert answer.status_code == 422
+    assert says in answer.json()["detail"]
+    assert NAME not in answer.text
+    assert await orders(store) == []
+
+
+async def test_unknown_orders_and_stores_are_not_found(hub: HubWorld):
+    await hub.store()
+    assert (await hub.operator.get(PATH)).status_code == 404
+    assert (await hub.operator.post(f"{PATH}/cancel-request")).status_code == 404
+    assert (await hub.operator.put("/v1/stores/nowhere/orders/o1", json=PLACED)).status_code == 404
+
+
+async def test_the_store_says_where_an_order_is(hub: HubWorld):
+    store = await hub.store()
+    await hub.operator.put(PATH, json=PLACED)
+    assert (await hub.operator.get(PATH)).json()["state"] == "placed"
+    ledger = store.ledger()
+    ledger.appends(PickupStep("o1", "t1", "reject", "rejected", 1, "ana", reason="sold out"), "t1")
+    await store.push(ledger.push())
+    order = (await hub.operator.get(PATH)).json()
+    assert (order["state"], order["reason"], order["store_revision"]) == ("rejected", "sold out", 1)
+
+
+async def test_p11_nobody_stands_in_clear_in_any_table_answer_or_log(hub: HubWorld, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.DEBUG)
+    with structlog.testing.capture_logs() as logged:
+        store = await hub.store()
+        await hub.operator.put(PATH, json=PLACED)
+        await hub.operator.put(PATH, json={**PLACED, "currency": 7})
+        await ends(store)
+        answers = [await hub.operator.get(PATH), await hub.operator.get("/v1/stores/store-1/status"),
+                   await hub.operator.get("/v1/stores/store-1/ledger")]
+        assert len(await orders(store)) == 1
+    everything = repr(logged) + caplog.text + "".join(answer.text for answer in answers) + dump(hub)
+    for secret in (NAME, NAME.encode().decode("latin-1"), "Quiroga", "4711", CODE):
+        assert secret not in everything
+    assert "o1" in everything
+
+
+def dump(hub: HubWorld) -> str:
+    """Every value of every table, bytes as text."""
+    values = []
+    with hub.storage.database.transaction() as connection:
+        for table in schema.metadata.sorted_tables:
+            for row in connection.execute(sa.select(table)):
+                values += [bytes(value).decode("latin-1") if isinstance(value, bytes | memoryview) else str(value)
+                           for value in row]
+    return "\n".join(values)
+
+
+def test_p11_no_traceback_can_name_a_person():
+    person = Person(NAME, "4711")
+    order = Order("o1", 1, 0, (), "EUR", person=person, pickup_code=CODE)
+    shown = repr([person, order, Placement((), "EUR", person=person, pickup_code=CODE), Collector(person, CODE)])
+    assert NAME not in shown
+    assert CODE not in shown
+
+
+async def test_p11_a_person_is_erased_after_the_order_ended_and_the_policys_time(hub: HubWorld):
+    store = await hub.store()
+    await hub.operator.put("/v1/policy", json={"person_keep_s": 3600})
+    await hub.operator.put(PATH, json=PLACED)
+    await ends(store)
+    hub.now_ms += 3_599_000
+    assert hub.storage.erase_due_people() == 0
+    hub.now_ms += 1000
+    assert hub.storage.erase_due_people() == 1
+    (order,) = await orders(store)
+    assert (order.person, order.pickup_code) == (None, "")
+
+
+async def test_p11_a_person_of_an_order_that_never_ends_is_erased_too(hub: HubWorld):
+    await hub.store()
+    await hub.operator.put(PATH, json=PLACED)
+    hub.now_ms += PERSON_KEEP_OPEN_MS - 1
+    assert hub.storage.erase_due_people() == 0
+    hub.now_ms += 1
+    assert hub.storage.erase_due_people() == 1
+
+
+async def test_a_sealed_person_opens_only_in_its_own_place(hub: HubWorld):
+    sealer = hub.storage.database.sealer
+    sealed = sealer.seal(b"Ana", "store-1/p1")
+    assert sealer.open(sealed, "store-1/p1") == b"Ana"
+    assert sealer.open(sealed, "store-2/p1") is None
+    assert sealer.open(sealed[:-1] + bytes([sealed[-1] ^ 1]), "store-1/p1") is None
+
+
+async def test_orders_of_one_store_are_not_in_anothers_feed(hub: HubWorld):
+    await hub.store("store-1")
+    other = await hub.store("store-2")
+    await hub.operator.put(PATH, json=PLACED)
+    assert await orders(other) == []
