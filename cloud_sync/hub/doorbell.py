@@ -8,7 +8,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
 
@@ -45,13 +45,13 @@ class Ring(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class BrokerOptions:
-    """Where the MQTT broker is. `password` comes from a credential."""
+    """Where the MQTT broker is. Without `password`, the credential `TRASTIENDA_HUB_BROKER_PASSWORD` is used."""
 
     host: str
     port: int = 1883
     tls: bool = False
     username: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
 
 
 def topic(store: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 import sqlalchemy as sa
+import structlog
 
 from cloud_sync.contract.facts import Fact
 from cloud_sync.contract.ledger import GENESIS_HASH, Entry, Gap, Head, Push, Pushed, chain_breaks_at
@@ -19,7 +20,7 @@ from cloud_sync.hub.catalogue import storable_mistake
 from cloud_sync.hub.database import Database, Row, in_groups, upsert, write_rows
 from cloud_sync.hub.effects import Effects, Unreadable, read_fact
 from cloud_sync.hub.errors import OutOfLine, Rejected, TooLarge
-from cloud_sync.hub.limits import AUDIT_ENTRIES_MAX, INTEGER_MAX, KEY_MAX_CHARS, PUSH_ENTRIES_MAX
+from cloud_sync.hub.limits import AUDIT_ENTRIES_MAX, INTEGER_MAX, KEY_MAX_CHARS, PUSH_ENTRIES_MAX, RETRY_ENTRIES_MAX
 from cloud_sync.hub.people import let_go
 from cloud_sync.hub.stores import lock_store, read_ledger_head, read_zone
 
@@ -29,6 +30,7 @@ FORK = "fork"
 Place = tuple[int, int]
 """Epoch and sequence of an entry."""
 
+_log = structlog.get_logger("hub")
 _encoder = msgspec.json.Encoder()
 _entry_decoder = msgspec.json.Decoder(Entry)
 
@@ -90,9 +92,16 @@ class Ledgers:
 
     def retry_quarantine(self) -> int:
         """Give every quarantined entry that this version can read its effect. Returns how many those were."""
+        table = schema.quarantine
         with self.database.transaction() as connection:
-            stores = connection.execute(sa.select(schema.quarantine.c.store_id).distinct()).scalars().all()
-        return sum(self._retry_store(store) for store in stores)
+            stores = connection.execute(sa.select(table.c.store_id).distinct()).scalars().all()
+        readable = 0
+        for store in stores:
+            after: Place | None = (-1, 0)
+            while after is not None:
+                count, after = self._retry_some(store, after)
+                readable += count
+        return readable
 
     def stock(self, store: str, sku: str) -> StockFigure:
         """The projection of one SKU, zeros when nothing ever moved."""
@@ -166,13 +175,15 @@ class Ledgers:
         if ended:
             let_go(connection, store, read_zone(connection, store), ended, now_ms)
 
-    def _retry_store(self, store: str) -> int:
+    def _retry_some(self, store: str, after: Place) -> tuple[int, Place | None]:
+        """One transaction's worth after a place: how many were readable, and where to go on, if anywhere."""
         table = schema.quarantine
         effects, readable = Effects(), []
         with self.database.transaction() as connection:
             lock_store(connection, store)
             rows = connection.execute(sa.select(table.c.epoch, table.c.sequence, table.c.entry).where(
-                table.c.store_id == store).order_by(table.c.epoch, table.c.sequence)).all()
+                table.c.store_id == store, sa.tuple_(table.c.epoch, table.c.sequence) > after).order_by(
+                table.c.epoch, table.c.sequence).limit(RETRY_ENTRIES_MAX)).all()
             for epoch, sequence, stored in rows:
                 entry = _entry_decoder.decode(stored)
                 try:
@@ -184,7 +195,7 @@ class Ledgers:
             for epoch, sequence in readable:
                 connection.execute(table.delete().where(
                     table.c.store_id == store, table.c.epoch == epoch, table.c.sequence == sequence))
-        return len(readable)
+        return len(readable), (rows[-1].epoch, rows[-1].sequence) if rows else None
 
 
 def _check_push(push: Push) -> None:
@@ -225,7 +236,13 @@ def _stored_hashes(connection: sa.Connection, store: str, epoch: int, first: int
 
 
 def _raise_fork_alarm(connection: sa.Connection, store: str, epoch: int, detail: str, now_ms: int) -> None:
-    """One row per epoch, however often it happens."""
+    """One row per epoch, however often it happens, and one line in the log."""
+    table = schema.alarm
+    known = connection.execute(sa.select(table.c.reason).where(
+        table.c.store_id == store, table.c.epoch == epoch, table.c.reason == FORK)).first()
+    if known is None:
+        _log.error("ledger fork: two boxes with one identity, or a box restored from a backup", store=store,
+                   epoch=epoch, detail=detail)
     upsert(connection, schema.alarm, [{"store_id": store, "epoch": epoch, "reason": FORK, "detail": detail,
                                        "first_ms": now_ms, "last_ms": now_ms, "count": 1}],
            replace=["detail", "last_ms"], add=["count"])

@@ -25,6 +25,9 @@ SMALL_BODY_MAX_BYTES = 2**20
 PUSH_ENTRIES_MAX = 20_000
 """More entries in one push are answered 413; the store sends smaller batches."""
 
+RETRY_ENTRIES_MAX = 1_000
+"""Quarantined entries tried again in one transaction."""
+
 AUDIT_ENTRIES_MAX = 1_000
 """Entries per page of the audit trail."""
 

@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +22,7 @@ from starlette.applications import Starlette
 from cloud_sync.hub.app import HubApp, Run
 from cloud_sync.hub.bells import Bells
 from cloud_sync.hub.catalogue_file import ImportOptions, Progress, no_progress
-from cloud_sync.hub.credentials import OPERATOR_TOKEN, Credentials, find_credential, load_credentials
+from cloud_sync.hub.credentials import BROKER_PASSWORD, OPERATOR_TOKEN, Credentials, find_credential, load_credentials
 from cloud_sync.hub.database import POSTGRES_CONNECTIONS, parse_url
 from cloud_sync.hub.doorbell import BrokerOptions, Doorbell, mqtt_connect
 from cloud_sync.hub.errors import ConfigurationError
@@ -147,7 +147,9 @@ async def _serve(options: HubOptions, storage: HubStorage, run: Run, ready: Call
     listener = _listen(options.host, options.port)
     tasks = [asyncio.create_task(_erase_people(storage, run), name="erase people")]
     if options.broker:
-        doorbell = Doorbell(storage.stores, run, mqtt_connect(options.broker), random.SystemRandom())
+        password = options.broker.password or find_credential(BROKER_PASSWORD, os.environ)
+        connect = mqtt_connect(replace(options.broker, password=password))
+        doorbell = Doorbell(storage.stores, run, connect, random.SystemRandom())
         bells.listen(doorbell.grown)
         tasks.append(asyncio.create_task(doorbell.run(), name="doorbell"))
     server = _Server(_config(options, HubApp(storage, run, bells).asgi()), bells, options.signals)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from cloud_sync.contract.documents import Order, OrderLine, Person
 from cloud_sync.contract.feeds import Feed
-from cloud_sync.contract.pickup import PickupState
+from cloud_sync.contract.pickup import FINAL, PickupState
 from cloud_sync.hub import people, schema
 from cloud_sync.hub.catalogue import text_mistakes
 from cloud_sync.hub.database import Database
@@ -124,6 +124,8 @@ class Orders:
                    placement: Placement) -> tuple[Collector, bool]:
         """Who collects now, and whether that is news."""
         known = people.recall(connection, self.database.sealer, store, [order.person_id]).get(order.person_id)
+        if _status(connection, store, order).state in FINAL:  # what is to be erased is not taken in again
+            return known or Collector(None, ""), False
         code = placement.pickup_code or (known.pickup_code if known else mint_pickup_code(self.database.random_bytes))
         collector = Collector(placement.person or (known.person if known else None), code)
         if collector == known:

@@ -164,6 +164,9 @@ async def test_p11_a_person_is_erased_after_the_order_ended_and_the_policys_time
     assert hub.storage.erase_due_people() == 1
     (order,) = await orders(store)
     assert (order.person, order.pickup_code) == (None, "")
+    late = await hub.operator.put(PATH, json=PLACED)  # a commerce system that tries again does not bring her back
+    assert (late.status_code, late.json()["pickup_code"]) == (200, "")
+    assert NAME not in (await store.feed("orders")).text
 
 
 async def test_p11_a_person_of_an_order_that_never_ends_is_erased_too(hub: HubWorld):
