@@ -7,8 +7,6 @@ import sys
 import tomllib
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PINS = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines()
@@ -48,12 +46,3 @@ def test_what_is_installed_is_what_is_pinned() -> None:
     unpinned = installed.keys() - pins.keys() - {"pip", "setuptools", "wheel", "trastienda"}
     assert unpinned == set(), "add it to constraints.txt"
     assert {name: installed[name] for name in pins if name in installed and installed[name] != pins[name]} == {}
-
-
-@pytest.mark.parametrize("arguments", [["no-such-benchmark"]])
-def test_make_bench_refuses_a_name_it_does_not_know(arguments: list[str]) -> None:
-    done = subprocess.run([sys.executable, "-m", "tests.bench", *arguments], cwd=ROOT, capture_output=True, text=True,
-                          check=False)
-
-    assert done.returncode == 2
-    assert "no-such-benchmark" in done.stderr
