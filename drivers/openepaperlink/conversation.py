@@ -43,10 +43,11 @@ class NoReply(Exception):
 class _Job:
     """A command on its way. The hooks run in the order of the line: `sending` before its first byte, `replied`
     before any later frame is looked at: for every reply (a `NOK>` is tried again), and with `None` when no
-    attempt is left."""
+    attempt is left. One that is no longer `wanted` when its turn comes is never written."""
 
     wire: bytes
     attempts: int
+    wanted: Callable[[], bool]
     sending: Callable[[], None]
     replied: Callable[[Signal | None], None]
     outcome: "asyncio.Future[Signal]"
@@ -57,6 +58,10 @@ class _BlockAnswer:
     label: LabelId
     wire_block: bytes
     asked_at: float
+
+
+def _always() -> bool:
+    return True
 
 
 def _nothing() -> None:
@@ -100,7 +105,8 @@ class Conversation:
         self._block = _BlockAnswer(label, wire_block, self._now())
         self._wake.set()
 
-    def enqueue(self, wire: bytes, attempts: int = ATTEMPTS, *, sending: Callable[[], None] = _nothing,
+    def enqueue(self, wire: bytes, attempts: int = ATTEMPTS, *, wanted: Callable[[], bool] = _always,
+                sending: Callable[[], None] = _nothing,
                 replied: Callable[[Signal | None], None] = _no_reply_wanted) -> "asyncio.Future[Signal]":  # fmt: skip
         """Queues a command; the future gives the radio's reply or raises `NoReply` or `LinkLost`. See `_Job`."""
         outcome: asyncio.Future[Signal] = asyncio.get_running_loop().create_future()
@@ -108,7 +114,7 @@ class Conversation:
         if len(self._commands) >= COMMANDS_WAITING_MAX:
             outcome.set_exception(NoReply("too many commands waiting"))
         else:
-            self._commands.append(_Job(wire, attempts, sending, replied, outcome))
+            self._commands.append(_Job(wire, attempts, wanted, sending, replied, outcome))
             self._wake.set()
         return outcome
 
@@ -199,14 +205,16 @@ class Conversation:
             await self._be_quiet()
 
     async def _run_job(self, job: _Job) -> None:
+        if not job.wanted():
+            _settle(job, NoReply("no longer wanted"))
+            return
         self._job = job  # stays set when the line breaks: `_drop_everything` answers it then
         job.sending()
         reply = await self._converse(job)
         self._job = None
         if reply is None:
             job.replied(None)
-            if not job.outcome.done():
-                job.outcome.set_exception(NoReply(f"no answer to {job.wire[:4].decode('latin-1')}"))
+            _settle(job, NoReply(f"no answer to {job.wire[:4].decode('latin-1')}"))
             await self._be_quiet()
         elif not job.outcome.done():
             job.outcome.set_result(reply)
@@ -253,11 +261,15 @@ class Conversation:
         while self._commands:
             job = self._commands.popleft()
             job.replied(None)
-            if not job.outcome.done():
-                job.outcome.set_exception(LinkLost("the line was lost"))
+            _settle(job, LinkLost("the line was lost"))
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _settle(job: _Job, error: Exception) -> None:
+    if not job.outcome.done():
+        job.outcome.set_exception(error)
 
 
 def _retrieve(outcome: "asyncio.Future[Signal]") -> None:

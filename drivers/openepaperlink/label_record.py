@@ -56,9 +56,8 @@ class LabelRecord:
     proof: Proof = field(default_factory=Proof)
     offer: Offer | None = None
     command: PendingData | None = None
-    shown: str | None = None
-    """Last version proven, until something makes it doubtful."""
-    fetching_until_s: float = 0.0
+    awake_until_s: float = 0.0
+    """Loop time until which the label may be fetching a picture."""
     started_fresh: bool = False
 
     @classmethod

@@ -40,6 +40,14 @@ class Flash:
     pattern: LedFlash
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The label began to say that it holds this version: what an `XFC>` is about, though it does not say so."""
+
+    at_s: float
+    version: PictureVersion
+
+
 class VirtualLabel:
     """One label. `run()` is its life; times are the running loop's, so virtual time works.
 
@@ -75,6 +83,7 @@ class VirtualLabel:
         self.temperature_c = temperature_c
         self.firmware_version = firmware_version
         self.history: list[ScreenChange] = []
+        self.said_done: list[Done] = []
         self.flashes: list[Flash] = []
         self.check_ins = 0
         self.bad_blocks = 0
@@ -164,6 +173,7 @@ class VirtualLabel:
     async def _take_picture(self, pending: PendingData) -> None:
         version = pending.version.hex()
         if version == self._knows_it_shows:
+            self.said_done.append(Done(asyncio.get_running_loop().time(), version))
             await self._say_done()
             return
         if version not in self._memory:
@@ -171,6 +181,7 @@ class VirtualLabel:
             if payload is None:
                 return
             self._remember(version, pending.data_type, payload)
+        self.said_done.append(Done(asyncio.get_running_loop().time(), version))
         await self._say_done()
         await self._draw(version)
 
