@@ -7,15 +7,18 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import msgspec
 
-_Command = TypeVar("_Command", bound=Callable[..., object])
+if TYPE_CHECKING:
+    from edge.credentials import Credentials
+
+_Result = TypeVar("_Result")
 
 FAILED = 1
 WRONG_USE = 2
@@ -121,7 +124,8 @@ def simulate(seed: int, days: float, as_json: bool) -> None:
 
 
 @main.command()
-@click.option("--catalogue", type=click.Path(path_type=Path, dir_okay=False), help="CSV of items; without it one is made.")
+@click.option("--catalogue", type=click.Path(path_type=Path, dir_okay=False),
+              help="CSV of items; without it one is made.")
 @click.option("--sales", type=click.Path(path_type=Path, dir_okay=False), help="CSV of sale lines to replay.")
 @click.option("--labels", default=60, show_default=True, type=click.IntRange(1, 2000))
 @click.option("--seconds", type=click.FloatRange(min=1), help="End by itself after so long, with a report.")
@@ -151,9 +155,13 @@ def demo(catalogue: Path | None, sales: Path | None, labels: int, seconds: float
 @json_option
 def price(code: str, url: str, token: str, as_json: bool) -> None:
     """Ask what a till may charge for CODE (a barcode or SKU)."""
+    from edge.domain.money import format_money
+
     answer = _ask(f"{url}/v1/lookup/{code}", token, as_json)
-    held = " (held low until the shelf has proven the increase)" if answer.get("held_low") else ""
-    _say(as_json, answer, f"{answer['name']}: {answer['charge_minor']} {answer['currency']} minor units{held}")
+    quote = msgspec.json.decode(answer, type=_Quote)
+    held = " (held low until the shelf has proven the increase)" if quote.held_low else ""
+    text = format_money(quote.charge_minor, quote.currency, "en").text
+    _say(as_json, msgspec.json.decode(answer), f"{quote.name}: {text}{held}")
 
 
 @main.command()
@@ -163,11 +171,12 @@ def price(code: str, url: str, token: str, as_json: bool) -> None:
 def status(url: str, token: str, as_json: bool) -> None:
     """How a running store is."""
     answer = _ask(f"{url}/v1/status", token, as_json)
-    lines = [f"Store {answer['store']} ({answer['name']}): line {'up' if answer['link_up'] else 'DOWN'}, "
-             f"{answer['backlog']} facts wait, {answer['items']} items",
-             f"Labels: {', '.join(f'{count} {state}' for state, count in answer['labels'].items())}"]
-    lines += [f"{issue['severity'].upper()}: {issue['what']} {issue['action']}" for issue in answer["issues"]]
-    _say(as_json, answer, "\n".join(lines))
+    store = msgspec.json.decode(answer, type=_Status)
+    lines = [f"Store {store.store} ({store.name}): line {'up' if store.link_up else 'DOWN'}, "
+             f"{store.backlog} facts wait, {store.items} items",
+             f"Labels: {', '.join(f'{count} {state}' for state, count in store.labels.items())}"]
+    lines += [f"{issue.severity.upper()}: {issue.what} {issue.action}" for issue in store.issues]
+    _say(as_json, msgspec.json.decode(answer), "\n".join(lines))
 
 
 @main.command()
@@ -182,7 +191,35 @@ def pin(pin: str, as_json: bool) -> None:
     _say(as_json, {"hash": hashed}, hashed)
 
 
-def _ask(url: str, token: str, as_json: bool) -> dict[str, "object"]:
+class _Quote(msgspec.Struct):
+    """What `price` shows of a lookup."""
+
+    name: str
+    charge_minor: int
+    currency: str
+    held_low: bool
+
+
+class _Issue(msgspec.Struct):
+    severity: str
+    what: str
+    action: str
+
+
+class _Status(msgspec.Struct):
+    """What `status` shows of `/v1/status`."""
+
+    store: str
+    name: str
+    link_up: bool
+    backlog: int
+    items: int
+    labels: dict[str, int]
+    issues: list[_Issue]
+
+
+def _ask(url: str, token: str, as_json: bool) -> bytes:
+    """GET from a running store; a failure is one clear message."""
     import httpx
 
     with _reported(as_json):
@@ -192,17 +229,16 @@ def _ask(url: str, token: str, as_json: bool) -> dict[str, "object"]:
             raise ConnectionError(f"{url}: {error}: is the daemon running, and is this its address?") from error
         if reply.status_code != httpx.codes.OK:
             raise ConnectionError(f"{url}: {reply.status_code} {reply.text}")
-        answer: dict[str, object] = reply.json()
-        return answer
+        return reply.content
 
 
-def _credentials() -> "object":
+def _credentials() -> "Credentials":
     from edge.credentials import Credentials
 
     return Credentials(os.environ)
 
 
-def _run_loop(coroutine: "object") -> "object":
+def _run_loop(coroutine: Coroutine[Any, Any, _Result]) -> _Result:
     import uvloop
 
     return uvloop.run(coroutine)
@@ -246,3 +282,7 @@ def _reported(as_json: bool) -> Iterator[None]:
 def _fail(message: str, code: int, as_json: bool) -> None:
     click.echo(json.dumps({"error": message}) if as_json else f"trastienda: {message}", err=True)
     raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -107,7 +107,7 @@ class TransactionDesk:
         made = Draft(fact_key(day.till, day.business_day, sequence), fact, meaning_digest(fact),
                      _milliseconds(body.occurred_at), day.business_day, self._store.clock.wall_ms())
         chain = self._store.books.chain
-        return await self._store.record(lambda connection: _record_transaction(connection, chain, made, fact))
+        return await self._store.record(lambda connection: record_transaction(connection, chain, made, fact))
 
     async def close(self, till: str, body: CloseIn) -> CloseOut:
         """Compare the till's account with ours; what differs becomes an exception per till and day."""
@@ -149,7 +149,8 @@ class TransactionDesk:
                         flags=line_flags(bool(sku), line.quantity_milli))
 
 
-def _record_transaction(connection: Connection, chain: Chain, made: Draft, fact: Transaction) -> Receipt:
+def record_transaction(connection: Connection, chain: Chain, made: Draft, fact: Transaction) -> Receipt:
+    """One transaction inside the writer: record it once, then its till's day and what people should look at."""
     if fact.type is TransactionKind.VOID:
         made, fact = _with_voided_lines(connection, made, fact)
     receipt = record(connection, chain, made)
