@@ -1,18 +1,21 @@
 """The store's two databases, open: one writer each, and the readers of the event loop."""
 
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from edge.clock import ClockStamp
-from edge.db.connection import Connection, connect, migrate
+from edge.db.connection import Connection, DatabaseError, WrongKey, connect, migrate
 from edge.db.ledger import Chain, load_chain, load_clock, store_clock
 from edge.db.writer import Writer
-from edge.errors import ConfigurationError
+from edge.errors import ConfigurationError, Corrupt
 
+_log = structlog.get_logger(__name__)
 MakeWriter = Callable[[Connection, str], Writer]
 
 
@@ -36,11 +39,19 @@ class Books:
         self.ledger.close()
         self.replica.close()
         if stamp is not None:
-            store_clock(self._connections[0], stamp)
-        self.abandon()
+            try:
+                store_clock(self._connections[0], stamp)
+            except DatabaseError as error:  # the books could not be written for longer than this, and it was said
+                _log.error("the clocks could not be stamped", error=str(error))
+        self._close_connections()
 
     def abandon(self) -> None:
         """Close without finishing anything, as a power cut would."""
+        self.ledger.abandon()
+        self.replica.abandon()
+        self._close_connections()
+
+    def _close_connections(self) -> None:
         for connection in (self.ledger_reader, self.replica_reader, *self._connections):
             connection.close()
 
@@ -48,23 +59,49 @@ class Books:
 def open_books(directory: Path, secret: str, store: str, make_writer: MakeWriter) -> Books:
     """Open or create both databases of `store` in `directory`. `secret`: the database key credential, any text.
 
-    Raises `ConfigurationError` for a wrong key, an unusable directory or another store's files, `Corrupt` for
-    damaged ones.
+    A damaged `replica.db` is set aside and built anew from the hub; a damaged ledger never is. Raises
+    `ConfigurationError` for a wrong key, an unusable directory or another store's files, `Corrupt` for a damaged
+    ledger, `Transient` when a file is locked or the disk is full. Leaves nothing open then.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise ConfigurationError(f"{directory}: cannot be used as state directory: {error.strerror}") from error
-    ledger_path, replica_path = directory / "ledger.db", directory / "replica.db"
-    ledger_key, replica_key = derive_key(secret, "ledger.db"), derive_key(secret, "replica.db")
-    ledger = connect(ledger_path, ledger_key, synchronous="FULL")
-    replica = connect(replica_path, replica_key, synchronous="NORMAL")
-    migrate(ledger, "ledger")
-    migrate(replica, "replica")
-    chain = _chain(ledger, store, ledger_path)
-    return Books(chain, load_clock(ledger), make_writer(ledger, "ledger"), make_writer(replica, "replica"),
-                 connect(ledger_path, ledger_key, synchronous="FULL", read_only=True),
-                 connect(replica_path, replica_key, synchronous="NORMAL", read_only=True), (ledger, replica))
+    with ExitStack() as opened:
+        ledger_path, replica_path = directory / "ledger.db", directory / "replica.db"
+        ledger_key, replica_key = derive_key(secret, "ledger.db"), derive_key(secret, "replica.db")
+        ledger = opened.enter_context(closing(_open(ledger_path, ledger_key, "FULL")))
+        chain = _chain(ledger, store, ledger_path)
+        replica = opened.enter_context(closing(_open_replica(replica_path, replica_key)))
+        readers = [opened.enter_context(closing(connect(path, key, synchronous="FULL", read_only=True)))
+                   for path, key in ((ledger_path, ledger_key), (replica_path, replica_key))]
+        books = Books(chain, load_clock(ledger), make_writer(ledger, "ledger"), make_writer(replica, "replica"),
+                      readers[0], readers[1], (ledger, replica))
+        opened.pop_all()
+    return books
+
+
+def _open(path: Path, key: bytes, synchronous: str) -> Connection:
+    connection = connect(path, key, synchronous=synchronous)
+    try:
+        migrate(connection, path.stem)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _open_replica(path: Path, key: bytes) -> Connection:
+    """The copy of the hub's truth. The ledger opened with the same secret, so a wrong key here is damage."""
+    try:
+        return _open(path, key, "NORMAL")
+    except (WrongKey, Corrupt) as error:
+        _log.error("replica.db cannot be used; it is set aside and built anew from the hub", error=str(error))
+        for suffix in ("", "-wal", "-shm"):  # one set is kept, for whoever wants to know what happened
+            damaged = path.with_name(path.name + suffix)
+            if damaged.exists():
+                damaged.replace(path.with_name(f"{path.stem}.damaged{path.suffix}{suffix}"))
+        return _open(path, key, "NORMAL")
 
 
 def derive_key(secret: str, purpose: str) -> bytes:

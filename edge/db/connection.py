@@ -5,6 +5,7 @@ other's locks on the same file.
 """
 
 import sys
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,18 +13,18 @@ import sqlcipher3
 from sqlcipher3 import dbapi2 as sqlite
 
 if TYPE_CHECKING:  # the wheel has no types; its classes have the shape of the standard library's
-    from sqlite3 import Connection, DatabaseError, OperationalError
+    from sqlite3 import Connection, DatabaseError
 else:
-    Connection, DatabaseError, OperationalError = sqlite.Connection, sqlite.DatabaseError, sqlite.OperationalError
+    Connection, DatabaseError = sqlite.Connection, sqlite.DatabaseError
 
 sys.modules["pysqlite3"] = sqlcipher3
 sys.modules["pysqlite3.dbapi2"] = sqlite
 
 import sqlite_utils  # noqa: E402  it takes the library registered above, and only when imported after it
 
-from edge.errors import ConfigurationError, Corrupt  # noqa: E402  keeps the two imports above first
+from edge.errors import ConfigurationError, Corrupt, Transient  # noqa: E402  keeps the two imports above first
 
-__all__ = ["Connection", "DatabaseError", "OperationalError", "connect", "migrate"]
+__all__ = ["Connection", "DatabaseError", "Trouble", "WrongKey", "connect", "migrate", "trouble_of"]
 
 SQLITE_OLDEST = (3, 51, 3)
 """Older ones may lose a WAL that is reset while another connection writes (engineering.md 1.9)."""
@@ -33,44 +34,109 @@ CACHED_STATEMENTS = 512
 _SQL_DIRECTORY = Path(__file__).parent / "sql"
 
 
+class Trouble(Enum):
+    """What a failed statement says about the file under it."""
+
+    STATEMENT = "statement"
+    """Nothing: the statement, or the code around it, is wrong."""
+    PASSING = "passing"
+    """No room, no memory, somebody else's lock: the same may work later."""
+    DAMAGE = "damage"
+    """The file or its disk can no longer be trusted: damaged pages, a failed fsync, a disk that went read-only."""
+
+
+_PASSING_CODES = frozenset({5, 6, 7, 13})
+"""SQLITE_BUSY, LOCKED, NOMEM, FULL."""
+_STATEMENT_CODES = frozenset({1, 2, 3, 4, 9, 12, 16, 17, 18, 19, 20, 21, 23, 25})
+"""SQLITE_ERROR, INTERNAL, PERM, ABORT, INTERRUPT, NOTFOUND, EMPTY, SCHEMA, TOOBIG, CONSTRAINT, MISMATCH, MISUSE, AUTH,
+RANGE. Every other one (IOERR, CORRUPT, NOTADB, READONLY, CANTOPEN, …) is the disk's."""
+
+
+def trouble_of(error: Exception) -> Trouble:
+    """Whose fault an exception is that came out of a statement; anything that is not SQLite's is the statement's."""
+    code = getattr(error, "sqlite_errorcode", None) if isinstance(error, DatabaseError) else None
+    if code is None or code & 0xFF in _STATEMENT_CODES:  # the low byte is the kind, the rest says more about it
+        return Trouble.STATEMENT
+    return Trouble.PASSING if code & 0xFF in _PASSING_CODES else Trouble.DAMAGE
+
+
+class WrongKey(ConfigurationError):
+    """The file is no database under this key: the key is another one's, or the file's first page is damaged."""
+
+
 def connect(path: Path, key: bytes, *, synchronous: str, read_only: bool = False) -> Connection:
     """Open an encrypted database. `key` is 32 bytes; `synchronous` is FULL or NORMAL.
 
-    Raises `ConfigurationError` when the key does not open the file, `Corrupt` when the file is damaged.
+    Raises `WrongKey`, `ConfigurationError` when the file cannot be had, `Transient` when it is locked or the disk
+    is full, `Corrupt` when it is damaged.
     """
     assert sqlite.sqlite_version_info >= SQLITE_OLDEST, f"SQLite {sqlite.sqlite_version} may lose its WAL"
     assert len(key) == 32
     assert synchronous in ("FULL", "NORMAL")
-    connection: Connection = sqlite.connect(str(path), isolation_level=None, check_same_thread=False,
-                                cached_statements=CACHED_STATEMENTS, timeout=BUSY_TIMEOUT_MS / 1000)
+    try:
+        connection: Connection = sqlite.connect(str(path), isolation_level=None, check_same_thread=False,
+                                                cached_statements=CACHED_STATEMENTS, timeout=BUSY_TIMEOUT_MS / 1000)
+    except DatabaseError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+    try:
+        _prepare(connection, key, synchronous, read_only)
+    except DatabaseError as error:
+        connection.close()
+        raise _opening_error(path, error) from error
+    return connection
+
+
+def _prepare(connection: Connection, key: bytes, synchronous: str, read_only: bool) -> None:
     connection.execute("PRAGMA cipher_log_level = NONE")  # its complaints would go to stderr, past the journal
     connection.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-    except sqlite.DatabaseError as error:
-        connection.close()
-        raise ConfigurationError(f"{path}: the database key does not open this file ({error}); "
-                                 "give the key it was made with, or restore a backup") from error
+    connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA secure_delete = ON")  # erased people's data leaves no pages behind
     if read_only:
         connection.execute("PRAGMA query_only = ON")
-    return connection
+
+
+def _opening_error(path: Path, error: DatabaseError) -> Exception:
+    if getattr(error, "sqlite_errorcode", None) == _NOT_A_DATABASE:
+        return WrongKey(f"{path}: the database key does not open this file ({error}); "
+                        "give the key it was made with, or restore a backup")
+    if trouble_of(error) is Trouble.PASSING:
+        return Transient(f"{path}: {error}")
+    return Corrupt(f"{path}: {error}: check the disk, then restore a backup")
+
+
+_NOT_A_DATABASE = 26
 
 
 def migrate(connection: Connection, name: str) -> int:
     """Bring the database `name` (ledger, replica) to the newest version, all or nothing; returns the version.
 
-    Raises `Corrupt` when the file was written by a newer version or fails its integrity check.
+    Raises `Corrupt` when the file was written by a newer version or is damaged, `Transient` when the disk is full.
     """
     scripts = sorted(_SQL_DIRECTORY.glob(f"{name}_[0-9]*.sql"))
-    database = sqlite_utils.Database(connection)
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version > len(scripts):
-        raise Corrupt(f"{name}.db is version {version}, this program knows {len(scripts)}: install the newer program")
-    if database.table_names() and connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-        raise Corrupt(f"{name}.db fails its integrity check: restore a backup")
-    if version < len(scripts):
-        statements = "\n".join(script.read_text() for script in scripts[version:])
-        connection.executescript(f"BEGIN IMMEDIATE;\n{statements}\nPRAGMA user_version = {len(scripts)};\nCOMMIT;")
+    try:
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > len(scripts):
+            raise Corrupt(f"{name}.db is version {version}, this program knows {len(scripts)}: "
+                          "install the newer program")
+        if sqlite_utils.Database(connection).table_names() and not _is_whole(connection):
+            raise Corrupt(f"{name}.db fails its integrity check: restore a backup")
+        if version < len(scripts):
+            _apply(connection, scripts[version:], len(scripts))
+    except DatabaseError as error:
+        raise _opening_error(Path(f"{name}.db"), error) from error
     return len(scripts)
+
+
+def _is_whole(connection: Connection) -> bool:
+    return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+
+
+def _apply(connection: Connection, scripts: list[Path], version: int) -> None:
+    statements = "\n".join(script.read_text() for script in scripts)
+    try:
+        connection.executescript(f"BEGIN IMMEDIATE;\n{statements}\nPRAGMA user_version = {version};\nCOMMIT;")
+    except DatabaseError:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

@@ -2,22 +2,20 @@
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 _NAME = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
 
 
 class Queries:
-    """The statements of one file as attributes: `queries.insert_entry`."""
+    """The statements of one file as attributes: `queries.insert_entry`. An unknown name is an `AttributeError`."""
 
     def __init__(self, path: Path) -> None:
         parts = _NAME.split(path.read_text())
-        self._statements = {name: body.strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
+        self.__dict__.update(zip(parts[1::2], (body.strip() for body in parts[2::2]), strict=True))
 
-    def __getattr__(self, name: str) -> str:
-        try:
-            return self._statements[name]
-        except KeyError:
-            raise AttributeError(f"no statement named {name}") from None
+    if TYPE_CHECKING:  # every name is a statement; at run time they are plain attributes, found without a detour
+        def __getattr__(self, name: str) -> str: ...
 
 
 _DIRECTORY = Path(__file__).parent / "sql"

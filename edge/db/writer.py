@@ -6,6 +6,7 @@ last commit ends, without a timer (DESIGN.md section 4).
 """
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections import deque
@@ -15,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from edge.db.connection import Connection, DatabaseError, OperationalError
+from edge.db.connection import Connection, DatabaseError, Trouble, trouble_of
 from edge.errors import Corrupt, Transient
 from edge.limits import WRITER_GROUP_MAX, WRITER_QUEUE_MAX
 
@@ -31,26 +32,29 @@ class _Request:
     operation: Operation[Any]
     future: "asyncio.Future[Any]"
     result: Any = None
-    error: BaseException | None = None
+    error: Exception | None = None
 
 
 class Group:
-    """Runs a group of requests in one transaction. Knows SQLite, not threads."""
+    """Runs a group of requests in one transaction. Knows SQLite, not threads.
+
+    `broken` says why nothing is written any more: the file or its disk can no longer be trusted.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.broken: Corrupt | None = None
+        self.broken = ""
 
     def run(self, requests: list[_Request]) -> None:
         """Fill in every request's `result` or `error`; nothing has a result unless the commit succeeded."""
         if self.broken:
-            return self._fail(requests, self.broken)
+            return _fail(requests, lambda: Corrupt(self.broken))
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             for request in requests:
                 self._run_one(request)
             self._connection.execute("COMMIT")
-        except DatabaseError as error:
+        except Exception as error:  # whatever it is, no request may be left without an answer
             self._give_up(requests, error)
         return None
 
@@ -60,30 +64,32 @@ class Group:
         try:
             request.result = request.operation(self._connection)
         except Exception as error:  # any bug of one operation must leave the others alone
-            if not self._connection.in_transaction:
-                raise  # SQLite itself rolled the whole transaction back (disk full, I/O error)
+            if trouble_of(error) is not Trouble.STATEMENT or not self._connection.in_transaction:
+                raise  # the disk's trouble is everybody's; SQLite may have rolled everything back already
             execute("ROLLBACK TO fact")
             request.error = error
         execute("RELEASE fact")
 
-    def _give_up(self, requests: list[_Request], error: DatabaseError) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
-        if _is_disk_full(error):
-            return self._fail(requests, Transient(f"not stored, keep it and send again: {error}"))
-        self.broken = Corrupt(f"the database can no longer be written: {error}")
-        _log.critical("writing stopped", error=str(error), action="check the disk, then restore or restart")
-        return self._fail(requests, self.broken)
+    def _give_up(self, requests: list[_Request], error: Exception) -> None:
+        with contextlib.suppress(DatabaseError):  # a connection past rolling back has nothing of it on disk either
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        match trouble_of(error):
+            case Trouble.PASSING:
+                _fail(requests, lambda: Transient(f"not stored, keep it and send again: {error}"))
+            case Trouble.DAMAGE:
+                self.broken = f"the database can no longer be written: {error}"
+                _log.critical("writing stopped", error=str(error), action="check the disk, then restore or restart")
+                _fail(requests, lambda: Corrupt(self.broken))
+            case Trouble.STATEMENT:
+                _log.error("a group of writes failed", error=repr(error), exc_info=error)
+                _fail(requests, lambda: RuntimeError(f"not stored: {error!r}"))
 
-    @staticmethod
-    def _fail(requests: list[_Request], error: Exception) -> None:
-        for request in requests:
-            request.result, request.error = None, error
 
-
-def _is_disk_full(error: DatabaseError) -> bool:
-    text = str(error)
-    return isinstance(error, OperationalError) and ("full" in text or "locked" in text)
+def _fail(requests: list[_Request], make_error: Callable[[], Exception]) -> None:
+    """Each request gets an error of its own: a shared one would gather every asker's traceback for ever."""
+    for request in requests:
+        request.result, request.error = None, make_error()
 
 
 class Writer(Protocol):
@@ -103,6 +109,10 @@ class Writer(Protocol):
         """Stop after what is queued."""
         ...
 
+    def abandon(self) -> None:
+        """Stop as a power cut would: what is not committed is gone, and whoever waits for it is cancelled."""
+        ...
+
 
 class ThreadWriter:
     """The writer of a running store: one thread that owns the connection."""
@@ -113,13 +123,15 @@ class ThreadWriter:
         self._thread = threading.Thread(target=self._work, name=f"writer-{name}", daemon=True)
         self._loop = asyncio.get_running_loop()
         self._closed = False
+        self._abandoned = False
         self.progress = 0
         self._thread.start()
 
     async def submit(self, operation: Operation[_Result]) -> _Result:
-        if self._closed or self._requests.qsize() >= WRITER_QUEUE_MAX:
-            raise Transient("not stored, keep it and send again: "
-                            + ("the store is stopping" if self._closed else "too much is waiting to be written"))
+        if self._closed:
+            raise _stopping()
+        if self._requests.qsize() >= WRITER_QUEUE_MAX:
+            raise _queue_full()
         future: asyncio.Future[_Result] = self._loop.create_future()
         self._requests.put(_Request(operation, future))
         return await future
@@ -129,6 +141,14 @@ class ThreadWriter:
         self._requests.put(None)
         self._thread.join()
 
+    def abandon(self) -> None:
+        self._abandoned = True
+        self.close()
+        while not self._requests.empty():
+            request = self._requests.get()
+            if request is not None:
+                request.future.cancel()
+
     def _work(self) -> None:
         while True:
             group = self._next_group()
@@ -136,7 +156,8 @@ class ThreadWriter:
                 return
             if group:
                 self._group.run(group)
-                self._loop.call_soon_threadsafe(_answer, group)
+                with contextlib.suppress(RuntimeError):  # the loop has ended: nobody is left to be answered
+                    self._loop.call_soon_threadsafe(_answer, group)
             self.progress += 1
 
     def _next_group(self) -> list[_Request] | None:
@@ -148,6 +169,10 @@ class ThreadWriter:
         group: list[_Request] = []
         while first is not None:
             group.append(first)
+            if self._abandoned:
+                for request in group:
+                    self._requests.put(request)
+                return None
             if len(group) == WRITER_GROUP_MAX:
                 return group
             try:
@@ -161,44 +186,64 @@ class ThreadWriter:
 
 
 class LoopWriter:
-    """The same writer inside the event loop, for the simulator: groups form while a virtual commit takes its time."""
+    """The same writer inside the event loop, for the simulator: groups form while a virtual commit takes its time.
+
+    `commit_s` gives how long the next commit takes, in seconds of the loop's time.
+    """
 
     def __init__(self, connection: Connection, commit_s: Callable[[], float]) -> None:
         self._group = Group(connection)
         self._commit_s = commit_s
         self._waiting: deque[_Request] = deque()
-        self._busy = False
+        self._commit_due: asyncio.TimerHandle | None = None
+        self._closed = False
         self.progress = 0
 
     async def submit(self, operation: Operation[_Result]) -> _Result:
+        if self._closed:
+            raise _stopping()
         if len(self._waiting) >= WRITER_QUEUE_MAX:
-            raise Transient("not stored, keep it and send again: too much is waiting to be written")
+            raise _queue_full()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[_Result] = loop.create_future()
         self._waiting.append(_Request(operation, future))
-        if not self._busy:
-            self._busy = True
-            loop.call_later(self._commit_s(), self._commit)
+        if self._commit_due is None:
+            self._commit_due = loop.call_later(self._commit_s(), self._commit, loop)
         return await future
 
     def close(self) -> None:
+        self._stop()
         while self._waiting:
             self._run_group()
-        self._busy = True
 
-    def _commit(self) -> None:
+    def abandon(self) -> None:
+        self._stop()
+        while self._waiting:
+            self._waiting.popleft().future.cancel()
+
+    def _stop(self) -> None:
+        self._closed = True
+        if self._commit_due is not None:
+            self._commit_due.cancel()
+            self._commit_due = None
+
+    def _commit(self, loop: asyncio.AbstractEventLoop) -> None:
         self._run_group()
-        if self._waiting:
-            asyncio.get_running_loop().call_later(self._commit_s(), self._commit)
-        else:
-            self._busy = False
+        self._commit_due = loop.call_later(self._commit_s(), self._commit, loop) if self._waiting else None
 
     def _run_group(self) -> None:
         group = [self._waiting.popleft() for _ in range(min(WRITER_GROUP_MAX, len(self._waiting)))]
-        if group:
-            self._group.run(group)
-            _answer(group)
+        self._group.run(group)
+        _answer(group)
         self.progress += 1
+
+
+def _stopping() -> Transient:
+    return Transient("not stored, keep it and send again: the store is stopping")
+
+
+def _queue_full() -> Transient:
+    return Transient("not stored, keep it and send again: too much is waiting to be written")
 
 
 def _answer(group: list[_Request]) -> None:
