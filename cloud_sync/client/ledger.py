@@ -101,6 +101,7 @@ class LedgerPush:
 
     def too_large(self) -> bool:
         """The hub takes less at once; returns whether there is anything left to halve."""
+        self.resting = False
         if self.entries_max == 1:
             return False
         self.entries_max //= 2

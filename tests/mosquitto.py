@@ -1,0 +1,99 @@
+"""A private Mosquitto for tests: a free loopback port, a process that this object alone owns, gone afterwards."""
+
+import getpass
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.needs import need
+
+START_TIMEOUT_S = 10
+STOP_TIMEOUT_S = 5
+
+
+class MosquittoServer:
+    """`with MosquittoServer() as broker: broker.port`. Without Mosquitto the test is left out, loudly.
+
+    With `passwords` (user → password) nobody else is let in; `access` is the text of an access control list.
+    """
+
+    host = "127.0.0.1"
+
+    def __init__(self, *, passwords: dict[str, str] | None = None, access: str = "") -> None:
+        self._program = need("mosquitto")
+        self._passwords, self._access = passwords, access
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = 0
+
+    def __enter__(self) -> Self:
+        self._directory = Path(tempfile.mkdtemp(prefix="mosquitto-"))
+        self.port = _free_port()
+        self._configure()
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+                 ) -> None:
+        self.stop(how=signal.SIGKILL)
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def start(self) -> None:
+        """On the same port as before."""
+        with (self._directory / "log").open("ab") as log:
+            self._process = subprocess.Popen([self._program, "-c", self._directory / "mosquitto.conf"],
+                                             stdout=log, stderr=log)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self._answers():
+            log_text = (self._directory / "log").read_text()
+            assert self._process.poll() is None, f"mosquitto ended:\n{log_text}"
+            assert time.monotonic() < deadline, f"mosquitto does not answer:\n{log_text}"
+            time.sleep(0.02)
+
+    def stop(self, *, how: signal.Signals = signal.SIGTERM) -> None:
+        """SIGTERM closes connections properly, SIGKILL does not, SIGSTOP leaves everybody hanging."""
+        if self._process is None:
+            return
+        self._process.send_signal(how)
+        if how is signal.SIGSTOP:
+            return
+        self._process.wait(STOP_TIMEOUT_S)
+        self._process = None
+
+    def go_on(self) -> None:
+        """After SIGSTOP."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def _configure(self) -> None:
+        """Running as root, Mosquitto would become another user, who cannot read this directory."""
+        lines = [f"listener {self.port} {self.host}", "persistence false", f"user {getpass.getuser()}",
+                 f"allow_anonymous {'false' if self._passwords else 'true'}"]
+        if self._passwords:
+            path = self._directory / "passwords"
+            path.touch(mode=0o600)
+            for user, password in self._passwords.items():
+                subprocess.run(["mosquitto_passwd", "-b", path, user, password], check=True)
+            lines.append(f"password_file {path}")
+        if self._access:
+            (self._directory / "access").write_text(self._access)
+            lines.append(f"acl_file {self._directory / 'access'}")
+        (self._directory / "mosquitto.conf").write_text("\n".join(lines) + "\n")
+
+    def _answers(self) -> bool:
+        try:
+            socket.create_connection((self.host, self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
