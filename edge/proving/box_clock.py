@@ -1,0 +1,60 @@
+"""The clocks of one box under virtual time: they count while it is switched on, and the wall clock may be put wrong."""
+
+import asyncio
+
+POWER_ON_MS = 1_000
+"""What a boot-time clock shows by the time the daemon starts."""
+
+
+class BoxClock:
+    """Implements `edge.clock.Clock`. `start_wall_ms`: what the world's calendar says at the loop's time 0."""
+
+    def __init__(self, start_wall_ms: int) -> None:
+        self._start_wall_ms = start_wall_ms
+        self._boots = 0
+        self._booted_s = 0.0
+        self._powered_before_s = 0.0
+        self._on = False
+        self._wrong_ms = 0
+
+    @property
+    def boot_id(self) -> str:
+        """Changes with every boot."""
+        return f"boot-{self._boots}"
+
+    def wall_ms(self) -> int:
+        """As the box has it."""
+        return self.true_ms() + self._wrong_ms
+
+    def boot_ms(self) -> int:
+        """Since this boot."""
+        return POWER_ON_MS + int((_now_s() - self._booted_s) * 1000)
+
+    def synchronised(self) -> bool:
+        """Whether NTP agrees with the wall clock."""
+        return self._wrong_ms == 0
+
+    def true_ms(self) -> int:
+        """What the world's calendar says."""
+        return self._start_wall_ms + int(_now_s() * 1000)
+
+    def powered_s(self) -> float:
+        """How long the box has been switched on in all; stands still while it is off."""
+        return self._powered_before_s + (_now_s() - self._booted_s if self._on else 0.0)
+
+    def switch_on(self) -> None:
+        """A new boot."""
+        self._boots += 1
+        self._booted_s, self._on = _now_s(), True
+
+    def switch_off(self) -> None:
+        """The power is gone."""
+        self._powered_before_s, self._on = self.powered_s(), False
+
+    def put_wrong(self, wrong_ms: int) -> None:
+        """The wall clock jumps to so much beside the truth; 0 is NTP putting it right."""
+        self._wrong_ms = wrong_ms
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,95 @@
+"""What the hub was told: items, and price list entries with their dates, by the witness's own reckoning.
+
+The winning entry is worked out here again, by hand, so that a mistake in the store's selection cannot hide.
+"""
+
+import random
+from dataclasses import dataclass
+
+import msgspec
+
+_FIRST = ("Leche", "Pan", "Queso", "Café", "Aceite", "Galletas", "Arroz", "Yogur", "Tomate", "Jamón", "Vino", "Miel")
+_SECOND = ("entera", "integral", "curado", "molido", "de oliva", "con chocolate", "redondo", "natural", "frito")
+_PACKAGES = ("1 l", "500 g", "250 g", "750 ml", "6 x 125 g", "", "12 ct")
+GTIN_SHARE = 0.9
+"""The rest of the items have no GTIN and go by their SKU."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An item as the hub is given it; `code` is what a till scans."""
+
+    sku: str
+    name: str
+    gtin: str | None
+    package: str
+
+    @property
+    def code(self) -> str:
+        """GTIN, else SKU."""
+        return self.gtin or self.sku
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A price list entry, in the words of the hub's API."""
+
+    id: str
+    sku: str
+    price_minor: int
+    currency: str
+    kind: str = "regular"
+    priority: int = 0
+    valid_from_ms: int = 0
+    valid_until_ms: int | None = None
+
+
+class Truth:
+    """What the hub holds by what it acknowledged."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, Item] = {}
+        self._entries: dict[str, dict[str, Entry]] = {}
+
+    def knows(self, item: Item) -> None:
+        """An item the hub took."""
+        self.items[item.sku] = item
+        self._entries.setdefault(item.sku, {})
+
+    def took(self, entry: Entry) -> None:
+        """An entry the hub took."""
+        self._entries[entry.sku][entry.id] = entry
+
+    def dropped(self, sku: str, entry_id: str) -> None:
+        """An entry the hub deleted."""
+        self._entries[sku].pop(entry_id, None)
+
+    def regular(self, sku: str) -> Entry:
+        """The SKU's everyday entry."""
+        return self._entries[sku][f"regular-{sku}"]
+
+    def promotions(self, sku: str) -> list[Entry]:
+        """Everything else it has."""
+        return [entry for entry in self._entries[sku].values() if entry.kind != "regular"]
+
+    def list_price_minor(self, sku: str, at_ms: int) -> int:
+        """What the hub's entries say the price is at a moment: highest priority, then lowest price."""
+        holding = [entry for entry in self._entries[sku].values() if entry.valid_from_ms <= at_ms
+                   and (entry.valid_until_ms is None or at_ms < entry.valid_until_ms)]
+        return min(holding, key=lambda entry: (-entry.priority, entry.price_minor)).price_minor
+
+
+def make_items(count: int, randomness: random.Random) -> list[Item]:
+    """Items with readable names and GTINs whose check digits hold."""
+    return [_item(number, randomness) for number in range(1, count + 1)]
+
+
+def _item(number: int, randomness: random.Random) -> Item:
+    name = f"{randomness.choice(_FIRST)} {randomness.choice(_SECOND)} {number}"
+    gtin = _gtin13(8_400_000_000 + number) if randomness.random() < GTIN_SHARE else None
+    return Item(f"sku{number:04}", name, gtin, randomness.choice(_PACKAGES))
+
+
+def _gtin13(number: int) -> str:
+    digits = f"{number:012}"
+    weighted = sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(digits))
+    return f"{digits}{-weighted % 10}"

@@ -1,0 +1,93 @@
+"""What one seed decides: how large the store is, how busy its day, how bad its lines. Drawn once, before anything runs.
+
+Rates are per virtual hour. A day of 24 hours comes to more than a store-day of a real supermarket of this size, so
+that a tenth of one already holds every kind of event.
+"""
+
+import random
+from dataclasses import dataclass
+
+START_WALL_MS = 1_767_596_400_000
+"""Monday 2026-01-05, 08:00 in Madrid."""
+
+TIME_ZONE = "Europe/Madrid"
+CALM_AFTER_S = 120.0
+"""The world is set up before the first fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """How often each thing happens, per hour."""
+
+    baskets: float
+    shoppers: float
+    price_changes: float
+    rebinds: float
+    exclusions: float
+    lights: float
+    receipts: float
+    orders: float
+    cancels: float
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRates:
+    """How often each fault begins, per hour."""
+
+    line_cuts: float
+    storms: float
+    hub_restarts: float
+    power_cuts: float
+    daemon_kills: float
+    commit_kills: float
+    radio_resets: float
+    unplugs: float
+    label_power_cuts: float
+    labels_lost: float
+    clock_jumps: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run. `check_in_s`: how often labels ask; `radio_loss`: share of messages lost in the air, each way."""
+
+    seed: int
+    days: float
+    items: int
+    labels: int
+    tills: int
+    grace_s: int
+    check_in_s: float
+    radio_loss: float
+    line_noise: float
+    slow_commits: float
+    keeps_hours: bool
+    rates: Rates
+    faults: FaultRates
+
+    @property
+    def duration_s(self) -> float:
+        """How long the store is busy; setting up and draining come on top."""
+        return self.days * 86_400
+
+    def randomness(self, name: str) -> random.Random:
+        """A stream of its own for every actor, so that one more draw here moves nothing there."""
+        return random.Random(f"{self.seed}/{name}")  # noqa: S311 - replays are the point
+
+
+def draw_plan(seed: int, days: float) -> Plan:
+    """The plan of a seed."""
+    draw = random.Random(f"{seed}/plan")  # noqa: S311 - replays are the point
+    busy = draw.uniform(0.6, 1.6)
+    bad = draw.uniform(0.4, 1.6)
+    return Plan(
+        seed=seed, days=days, items=48, labels=40, tills=3,
+        grace_s=draw.choice((30, 90, 240, 600)), check_in_s=draw.choice((45.0, 90.0, 150.0)),
+        radio_loss=draw.choice((0.0, 0.05, 0.15, 0.3)), line_noise=draw.choice((0.0, 0.0, 0.0005)),
+        slow_commits=draw.choice((0.02, 0.1, 0.3)), keeps_hours=draw.random() < 0.3,
+        rates=Rates(baskets=90 * busy, shoppers=240 * busy, price_changes=30 * busy, rebinds=8, exclusions=6, lights=4,
+                    receipts=2, orders=5 * busy, cancels=1.5),
+        faults=FaultRates(line_cuts=1.5 * bad, storms=1.5 * bad, hub_restarts=1.0 * bad, power_cuts=1.2 * bad,
+                          daemon_kills=1.0 * bad, commit_kills=2.5 * bad, radio_resets=1.0 * bad, unplugs=0.7 * bad,
+                          label_power_cuts=4 * bad, labels_lost=0.4 * bad, clock_jumps=0.6 * bad),
+    )

@@ -1,0 +1,100 @@
+"""What the simulated world needs of a store and a hub: built by the composition root from the real components."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from starlette.types import ASGIApp
+
+from drivers.port import LabelId
+from edge.proving.sightings import BooksSeen
+
+SHOWN = "shown"
+"""The state in which the store says that a label shows what it should."""
+
+STORE_ID = "store-7"
+CURRENCY = "EUR"
+OPERATOR_TOKEN = "the operator of a simulated hub"  # noqa: S105 - opens nothing outside a simulation
+
+
+@dataclass(frozen=True, slots=True)
+class LabelStanding:
+    """What the store says of a label. `state` is `SHOWN` or something else."""
+
+    label: LabelId
+    sku: str | None
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a running store has come. `parts_down`: parts of the daemon that are not running."""
+
+    head: int
+    backlog: int
+    link_up: bool
+    clock_trusted: bool
+    held_batches: int
+    parts_down: tuple[str, ...]
+
+
+class RunningStore(Protocol):
+    """One life of the store daemon, opened. What staff do goes through the rooms that the staff page uses."""
+
+    @property
+    def app(self) -> ASGIApp:
+        """The tills' door."""
+        ...
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        ...
+
+    def abandon(self) -> None:
+        """Close the files without finishing anything, as the end of the process does."""
+        ...
+
+    async def bind(self, label: LabelId, code: str, act_id: str) -> None:
+        """Raises an exception of the store's for a label or product it does not know."""
+        ...
+
+    async def unbind(self, label: LabelId, act_id: str) -> None: ...
+
+    async def exclude(self, label: LabelId, act_id: str, reason: str) -> None: ...
+
+    async def include(self, label: LabelId, act_id: str) -> None: ...
+
+    async def light(self, label: LabelId) -> None:
+        """Flash the label; that it cannot now is no harm."""
+        ...
+
+    async def receive(self, movement_id: str, quantities_milli: Mapping[str, int]) -> None:
+        """Goods came in."""
+        ...
+
+    async def approve_held(self) -> int:
+        """A supervisor approves every price batch that the guard holds; returns how many."""
+        ...
+
+    def labels(self) -> list[LabelStanding]:
+        """Every label the store has heard."""
+        ...
+
+    def open_claims(self) -> list[tuple[LabelId, str, int]]:
+        """Label, SKU and price of every claim that is kept."""
+        ...
+
+    def standing(self) -> Standing: ...
+
+    def books(self, skus: Iterable[str]) -> BooksSeen:
+        """The whole ledger, and the stock of these SKUs."""
+        ...
+
+
+class RunningHub(Protocol):
+    """One life of the hub."""
+
+    @property
+    def app(self) -> ASGIApp: ...
+
+    def close(self) -> None: ...

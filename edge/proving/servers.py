@@ -1,0 +1,176 @@
+"""The two computers of the simulated world: the hub, and the box in the back room. Each can die and start again."""
+
+import asyncio
+import random
+import shutil
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from edge.proving.asgi import Answer, Question, ask
+from edge.proving.box_clock import BoxClock
+from edge.proving.ports import RunningHub, RunningStore
+from edge.proving.process import Gone, Process
+
+_Result = TypeVar("_Result")
+
+COPIES_MAX = 6
+"""Earlier states of `replica.db` kept to travel back to; the oldest goes."""
+
+_REPLICA_FILES = ("replica.db", "replica.db-wal")
+
+
+class HubServer:
+    """The hub's computer. What it committed survives every crash."""
+
+    def __init__(self, start: Callable[[], RunningHub]) -> None:
+        self._start = start
+        self._hub: RunningHub | None = None
+        self._process = Process("hub")
+        self._process.alive = False
+
+    @property
+    def up(self) -> bool:
+        """Whether it takes requests."""
+        return self._hub is not None
+
+    def start(self) -> None:
+        """Switch it on."""
+        self._process = Process("hub")
+        self._hub = self._start()
+
+    async def crash(self) -> None:
+        """Whatever it was doing ends here."""
+        hub, self._hub = self._hub, None
+        await self._process.kill()
+        if hub is not None:
+            hub.close()
+
+    def take(self, question: Question) -> "asyncio.Task[Answer]":
+        """A request arrives. Raises `Gone` while nobody is there; the task is cancelled when the hub crashes."""
+        if self._hub is None:
+            raise Gone("hub")
+        return self._process.start(ask(self._hub.app, question))
+
+    async def ask(self, question: Question) -> Answer:
+        """Ask from a place whose own line never fails. Raises `Gone`."""
+        if self._hub is None:
+            raise Gone("hub")
+        return await self._process.ask(ask(self._hub.app, question))
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """`replica.db` and its write-ahead log, as they stood between two commits."""
+
+    files: tuple[bytes, ...]
+
+
+class StoreBox:
+    """The box in the back room: the store daemon, its two databases and the box's clock."""
+
+    def __init__(self, directory: Path, clock: BoxClock, open_store: Callable[[], RunningStore],
+                 randomness: random.Random) -> None:
+        self.clock = clock
+        self.lives = 0
+        self._directory = directory
+        self._open_store = open_store
+        self._randomness = randomness
+        self._process = Process("box")
+        self._process.alive = False
+        self._store: RunningStore | None = None
+        self._copies: list[_Copy] = []
+        self._life: asyncio.Task[None] | None = None
+
+    @property
+    def up(self) -> bool:
+        """Whether the daemon runs."""
+        return self._store is not None
+
+    @property
+    def store(self) -> RunningStore:
+        """The running daemon. Raises `Gone`."""
+        if self._store is None:
+            raise Gone("box")
+        return self._store
+
+    def power_up(self) -> None:
+        """A new boot, and the daemon starts."""
+        self.clock.switch_on()
+        self.start_daemon()
+
+    def start_daemon(self) -> None:
+        """systemd starts the daemon (again)."""
+        self.lives += 1
+        self._process = Process(f"box life {self.lives}")
+        self._life = self._process.start(self._live())
+
+    async def kill_daemon(self) -> None:
+        """`kill -9`: nothing is finished, the machine goes on."""
+        store, self._store = self._store, None
+        await self._process.kill()
+        if store is not None:
+            store.abandon()
+
+    async def lose_power(self, *, replica_back: bool) -> bool:
+        """The power is cut. What the ledger committed is on the disk; of the replica only some earlier state may be.
+
+        Returns whether the replica really went back.
+        """
+        await self.kill_daemon()
+        self.clock.switch_off()
+        return replica_back and self._send_replica_back()
+
+    def lose_replica(self) -> None:
+        """The file is gone; the store builds it anew from the hub. Only while the daemon is down."""
+        for name in (*_REPLICA_FILES, "replica.db-shm"):
+            (self._directory / name).unlink(missing_ok=True)
+
+    def copy_replica(self) -> None:
+        """Remember the replica as its disk may still have it after a power cut."""
+        files = tuple(path.read_bytes() if path.exists() else b"" for path in self._replica_files())
+        self._copies.append(_Copy(files))
+        del self._copies[:-COPIES_MAX]
+
+    async def do(self, work: Callable[[RunningStore], Coroutine[Any, Any, _Result]]) -> _Result:
+        """Have something done in the daemon. Raises `Gone`, or what the daemon raised."""
+        return await self._process.ask(work(self.store))
+
+    async def request(self, question: Question) -> Answer:
+        """A till's request. Raises `Gone` when nobody answers."""
+        store = self.store
+        if question.method == "GET":  # answered from memory and point reads, without a pause in which to die
+            return await ask(store.app, question)
+        return await self._process.ask(ask(store.app, question))
+
+    def failure(self) -> BaseException | None:
+        """Why the daemon ended by itself, if it did."""
+        life = self._life
+        if life is None or not life.done() or life.cancelled():
+            return None
+        return life.exception()
+
+    async def _live(self) -> None:
+        self._store = self._open_store()
+        await self._store.run()
+
+    def _send_replica_back(self) -> bool:
+        if not self._copies:
+            return False
+        copy = self._randomness.choice(self._copies)
+        (self._directory / "replica.db-shm").unlink(missing_ok=True)
+        for path, content in zip(self._replica_files(), copy.files, strict=True):
+            path.write_bytes(content)
+        return True
+
+    def _replica_files(self) -> tuple[Path, ...]:
+        return tuple(self._directory / name for name in _REPLICA_FILES)
+
+
+def make_directory(parent: Path, name: str) -> Path:
+    """An empty directory of this name."""
+    path = parent / name
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    return path

@@ -1,0 +1,158 @@
+"""What a witness is told: values only. Times are seconds on the store's powered clock."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Something was asked at `began_s` and answered at `ended_s`; it happened somewhere in between."""
+
+    began_s: float
+    ended_s: float
+
+    @classmethod
+    def at(cls, moment_s: float) -> "Span":
+        """Something whose moment is known exactly."""
+        return cls(moment_s, moment_s)
+
+
+@dataclass(frozen=True, slots=True)
+class TillTransaction:
+    """Which transaction: a till, its business day, its sequence."""
+
+    till: str
+    business_day: str
+    sequence: int
+
+    @property
+    def fact_key(self) -> str:
+        """How ledgers name it."""
+        return f"till/{self.till}/{self.business_day}/{self.sequence:010d}"
+
+
+@dataclass(frozen=True, slots=True)
+class SentLine:
+    """A line as the till sent it. `scanned`: when its price was asked; `None`: the till had a price of its own."""
+
+    code: str
+    quantity_milli: int
+    amount_minor: int
+    unit_price_minor: int | None = None
+    scanned: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One entry as a ledger holds it. `counts` is false where the hub linked a repeat, `reason` why it could not
+    read it."""
+
+    sequence: int
+    fact_key: str
+    kind: str
+    occurred_ms: int
+    business_day: str
+    payload: bytes
+    hash: str
+    counts: bool = True
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """A SKU's stock in thousandths, as somebody says it is."""
+
+    sellable_milli: int
+    reserved_milli: int
+    staged_milli: int
+    quarantine_milli: int
+
+
+@dataclass(frozen=True, slots=True)
+class BooksSeen:
+    """A ledger as it was read: whose, which epoch, every entry in order, and the stock that came of it.
+
+    `stock` may be empty where it was not read.
+    """
+
+    store: str
+    epoch: int
+    entries: tuple[LedgerEntry, ...]
+    stock: Mapping[str, Buckets] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One promise: how often it was really put to the test, and how it was broken."""
+
+    promise: str
+    checked: int
+    violations: tuple[str, ...]
+
+
+# What stands in a ledger's payloads, as far as the witness reads it: its own words, not the contract's.
+
+
+class WitnessedLine(msgspec.Struct, frozen=True):
+    kind: str
+    quantity_milli: int
+    amount_minor: int
+    sku: str = ""
+    code: str = ""
+
+
+class WitnessedMove(msgspec.Struct, frozen=True):
+    sku: str
+    sellable_milli: int = 0
+    reserved_milli: int = 0
+    staged_milli: int = 0
+    quarantine_milli: int = 0
+
+
+class WitnessedTransaction(msgspec.Struct, frozen=True, tag_field="kind", tag="transaction"):
+    type: str
+    total_minor: int
+    lines: tuple[WitnessedLine, ...]
+
+
+class WitnessedMovement(msgspec.Struct, frozen=True, tag_field="kind", tag="movement"):
+    moves: tuple[WitnessedMove, ...]
+
+
+class WitnessedPickup(msgspec.Struct, frozen=True, tag_field="kind", tag="pickup"):
+    order_id: str
+    step: str
+    moves: tuple[WitnessedMove, ...] = ()
+
+
+class WitnessedProof(msgspec.Struct, frozen=True, tag_field="kind", tag="proof"):
+    label: str
+    version: str
+    sku: str
+    price_minor: int
+
+
+class WitnessedException(msgspec.Struct, frozen=True, tag_field="kind", tag="exception"):
+    reason: str
+    about: str
+
+
+class WitnessedOther(msgspec.Struct, frozen=True, tag_field="kind", tag="till-close"):
+    pass
+
+
+class WitnessedAct(msgspec.Struct, frozen=True, tag_field="kind", tag="staff-act"):
+    pass
+
+
+WitnessedFact = (WitnessedTransaction | WitnessedMovement | WitnessedPickup | WitnessedProof | WitnessedException
+                 | WitnessedOther | WitnessedAct)
+
+_decoder: msgspec.json.Decoder[WitnessedFact] = msgspec.json.Decoder(WitnessedFact)
+
+
+def read_payload(entry: LedgerEntry) -> WitnessedFact:
+    """Raises `msgspec.MsgspecError` for a payload that is none."""
+    return _decoder.decode(entry.payload)
