@@ -26,6 +26,7 @@ LOAD_ATTEMPTS = 1  # a repeated >D> would collide with the label
 QUIET_AFTER_FAILURE_S = SILENCE_S + 0.1  # lets the radio drop half a command and late replies pass
 FAILURES_MAX = 5  # more in a row and the radio is taken for dead (1.2)
 PING_AFTER_S = 30.0  # nothing heard for so long: ask whether anybody is there (1.2)
+PING_AGAIN_S = 1.0  # the same once a command went unanswered
 TICK_S = 0.5  # how often an idle line is looked at
 COMMANDS_WAITING_MAX = 1024  # beyond it a command is refused at once
 BLOCK_FRESH_S = 0.5  # an older request is let go: its label has stopped waiting, and asks again (1.4)
@@ -93,6 +94,7 @@ class Conversation:
         self._line_free_at = 0.0
         self._last_byte_at = self._now()
         self._last_frame_at = self._now()
+        self._last_ping_at = self._now()
         self.failures = 0
 
     @property
@@ -178,8 +180,9 @@ class Conversation:
         if self.failures > FAILURES_MAX:
             await self._link.write(codec.RESET_RADIO)
             raise LinkLost(f"no answer to {self.failures} commands in a row")
-        if now - self._last_frame_at >= PING_AFTER_S and not self._commands:
-            self._last_frame_at = now
+        patience_s = PING_AGAIN_S if self.failures else PING_AFTER_S
+        if now - max(self._last_frame_at, self._last_ping_at) >= patience_s and not self._commands:
+            self._last_ping_at = now
             self.enqueue(codec.PING, PING_ATTEMPTS)
 
     async def _rest(self) -> None:
@@ -193,14 +196,14 @@ class Conversation:
     async def _send_block(self, answer: _BlockAnswer) -> None:
         self._block = None
         if self._now() - answer.asked_at > BLOCK_FRESH_S:
-            _log.info("block request too old", label=answer.label)
+            _log.debug("block request too old", label=answer.label)
             return
         reply = await self._attempt(codec.LOAD_BLOCK)
         if reply == codec.ACKNOWLEDGED:
             self.failures = 0
             await self._write(answer.wire_block)
             return
-        _log.info("block not taken", label=answer.label)
+        _log.debug("block not taken", label=answer.label)
         if reply is None:
             await self._be_quiet()
 

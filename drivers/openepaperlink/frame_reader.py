@@ -77,11 +77,10 @@ class FrameReader:
         waiting = bytearray(data)
         waiting.reverse()  # so that taking and giving back happen at the cheap end
         while waiting:
-            value = waiting.pop()
             if self._shape is None:
-                self._take_token_byte(value, frames)
+                self._look_for_token(waiting, frames)
             else:
-                waiting.extend(reversed(self._take_payload_byte(self._shape, value, frames)))
+                self._take_payload(self._shape, waiting, frames)
         return frames
 
     def silence(self) -> list[RadioFrame]:
@@ -91,32 +90,39 @@ class FrameReader:
             frames += self.feed(self._give_up())
         return frames
 
-    def _take_token_byte(self, value: int, frames: list[RadioFrame]) -> None:
-        if len(self._window) == codec.TOKEN_BYTES:
-            self.skipped_bytes += 1
-        self._window = (self._window + bytes((value,)))[-codec.TOKEN_BYTES :]
-        signal = _SIGNALS.get(self._window)
+    def _look_for_token(self, waiting: bytearray, frames: list[RadioFrame]) -> None:
+        """Takes text up to the next `>`, with which every token ends, or all of it."""
+        text = _taken(waiting, len(waiting) - max(0, waiting.rfind(b">")))
+        self.skipped_bytes += len(text)
+        self._window = (self._window + text)[-codec.TOKEN_BYTES :]
+        signal, shape = _SIGNALS.get(self._window), _SHAPES.get(self._window)
+        if signal is None and shape is None:
+            return
+        self.skipped_bytes -= codec.TOKEN_BYTES
+        self._window = b""
+        self._shape = shape
         if signal is not None:
             frames.append(signal)
-            self._window = b""
-        elif self._window in _SHAPES:
-            self._shape = _SHAPES[self._window]
-            self._window = b""
 
-    def _take_payload_byte(self, shape: _Shape, value: int, frames: list[RadioFrame]) -> bytes:
-        """Returns bytes to look through again: none, or a payload that was none."""
-        self._payload.append(value)
+    def _take_payload(self, shape: _Shape, waiting: bytearray, frames: list[RadioFrame]) -> None:
+        """Takes what the payload still lacks; gives it back for another look when it turns out to be none."""
         try:
-            payload = bytes(self._payload)
-            length = codec.return_data_length(payload) if shape.length is None else shape.length
-            if length is None or len(payload) < length:
-                return b""
-            frames.append(shape.decode(payload))
+            if len(self._payload) < (length := self._length(shape)):
+                self._payload += _taken(waiting, min(length - len(self._payload), len(waiting)))
+            if len(self._payload) < self._length(shape):
+                return
+            frames.append(shape.decode(bytes(self._payload)))
         except BadFrame:
-            return self._give_up()
+            waiting.extend(reversed(self._give_up()))
+            return
         self._shape = None
         self._payload.clear()
-        return b""
+
+    def _length(self, shape: _Shape) -> int:
+        """Bytes of the payload, as far as they can be known: of `TRD>` first the head."""
+        if shape.length is not None:
+            return shape.length
+        return codec.return_data_length(bytes(self._payload)) or codec.RETURN_DATA_HEAD_BYTES
 
     def _give_up(self) -> bytes:
         again = bytes(self._payload)
@@ -124,6 +130,13 @@ class FrameReader:
         self._shape = None
         self._payload.clear()
         return again
+
+
+def _taken(waiting: bytearray, count: int) -> bytes:
+    """The next `count` bytes of a reversed buffer, removed from it."""
+    taken = bytes(reversed(waiting[-count:]))
+    del waiting[-count:]
+    return taken
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,8 @@ from drivers.port import (
 from drivers.serial_link import LinkLost
 
 AWAKE_AFTER_CHECK_IN_S = 2.0  # a label that was told of a picture asks for it within this
-AWAKE_AFTER_BLOCK_S = 10.0  # and is at it for so long after each block; a light waits for it
+AWAKE_AFTER_BLOCK_S = 10.0  # and is at it for so long after each block
+LIGHT_PATIENCE_S = 20.0  # a light waits for a label that is fetching, but no longer than this
 OFFERS_MAX = 1000  # pictures held in memory; the radio's own limit (250 slots) says NOQ> long before
 HEARD_MAX = 4096  # labels heard and not adopted whose description is kept; the oldest goes
 
@@ -100,7 +101,7 @@ class LabelDesk:
         next_check_in = codec.NEXT_CHECK_IN_SOON if record.offer else 0
         record.command = command = flash_command(record.label, colour, seconds, next_check_in)
         if self._now() < record.awake_until_s:
-            self._light_once_asleep(record, command)
+            self._light_once_asleep(record, command, self._now() + LIGHT_PATIENCE_S)
             return
         refusal = await _refused(self._send_command(conversation, record, command))
         if refusal and record.command is command:
@@ -133,7 +134,7 @@ class LabelDesk:
             self._hear_stranger(heard)
             return
         record.proof.checked_in()
-        if record.proof.told:
+        if record.offer is not None and record.offer.blob.version in record.proof.told:
             record.awake_until_s = max(record.awake_until_s, self._now() + AWAKE_AFTER_CHECK_IN_S)
         restarted = record.hear(heard.check_in)
         self._emit(Seen(heard.label, record.describe()))
@@ -269,19 +270,19 @@ class LabelDesk:
             record.command = None
             self._restock(record)
 
-    def _light_once_asleep(self, record: LabelRecord, command: PendingData) -> None:
+    def _light_once_asleep(self, record: LabelRecord, command: PendingData, latest_s: float) -> None:
         """A light that overwrote the slot while the label fetches a picture would make that picture's proof
         ambiguous. `hear_done` sends it as soon as the label is through; this, when it gave up."""
 
         def look_again() -> None:
             if record.command is not command or record.proof.slot == {COMMAND}:
                 return
-            if self._now() < record.awake_until_s:
-                self._light_once_asleep(record, command)
+            if self._now() < min(record.awake_until_s, latest_s):
+                self._light_once_asleep(record, command, latest_s)
             else:
                 self._restock(record)
 
-        asyncio.get_running_loop().call_at(record.awake_until_s, look_again)
+        asyncio.get_running_loop().call_at(min(record.awake_until_s, latest_s), look_again)
 
     def _fail(self, record: LabelRecord, offer: Offer, reason: str) -> None:
         record.offer = None

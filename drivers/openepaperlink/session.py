@@ -126,11 +126,14 @@ class OpenEPaperLinkStation:
 
     async def run(self) -> None:
         """See the port."""
-        while True:
-            self.progress += 1
-            reason = await self._connect_once()
-            self._lost(reason)
-            await self._wait_before_retry()
+        try:
+            while True:
+                self.progress += 1
+                reason = await self._connect_once()
+                self._lost(reason)
+                await self._wait_before_retry()
+        finally:
+            self._set_state(StationState.OFFLINE, "stopped")
 
     async def _connect_once(self) -> str:
         """One life of a line, from opening to losing it; returns why it ended. Raises only when cancelled."""

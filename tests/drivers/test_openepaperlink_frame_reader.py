@@ -1,5 +1,6 @@
 """Frames come out of any stream of bytes that contains them; nothing that comes in can hurt (esl.md 1.2)."""
 
+import itertools
 import random
 
 import pytest
@@ -41,7 +42,7 @@ DEBUG_TEXT = st.sampled_from([b"BUSY!\n", b"Sending parts: 01..\n", b"FORCED\n",
 
 def cut(data: bytes, points: list[int]) -> list[bytes]:
     edges = sorted({0, len(data), *(point % (len(data) + 1) for point in points)})
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in itertools.pairwise(edges)]
 
 
 @given(FRAMES, st.lists(DEBUG_TEXT, min_size=9, max_size=9), st.lists(st.integers(0, 5000), max_size=12))
