@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 import trustme
 
@@ -20,7 +21,7 @@ from cloud_sync.hub.credentials import HUB_KEY, OPERATOR_TOKEN, find_credential,
 from cloud_sync.hub.errors import AlreadyRunning, ConfigurationError
 from cloud_sync.hub.main import HubOptions, HubRunning, import_file, serve
 from tests.hub.virtual_time import run_virtually
-from tests.hub.world import HubWorld
+from tests.hub.world import HubWorld, Ledger
 
 PROCESS = """
 import sys
@@ -86,6 +87,29 @@ def test_a_signal_ends_the_process_cleanly(sqlite_url: str, number: signal.Signa
         output, errors = process.communicate(timeout=20)
     assert (process.returncode, output.splitlines()[-1]) == (0, "ended"), errors
     assert not Path(f"{sqlite_url.removeprefix('sqlite:///')}-wal").exists()
+
+
+def test_p1_what_was_acknowledged_survives_a_kill(sqlite_url: str):
+    environment = {**os.environ, "PYTHONPATH": "."}
+    ledger = Ledger("s", 1)
+    for _ in range(400):
+        ledger.sells("milk")
+    token, acked = "", 0
+    for round_number in range(3):
+        with subprocess.Popen([sys.executable, "-c", PROCESS, sqlite_url], env=environment, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            assert process.stdout
+            url = next(line for line in process.stdout if line.startswith("http")).strip()
+            operator = {"Authorization": f"Bearer {minted_token(sqlite_url)}"}
+            token = token or httpx.put(f"{url}/v1/stores/s", headers=operator).json()["token"]
+            status = httpx.get(f"{url}/v1/stores/s/status", headers=operator).json()
+            assert status["entries"] == status["transactions"] == acked
+            with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}) as store:
+                for _ in range(10 + round_number):
+                    body = msgspec.json.encode(ledger.push(acked + 1, acked + 7))
+                    acked = store.post("/v1/stores/s/ledger", content=body).json()["acked_sequence"]
+            process.kill()
+    assert acked == 33 * 7
 
 
 async def test_tls_with_a_certificate_of_ones_own(sqlite_url: str, tmp_path: Path):
