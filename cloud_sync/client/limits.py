@@ -26,7 +26,7 @@ Longer than the time-outs above, which end a request without cancelling it."""
 BODY_S_MAX = 900.0
 """An answer's body that is still coming after this is given up: a first catalogue over a slow line fits."""
 
-CLOSE_S = 5.0
+CLOSE_S = 1.0
 """Closing a client that takes longer is left to the garbage collector."""
 
 # --- time: rhythm ----------------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ BELL_KEEPALIVE_S = 30
 BELL_CALL_S = 10.0
 """Connecting, subscribing or publishing that takes longer is a lost doorbell."""
 
-BELL_GOODBYE_S = 2.0
+BELL_GOODBYE_S = 1.0
 """Telling the broker that we leave; if it takes longer, our last will says it."""
 
 BELL_STABLE_S = 60.0

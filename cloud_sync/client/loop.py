@@ -102,13 +102,11 @@ class Loop(ABC):
             self.nudge.clear()
             try:
                 rest_s = await self.turn()
-            except asyncio.CancelledError as error:
-                if _being_cancelled():
-                    raise
-                rest_s = self._failed(RuntimeError(f"something inside was cancelled: {error!r}"))
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:
+                _end_if_cancelled(error)
                 rest_s = self._failed(error)
             else:
+                _end_if_cancelled(None)
                 self.backoff.reset()
                 self.line.monitor.fine(self.name)
             self.stamp()
@@ -152,7 +150,7 @@ class Loop(ABC):
                 return
             self.stamp()
 
-    def _failed(self, error: Exception) -> float:
+    def _failed(self, error: BaseException) -> float:
         """Say it once, close the gate where the line is to blame; returns the pause."""
         kind = _kind(error)
         self.line.monitor.trouble(self.name, kind, _text(error), severs=self.vital or kind is TroubleKind.LINE,
@@ -182,13 +180,14 @@ def now_s() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _being_cancelled() -> bool:
-    """Whether it is this task that somebody cancelled, and not something that it waited for."""
+def _end_if_cancelled(error: BaseException | None) -> None:
+    """Raises `CancelledError` when somebody cancelled this task, whatever a library made of it on the way here."""
     task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+    if task is not None and task.cancelling() > 0:
+        raise asyncio.CancelledError from error
 
 
-def _kind(error: Exception) -> TroubleKind:
+def _kind(error: BaseException) -> TroubleKind:
     match error:
         case LineDown():
             return TroubleKind.LINE
@@ -202,5 +201,5 @@ def _kind(error: Exception) -> TroubleKind:
             return TroubleKind.STORE
 
 
-def _text(error: Exception) -> str:
+def _text(error: BaseException) -> str:
     return str(error) if isinstance(error, LineDown | Refused | BadAnswer | BadPage | BellLost) else repr(error)

@@ -124,7 +124,7 @@ class Channel:
                    "Accept": "application/json, application/x-ndjson"}
         verify: ssl.SSLContext | bool = False
         if address.transport is None and address.base_url.startswith("https:"):
-            verify = ssl.create_default_context(cafile=address.certificate_authority)
+            verify = _trust(address.certificate_authority)
         return httpx.AsyncClient(base_url=address.base_url, headers=headers, transport=address.transport,
                                  limits=limits, verify=verify, trust_env=False)
 
@@ -152,6 +152,13 @@ class Channel:
         with contextlib.suppress(TimeoutError, httpx.HTTPError, OSError):
             async with asyncio.timeout(CLOSE_S):
                 await lease.client.aclose()
+
+
+def _trust(authority: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=authority)
+    except OSError as error:
+        raise LineDown(f"certificate authority {authority}: {_said(error)}") from error
 
 
 async def _exchange(client: httpx.AsyncClient, request: httpx.Request, begin_s: float, bytes_max: int,

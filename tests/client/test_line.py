@@ -575,6 +575,22 @@ async def test_a_line_that_was_stopped_can_run_again() -> None:
 
 
 @virtually
+async def test_a_line_ends_when_it_is_told_to_even_if_a_part_of_it_swallows_the_word() -> None:
+    class Deaf:
+        async def listen(self, connected: object, ring: object) -> None:
+            try:
+                await asyncio.sleep(10**6)
+            except asyncio.CancelledError:
+                raise Unheard("time-out while saying goodbye") from None
+
+    async with Scene(bell=Deaf()) as scene:
+        await scene.until(scene.in_step)
+        async with asyncio.timeout(1):
+            await scene.stop()
+        scene.start()
+
+
+@virtually
 async def test_an_observer_that_fails_harms_nobody(logged: list[EventDict]) -> None:
     def fails(_state: LinkState) -> None:
         raise Unheard("in an observer")
