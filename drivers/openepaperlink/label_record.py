@@ -11,7 +11,7 @@ from drivers.port import Blob, Colour, Feature, LabelDescription, LabelId
 
 OFFER_MINUTES = 1440  # attemptsLeft of a picture: the radio forgets it after a day (1.3)
 COMMAND_MINUTES = 10  # attemptsLeft of a light: later nobody is looking for it
-IMAGE_ARGUMENT = 0  # dataTypeArgument: default waveform, draw now (1.3)
+IMAGE_ARGUMENT = 1  # dataTypeArgument: second waveform, draw now; what all known hosts send (1.3, 1.9)
 
 FLASH_SPEED = 3  # tenths of a second per flash
 FLASH_COUNT = 2
