@@ -59,7 +59,11 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class LabelDescription:
-    """What a label is, as its driver knows it. `settle_s`: longest time from proof to the new picture standing."""
+    """What a label is, as its driver knows it. `settle_s`: longest time from proof to the new picture standing.
+
+    `type_name` is the driver's own word, to be given back to `adopt`; it holds all that `encode` must know, so it may
+    change when the label is heard (`oepl:33` becomes `oepl:33/zlib` once its firmware is known to inflate).
+    """
 
     label: LabelId
     type_name: str
@@ -107,7 +111,8 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Ambiguous:
-    """The label finished one of several outstanding versions and the protocol does not say which: offer again."""
+    """What the label shows has become doubtful: offer again. It finished one of several outstanding versions and the
+    protocol does not say which, or it restarted and may have lost what it was about to draw. Ends what was offered."""
 
     label: LabelId
 

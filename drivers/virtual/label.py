@@ -25,11 +25,21 @@ SIZE_MAX = codec.BLOCK_BYTES * codec.BLOCKS_MAX
 
 @dataclass(frozen=True, slots=True)
 class ScreenChange:
-    """The screen changed. `picture` is `None` when what was sent could not be drawn: the screen shows rubbish."""
+    """The screen changed. Keeps what was sent, not the pixels: a simulated month has many changes."""
 
     at_s: float
     version: PictureVersion
-    picture: Picture | None
+    tag_type: TagType
+    encoding: int
+    payload: bytes
+
+    @property
+    def picture(self) -> Picture | None:
+        """Decoded anew at every call; `None` when what was sent cannot be drawn: the screen shows rubbish."""
+        try:
+            return decode_picture(self.tag_type, self.encoding, self.payload)
+        except BadFrame:
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +97,7 @@ class VirtualLabel:
         self.flashes: list[Flash] = []
         self.check_ins = 0
         self.bad_blocks = 0
+        self._picture: Picture | None = None
         self._randomness = randomness
         self._check_in_spread = check_in_spread
         self._capabilities = _capabilities(tag_type, firmware_version, features)
@@ -103,7 +114,7 @@ class VirtualLabel:
     @property
     def picture(self) -> Picture | None:
         """What stands on the screen now; `None` while blank or rubbish."""
-        return self.history[-1].picture if self.history else None
+        return self._picture
 
     @property
     def version(self) -> PictureVersion | None:
@@ -241,12 +252,10 @@ class VirtualLabel:
     async def _draw(self, version: PictureVersion) -> None:
         await asyncio.sleep(self._randomness.uniform(0, self.settle_s))
         encoding, payload = self._memory[version]
-        try:
-            picture = decode_picture(self.tag_type, encoding, payload)
-        except BadFrame:
-            picture = None
+        change = ScreenChange(asyncio.get_running_loop().time(), version, self.tag_type, encoding, payload)
         self._knows_it_shows = version
-        self.history.append(ScreenChange(asyncio.get_running_loop().time(), version, picture))
+        self._picture = change.picture
+        self.history.append(change)
 
     def _remember(self, version: PictureVersion, encoding: int, payload: bytes) -> None:
         while len(self._memory) >= self._memory_slots:
