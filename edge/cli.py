@@ -16,6 +16,7 @@ import click
 import msgspec
 
 if TYPE_CHECKING:
+    from cloud_sync.hub.doorbell import BrokerOptions
     from edge.credentials import Credentials
 
 _Result = TypeVar("_Result")
@@ -68,16 +69,21 @@ def check(config: Path, as_json: bool) -> None:
 @click.option("--tls-certificate", type=click.Path(path_type=Path, exists=True))
 @click.option("--tls-key", type=click.Path(path_type=Path, exists=True))
 @click.option("--insecure-lan", is_flag=True, help="Listen beyond this machine without TLS.")
+@click.option("--broker", metavar="HOST:PORT", help="MQTT broker that rings the stores' doorbells; its password comes "
+              "from TRASTIENDA_HUB_BROKER_PASSWORD.")
+@click.option("--broker-user", help="The hub's name at the broker.")
+@click.option("--broker-plain", is_flag=True, help="Speak to the broker without TLS.")
 @json_option
 def hub(database: str, host: str, port: int, tls_certificate: Path | None, tls_key: Path | None, insecure_lan: bool,
-        as_json: bool) -> None:
+        broker: str | None, broker_user: str | None, broker_plain: bool, as_json: bool) -> None:
     """Run the central service."""
     from cloud_sync.hub.main import DEFAULT_DATABASE, HubOptions, HubRunning, run_hub
     from edge.logs import set_up_logs
 
     set_up_logs(as_json=as_json or not sys.stderr.isatty())
     options = HubOptions(database=database or DEFAULT_DATABASE, host=host, port=port, tls_certificate=tls_certificate,
-                         tls_key=tls_key, insecure_lan=insecure_lan)
+                         tls_key=tls_key, insecure_lan=insecure_lan,
+                         broker=_broker(broker, broker_user, tls=not broker_plain))
 
     def ready(running: HubRunning) -> None:
         minted = f"; its key and token were written to {running.credentials_file}" if running.credentials_file else ""
@@ -230,6 +236,17 @@ def _ask(url: str, token: str, as_json: bool) -> bytes:
         if reply.status_code != httpx.codes.OK:
             raise ConnectionError(f"{url}: {reply.status_code} {reply.text}")
         return reply.content
+
+
+def _broker(address: str | None, user: str | None, *, tls: bool) -> "BrokerOptions | None":
+    from cloud_sync.hub.doorbell import BrokerOptions
+
+    if address is None:
+        return None
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise click.BadParameter("give it as HOST:PORT, such as localhost:8883", param_hint="--broker")
+    return BrokerOptions(host.strip("[]"), int(port), tls=tls, username=user)
 
 
 def _credentials() -> "Credentials":
