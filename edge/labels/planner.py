@@ -6,7 +6,7 @@ each time, so changes coalesce and a restart resumes. Claims are committed befor
 
 import asyncio
 import heapq
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
@@ -94,7 +94,7 @@ class LabelPlanner:
         self._order = 0
         self._on_air: dict[str, _OnAir] = {}
         self._wanted_hash: dict[str, str] = {}
-        self._crowded: dict[str, deque[str]] = {name: deque() for name in stations}
+        self._crowded: defaultdict[str, deque[str]] = defaultdict(deque)  # stations come and go later
         self._telemetry: dict[str, Telemetry] = {}
         self._drawing: set[asyncio.Task[None]] = set()
         self.progress = 0
