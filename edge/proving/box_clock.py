@@ -1,6 +1,7 @@
 """The clocks of one box under virtual time: they count while it is switched on, and the wall clock may be put wrong."""
 
 import asyncio
+from bisect import bisect_right
 
 POWER_ON_MS = 1_000
 """What a boot-time clock shows by the time the daemon starts."""
@@ -10,12 +11,14 @@ class BoxClock:
     """Implements `edge.clock.Clock`. `start_wall_ms`: what the world's calendar says at the loop's time 0."""
 
     def __init__(self, start_wall_ms: int) -> None:
+        self.on = False
         self._start_wall_ms = start_wall_ms
         self._boots = 0
         self._booted_s = 0.0
-        self._powered_before_s = 0.0
-        self._on = False
         self._wrong_ms = 0
+        self._changed_at_s = [0.0]
+        self._powered_then_s = [0.0]
+        self._on_since = [False]
 
     @property
     def boot_id(self) -> str:
@@ -40,20 +43,34 @@ class BoxClock:
 
     def powered_s(self) -> float:
         """How long the box has been switched on in all; stands still while it is off."""
-        return self._powered_before_s + (_now_s() - self._booted_s if self._on else 0.0)
+        return self.powered_at(_now_s())
+
+    def powered_at(self, loop_s: float) -> float:
+        """The same at a moment of the loop's time that has passed."""
+        place = bisect_right(self._changed_at_s, loop_s) - 1
+        since_s = loop_s - self._changed_at_s[place] if self._on_since[place] else 0.0
+        return self._powered_then_s[place] + since_s
 
     def switch_on(self) -> None:
         """A new boot."""
         self._boots += 1
-        self._booted_s, self._on = _now_s(), True
+        self._booted_s = _now_s()
+        self._switch(on=True)
 
     def switch_off(self) -> None:
         """The power is gone."""
-        self._powered_before_s, self._on = self.powered_s(), False
+        self._switch(on=False)
 
     def put_wrong(self, wrong_ms: int) -> None:
         """The wall clock jumps to so much beside the truth; 0 is NTP putting it right."""
         self._wrong_ms = wrong_ms
+
+    def _switch(self, *, on: bool) -> None:
+        powered_s = self.powered_s()
+        self.on = on
+        self._changed_at_s.append(_now_s())
+        self._powered_then_s.append(powered_s)
+        self._on_since.append(on)
 
 
 def _now_s() -> float:

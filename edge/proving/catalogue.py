@@ -85,7 +85,7 @@ def make_items(count: int, randomness: random.Random) -> list[Item]:
 
 def _item(number: int, randomness: random.Random) -> Item:
     name = f"{randomness.choice(_FIRST)} {randomness.choice(_SECOND)} {number}"
-    gtin = _gtin13(8_400_000_000 + number) if randomness.random() < GTIN_SHARE else None
+    gtin = _gtin13(840_000_000_000 + number) if randomness.random() < GTIN_SHARE else None
     return Item(f"sku{number:04}", name, gtin, randomness.choice(_PACKAGES))
 
 

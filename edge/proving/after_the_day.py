@@ -1,0 +1,169 @@
+"""When the day is over: everything healed, does it drain by itself, and is what stands in the books what happened?"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+
+import msgspec
+
+from edge.proving.asgi import Question
+from edge.proving.ports import OPERATOR_TOKEN, SHOWN, STORE_ID
+from edge.proving.sightings import BooksSeen, Buckets, Finding, LedgerEntry
+from edge.proving.tills import Till
+from edge.proving.world import World
+
+DRAIN_S_MAX = 4 * 3600.0
+"""After healing, everything must have drained within this (P9)."""
+
+LOOK_EVERY_S = 15.0
+EPOCH = 1
+
+
+class _FeedLag(msgspec.Struct):
+    lag: int
+
+
+class _Head(msgspec.Struct):
+    epoch: int
+    sequence: int
+    hash: str
+
+
+class _Status(msgspec.Struct):
+    heads: tuple[_Head, ...]
+    feeds: dict[str, _FeedLag]
+    quarantined: int
+    sale_lines: int
+    return_lines: int
+    alarms: tuple[msgspec.Raw, ...]
+
+
+class _AuditEntry(msgspec.Struct):
+    sequence: int
+    fact_key: str
+    kind: str
+    occurred_ms: int
+    business_day: str
+    payload: msgspec.Raw
+    hash: str
+    repeat_of: tuple[int, int] | None = None
+    reason: str = ""
+
+
+class _Page(msgspec.Struct):
+    entries: tuple[_AuditEntry, ...]
+    next_after: int | None
+
+
+class _Stock(msgspec.Struct):
+    sellable_milli: int
+    reserved_milli: int
+    staged_milli: int
+    quarantine_milli: int
+
+
+class _Quote(msgspec.Struct):
+    list_price_minor: int
+
+
+class AfterTheDay:
+    """Waits for the world to settle, then reads both books and says what it found."""
+
+    def __init__(self, world: World, tills: Sequence[Till], till_token: str) -> None:
+        self._world = world
+        self._tills = tills
+        self._till_token = till_token
+
+    async def drain(self) -> list[str]:
+        """Wait until nothing is left to do; what still is after `DRAIN_S_MAX` is a violation of P9."""
+        left: list[str] = []
+        for _ in range(int(DRAIN_S_MAX / LOOK_EVERY_S)):
+            left = [each async for each in self._left()]
+            if not left:
+                return []
+            await asyncio.sleep(LOOK_EVERY_S)
+        return [f"P9: {DRAIN_S_MAX:.0f} s after everything was mended, {each}" for each in left]
+
+    async def findings(self) -> list[Finding]:
+        """Every promise, once the world has settled."""
+        world = self._world
+        world.eyes.look()
+        store, hub = world.box.store.books(world.truth.items), await self._hub_books()
+        findings = [finding for finding in world.witness.verdict(store, hub, world.clock.powered_s())
+                    if finding.promise != "P8"]
+        return [*findings, await self._converged()]
+
+    async def facts(self) -> int:
+        """How many facts the hub holds."""
+        return sum(head.sequence for head in (await self._status()).heads)
+
+    async def _left(self) -> AsyncIterator[str]:
+        world = self._world
+        for till in self._tills:
+            if till.waiting:
+                yield f"till {till.name} still sends {till.waiting} transactions"
+        if not world.box.up or not world.hub.up:
+            yield "a computer is down"
+            return
+        standing, status = world.box.store.standing(), await self._status()
+        hub_head = next((head.sequence for head in status.heads if head.epoch == EPOCH), 0)
+        if standing.held_batches:
+            yield f"{standing.held_batches} price batches wait for a person"
+        if hub_head != standing.head or standing.backlog:
+            yield f"the hub has {hub_head} of {standing.head} facts, backlog {standing.backlog}"
+        for each in (*_lags(status), *self._labels_pending()):
+            yield each
+        if not standing.link_up or not standing.clock_trusted or standing.parts_down:
+            yield (f"the line is {'up' if standing.link_up else 'down'}, the clock is "
+                   f"{'' if standing.clock_trusted else 'not '}believed, down: {standing.parts_down}")
+
+    def _labels_pending(self) -> Iterator[str]:
+        world = self._world
+        for each in world.box.store.labels():
+            if each.sku is not None and each.state != SHOWN and each.label in world.floor.labels:
+                yield f"label {each.label} ({each.sku}) is {each.state}"
+
+    async def _converged(self) -> Finding:
+        """P9: the store's list prices are the hub's, and everything drained."""
+        world = self._world
+        violations = []
+        for item in world.truth.items.values():
+            answer = await world.box.request(Question.of("GET", f"/v1/lookup/{item.code}", self._till_token))
+            wanted = world.truth.list_price_minor(item.sku, world.clock.true_ms())
+            found = msgspec.json.decode(answer.body, type=_Quote).list_price_minor if answer.status == 200 else None
+            if found != wanted:
+                violations.append(f"P9: list price of {item.sku} is {found} in the store, {wanted} at the hub")
+        status = await self._status()
+        if status.quarantined or status.alarms:
+            violations.append(f"P2: the hub quarantined {status.quarantined} entries and raised "
+                              f"{[bytes(alarm) for alarm in status.alarms]}")
+        return Finding("P9", len(world.truth.items), tuple(violations))
+
+    async def _hub_books(self) -> BooksSeen:
+        entries: list[LedgerEntry] = []
+        after: int | None = 0
+        while after is not None:
+            page = msgspec.json.decode(await self._get(f"ledger?epoch={EPOCH}&after={after}"), type=_Page)
+            entries += [LedgerEntry(each.sequence, each.fact_key, each.kind, each.occurred_ms, each.business_day,
+                                    bytes(each.payload), each.hash, each.repeat_of is None, each.reason)
+                        for each in page.entries]
+            after = page.next_after
+        stock = {sku: await self._hub_stock(sku) for sku in self._world.truth.items}
+        return BooksSeen(STORE_ID, EPOCH, tuple(entries), stock)
+
+    async def _hub_stock(self, sku: str) -> Buckets:
+        stock = msgspec.json.decode(await self._get(f"stock/{sku}"), type=_Stock)
+        return Buckets(stock.sellable_milli, stock.reserved_milli, stock.staged_milli, stock.quarantine_milli)
+
+    async def _status(self) -> _Status:
+        return msgspec.json.decode(await self._get("status"), type=_Status)
+
+    async def _get(self, what: str) -> bytes:
+        answer = await self._world.hub.ask(Question.of("GET", f"/v1/stores/{STORE_ID}/{what}", OPERATOR_TOKEN))
+        assert answer.status == 200, f"the hub answered {answer.status} for {what}: {answer.body!r}"
+        return answer.body
+
+
+def _lags(status: _Status) -> Iterator[str]:
+    for feed, each in status.feeds.items():
+        if each.lag:
+            yield f"feed {feed} is {each.lag} behind"

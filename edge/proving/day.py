@@ -1,0 +1,105 @@
+"""One simulated run from opening to judgement: set up, let everybody live and everything fail, mend, drain, judge."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edge.proving.after_the_day import AfterTheDay
+from edge.proving.faults import Faults
+from edge.proving.head_office import HeadOffice
+from edge.proving.online_orders import OnlineShop, PickupCrew
+from edge.proving.shoppers import Shoppers
+from edge.proving.sightings import Finding
+from edge.proving.staff import Staff
+from edge.proving.tills import Till
+from edge.proving.world import World
+
+OPENING_UNITS_MILLI = 60_000
+SET_UP_S_MAX = 3600.0
+"""A store whose catalogue and labels are not there after this has a fault of its own."""
+
+SET_UP_LOOK_S = 2.0
+
+
+@dataclass(slots=True)
+class Day:
+    """Everybody in it."""
+
+    world: World
+    office: HeadOffice
+    tills: Sequence[Till]
+    till_token: str
+    staff: Staff
+    shop: OnlineShop
+    crew: PickupCrew
+    shoppers: Shoppers
+    faults: Faults
+
+    async def run(self) -> tuple[list[Finding], int]:
+        """The promises as they were found in the end, and how many facts the hub holds."""
+        world = self.world
+        shelf = asyncio.get_running_loop().create_task(world.floor.shelf.run(), name="shelf")
+        watch = asyncio.get_running_loop().create_task(self._watch(), name="watch")
+        world.box.power_up()
+        await self._set_up()
+        shoppers = asyncio.get_running_loop().create_task(self.shoppers.run(), name="shoppers")
+        people = [self._alive(work) for work in (
+            *(till.run() for till in self.tills), self.staff.run(), self.office.run(), self.shop.run(),
+            self.crew.run(), self.faults.run())]
+        await asyncio.sleep(world.plan.duration_s)
+        world.over = True
+        await asyncio.gather(*people)
+        found = await self._end_of_day()
+        for task in (shelf, watch, shoppers):
+            task.cancel()
+        await asyncio.gather(shelf, watch, shoppers, return_exceptions=True)
+        return found
+
+    async def _end_of_day(self) -> tuple[list[Finding], int]:
+        world, after = self.world, AfterTheDay(self.world, self.tills, self.till_token)
+        await self.faults.heal()
+        await asyncio.sleep(SET_UP_LOOK_S)
+        await self.shoppers.done()
+        for till in self.tills:
+            await till.close_days()
+        await self._tidy_up()
+        world.violations += await after.drain()
+        self.staff.believe_the_wall()
+        findings, facts = await after.findings(), await after.facts()
+        await world.box.kill_daemon()
+        await world.hub.crash()
+        return findings, facts
+
+    async def _tidy_up(self) -> None:
+        """People do what only people can: what waits for a word is decided."""
+        for _ in range(3):
+            await self.staff.approve_held()
+            await asyncio.sleep(SET_UP_LOOK_S)
+
+    async def _set_up(self) -> None:
+        """Wait for catalogue and labels, then fill the shelves."""
+        world = self.world
+        for _ in range(int(SET_UP_S_MAX / SET_UP_LOOK_S)):
+            await asyncio.sleep(SET_UP_LOOK_S)
+            priced = await self.tills[0].price(list(world.truth.items.values())[-1].code) is not None
+            if world.box.up and priced and len(world.box.store.labels()) == world.plan.labels:
+                break
+        else:
+            raise AssertionError("the store did not come up with its catalogue and labels")
+        await self.staff.receive({sku: OPENING_UNITS_MILLI for sku in world.truth.items})
+        await self.staff.hang_all()
+
+    async def _watch(self) -> None:
+        """A daemon that ends by itself is a violation, and is started again."""
+        world = self.world
+        while True:
+            await asyncio.sleep(1.0)
+            failure = world.box.failure()
+            if failure is not None:
+                world.violations.append(f"bug: the daemon ended by itself: {failure!r}")
+                await world.box.kill_daemon()
+                world.box.start_daemon()
+
+    def _alive(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        return asyncio.get_running_loop().create_task(work)

@@ -1,0 +1,217 @@
+"""Everything that goes wrong in the simulated store, when the seed says so; each with a count in the report.
+
+A fault that is over leaves the world able to heal; `heal` mends whatever is still broken when the day is over.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from edge.proving.hub_line import FINE, Fate, Weather
+from edge.proving.plan import CALM_AFTER_S
+from edge.proving.staff import Staff
+from edge.proving.world import World
+
+CUT_S = (2.0, 900.0)
+STORM_S = (30.0, 600.0)
+HUB_DOWN_S = (0.5, 120.0)
+BOX_OFF_S = (1.0, 400.0)
+DAEMON_DOWN_S = (0.1, 15.0)
+UNPLUGGED_S = (1.0, 120.0)
+LABEL_OFF_S = (5.0, 900.0)
+CLOCK_WRONG_S = (10.0, 600.0)
+CLOCK_JUMPS_S = (-7200, -300, -90, 60, 100, 400, 3600, 40_000)
+COPY_EVERY_S = (20.0, 400.0)
+REPLICA_LOST_SHARE = 0.1
+REPLICA_BACK_SHARE = 0.7
+RADIO_TOO_SHARE = 0.7
+"""A power cut usually takes the radio, which hangs on the box's USB port, with it."""
+
+COMMIT_WINDOW_S = 0.03
+"""How near to a commit an aimed kill strikes."""
+
+STORM = Weather(latency_s=(0.01, 3.0), shares=(
+    (Fate.LOST, 0.08), (Fate.REPLY_LOST, 0.12), (Fate.DUPLICATED, 0.12), (Fate.LATE, 0.08), (Fate.SLOW, 0.05),
+    (Fate.CUT_SHORT, 0.08)))
+DRIZZLE = Weather(shares=((Fate.LOST, 0.005), (Fate.REPLY_LOST, 0.01), (Fate.DUPLICATED, 0.01), (Fate.LATE, 0.005),
+                          (Fate.CUT_SHORT, 0.005)))
+
+
+class Faults:
+    """The day's misfortunes. `commit_begins` is to be called by the writers whenever a commit is under way."""
+
+    def __init__(self, world: World, staff: Staff) -> None:
+        self._world = world
+        self._staff = staff
+        self._randomness = world.plan.randomness("faults")
+        self._aimed = False
+        self._box_hands = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Until the busy time is over."""
+        await asyncio.sleep(CALM_AFTER_S)
+        self._world.line.weather = DRIZZLE
+        rates = self._world.plan.faults
+        await asyncio.gather(
+            self._strike(rates.line_cuts, self._cut_line), self._strike(rates.storms, self._storm),
+            self._strike(rates.hub_restarts, self._restart_hub), self._strike(rates.power_cuts, self._cut_power),
+            self._strike(rates.daemon_kills, self._kill_daemon), self._strike(rates.commit_kills, self._aim),
+            self._strike(rates.radio_resets, self._reset_radio), self._strike(rates.unplugs, self._unplug),
+            self._strike(rates.label_power_cuts, self._cut_label_power),
+            self._strike(rates.labels_lost, self._lose_label), self._strike(rates.clock_jumps, self._jump_clock),
+            self._copy_replica())
+
+    async def heal(self) -> None:
+        """Mend everything: what follows must drain by itself."""
+        world = self._world
+        world.line.mend()
+        world.line.weather = FINE
+        world.clock.put_wrong(0)
+        world.floor.port.plug_in()
+        if not world.hub.up:
+            world.hub.start()
+        if not world.clock.on:
+            world.box.power_up()
+        elif not world.box.up:
+            world.box.start_daemon()
+        for label in world.floor.labels.values():
+            label.restore_power()
+
+    def commit_begins(self, commit_s: float) -> None:
+        """A commit is under way and ends in `commit_s`: an aimed kill strikes just before or just after its end."""
+        if self._aimed:
+            self._aimed = False
+            at_s = max(0.0, commit_s + self._randomness.uniform(-COMMIT_WINDOW_S, COMMIT_WINDOW_S))
+            asyncio.get_running_loop().call_later(at_s, self._strike_aimed)
+
+    async def _strike(self, per_hour: float, fault: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while await self._world.pause(per_hour, self._randomness):
+            await fault()
+
+    # --- the line and the hub -----------------------------------------------------------------------------------
+
+    async def _cut_line(self) -> None:
+        silent = self._randomness.random() < 0.4
+        self._world.tally.count("line_cut")
+        self._world.line.cut(silent=silent)
+        await self._lasts(CUT_S)
+        self._world.line.mend()
+
+    async def _storm(self) -> None:
+        self._world.tally.count("line_storm")
+        self._world.line.weather = STORM
+        await self._lasts(STORM_S)
+        self._world.line.weather = DRIZZLE
+
+    async def _restart_hub(self) -> None:
+        self._world.tally.count("hub_restart")
+        await self._world.hub.crash()
+        await self._lasts(HUB_DOWN_S)
+        if not self._world.hub.up:
+            self._world.hub.start()
+
+    # --- the box --------------------------------------------------------------------------------------------------
+
+    async def _cut_power(self) -> None:
+        async with self._box_hands:
+            world, draw = self._world, self._randomness
+            world.tally.count("box_power_cut")
+            world.eyes.look()
+            lost = draw.random() < REPLICA_LOST_SHARE
+            went_back = await world.box.lose_power(replica_back=not lost and draw.random() < REPLICA_BACK_SHARE)
+            if lost:
+                world.tally.count("replica_lost")
+                world.box.lose_replica()
+            elif went_back:
+                world.tally.count("replica_back_in_time")
+            if draw.random() < RADIO_TOO_SHARE:
+                world.floor.radio.power_off()
+            await self._lasts(BOX_OFF_S)
+            await world.floor.radio.restart()
+            world.box.power_up()
+
+    async def _kill_daemon(self) -> None:
+        async with self._box_hands:
+            self._world.tally.count("daemon_kill")
+            await self._world.box.kill_daemon()
+            await self._lasts(DAEMON_DOWN_S)
+            self._world.box.start_daemon()
+
+    async def _aim(self) -> None:
+        """The next commit is the one to strike at."""
+        self._aimed = True
+
+    def _strike_aimed(self) -> None:
+        if self._box_hands.locked() or self._world.over:
+            return
+        self._world.tally.count("daemon_kill_at_commit")
+        task = asyncio.get_running_loop().create_task(self._kill_daemon(), name="aimed kill")
+        task.add_done_callback(self._struck)
+
+    def _struck(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._world.violations.append(f"simulator: {task.get_name()}: {error!r}")
+
+    async def _copy_replica(self) -> None:
+        while not self._world.over:
+            await asyncio.sleep(self._randomness.uniform(*COPY_EVERY_S))
+            if self._world.box.up:
+                self._world.box.copy_replica()
+
+    async def _jump_clock(self) -> None:
+        self._world.tally.count("wall_clock_jump")
+        self._world.clock.put_wrong(1000 * self._randomness.choice(CLOCK_JUMPS_S))
+        await self._lasts(CLOCK_WRONG_S)
+        self._world.clock.put_wrong(0)
+
+    # --- radio and labels -----------------------------------------------------------------------------------------
+
+    async def _reset_radio(self) -> None:
+        self._world.tally.count("radio_reset")
+        await self._world.floor.radio.restart()
+
+    async def _unplug(self) -> None:
+        world = self._world
+        world.tally.count("serial_unplugged")
+        world.floor.port.unplug()
+        if self._randomness.random() < RADIO_TOO_SHARE:
+            world.floor.radio.power_off()
+        await self._lasts(UNPLUGGED_S)
+        await world.floor.radio.restart()
+        world.floor.port.plug_in()
+
+    async def _cut_label_power(self) -> None:
+        """A battery falls out. One that falls out while its label draws leaves a screen that no proof speaks of."""
+        world = self._world
+        label = self._randomness.choice(list(world.floor.labels.values()))
+        if label.address in world.floor.off_shelf:
+            return
+        world.tally.count("label_power_cut")
+        world.eyes.look()
+        drawing = bool(label.said_done) and (not label.history or label.history[-1].at_s < label.said_done[-1].at_s)
+        label.cut_power()
+        if drawing:
+            world.tally.count("label_power_cut_while_drawing")
+            await self._staff.take_off(label.address, "its battery fell out while it drew")
+        await self._lasts(LABEL_OFF_S)
+        label.restore_power()
+        if drawing and label.address not in world.floor.lost:
+            await asyncio.sleep(world.plan.check_in_s * 4)
+            await self._staff.put_back(label.address)
+
+    async def _lose_label(self) -> None:
+        """Gone for good, with its price on it; after a while somebody notices, and takes it off the books."""
+        world = self._world
+        address = self._randomness.choice(list(world.floor.labels))
+        if address in world.floor.off_shelf or len(world.floor.labels) < world.plan.labels // 2:
+            return
+        world.tally.count("label_lost")
+        world.eyes.look()
+        world.floor.lost[address] = world.floor.shelf.take_away(address)
+        await asyncio.sleep(self._randomness.uniform(60, 1200))
+        await self._staff.take_off(address, "lost")
+
+    async def _lasts(self, bounds_s: tuple[float, float]) -> None:
+        """Most things are over soon."""
+        low_s, high_s = bounds_s
+        await asyncio.sleep(min(high_s, low_s + self._randomness.expovariate(4 / (high_s - low_s))))

@@ -1,0 +1,99 @@
+"""Shoppers: they read a shelf, walk for at most the grace, and ask a till. The witness judges what they are charged.
+
+The cruellest shopper reads a screen in the moment before it changes and pays in the last moment of the grace.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+
+from drivers.port import LabelId
+from edge.proving.tills import Till
+from edge.proving.world import LOOK_EVERY_S, World
+
+LAST_MOMENT_S = 0.3
+"""How long before the end of the grace the cruellest shopper asks."""
+
+ASK_AGAIN_S = 0.2
+"""A shopper whose store is down waits at the till, as long as the grace lasts."""
+
+ASK_EVERYTHING_S = 600.0
+"""How often somebody walks through the whole store with a price checker."""
+
+
+class Shoppers:
+    """Everybody who looks at labels."""
+
+    def __init__(self, world: World, tills: list[Till]) -> None:
+        self._world = world
+        self._tills = tills
+        self._randomness = world.plan.randomness("shoppers")
+        self._walking: dict[asyncio.Task[None], None] = {}
+
+    async def run(self) -> None:
+        """Come and go until the busy time is over."""
+        await asyncio.gather(self._come(), self._check_everything(), self._watch_screens())
+
+    async def done(self) -> None:
+        """Wait for those who still walk."""
+        while self._walking:
+            await asyncio.wait(tuple(self._walking))
+
+    async def _come(self) -> None:
+        world = self._world
+        while await world.pause(world.plan.rates.shoppers, self._randomness):
+            labels = world.floor.read_by_shoppers()
+            if labels:
+                sku = world.floor.hangs[self._randomness.choice(labels)]
+                self._walk(self._ask_within(sku, self._randomness.uniform(0, world.plan.grace_s)))
+
+    async def _check_everything(self) -> None:
+        while not self._world.over:
+            for item in tuple(self._world.truth.items.values()):
+                await self._tills[0].price(item.code)
+            await asyncio.sleep(ASK_EVERYTHING_S)
+
+    async def _watch_screens(self) -> None:
+        """Tell the witness what screens did, and send the cruellest shoppers after every change."""
+        world = self._world
+        while True:
+            began = {label.address: len(label.history) for label in world.floor.labels.values()}
+            world.eyes.look()
+            world.witness.look_back(world.clock.powered_s() - LOOK_EVERY_S)
+            await asyncio.sleep(LOOK_EVERY_S)
+            for label in tuple(world.floor.labels.values()):
+                for change in label.history[began.get(label.address, 0):]:
+                    self._screen_changed(label.address, change.at_s, change.version)
+
+    def _screen_changed(self, label: LabelId, at_s: float, version: str) -> None:
+        """Whatever stood there before, somebody had just read it."""
+        world = self._world
+        world.tally.note("screen", label, version)
+        latest_s = world.clock.powered_at(at_s) + world.plan.grace_s - LAST_MOMENT_S
+        for sku in world.floor.recent.get(label, ()):
+            self._walk(self._ask_at(sku, latest_s))
+
+    def _walk(self, walk: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(walk, name="shopper")
+        self._walking[task] = None
+        task.add_done_callback(self._left)
+
+    def _left(self, task: "asyncio.Task[None]") -> None:
+        self._walking.pop(task, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._world.violations.append(f"simulator: a shopper: {error!r}")
+
+    async def _ask_within(self, sku: str, walk_s: float) -> None:
+        await asyncio.sleep(walk_s)
+        await self._ask(sku)
+
+    async def _ask_at(self, sku: str, powered_s: float) -> None:
+        """Ask at that moment, or as soon after it as the store answers again."""
+        await self._world.powered_until(powered_s)
+        for _ in range(20):
+            if await self._ask(sku) is not None:
+                return
+            await asyncio.sleep(ASK_AGAIN_S)
+
+    async def _ask(self, sku: str) -> int | None:
+        till = self._randomness.choice(self._tills)
+        return await till.price(self._world.truth.items[sku].code)

@@ -1,0 +1,178 @@
+"""Staff: they hang labels, move them, take broken ones off and put them back, receive goods.
+
+Everything somebody does carries an id and is done again until it was acknowledged, as the staff page does it.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from drivers.port import LabelId
+from edge.proving.ports import SHOWN, RunningStore
+from edge.proving.process import Gone
+from edge.proving.world import World
+
+TRY_AGAIN_S = 2.0
+WRONG_LABEL_SHARE = 0.3
+"""How often a hurried hand mistypes a label's address; nobody has heard of such a label."""
+
+EXCLUDED_S = (20.0, 900.0)
+APPROVE_EVERY_S = 120.0
+LOOK_AT_LABELS_EVERY_S = 97.0
+RECEIVED_UNITS = (20, 400)
+
+Act = Callable[[RunningStore], Coroutine[Any, Any, object]]
+
+
+class Staff:
+    """Two hands: one thing after the other."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._randomness = world.plan.randomness("staff")
+        self._acts = 0
+        self._hands = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Work until the busy time is over."""
+        rates = self._world.plan.rates
+        await asyncio.gather(
+            self._now_and_then(rates.rebinds, self._rebind), self._now_and_then(rates.exclusions, self._exclude_awhile),
+            self._now_and_then(rates.lights, self._light), self._now_and_then(rates.receipts, self._receive_some),
+            self._approve(), self._look_at_labels())
+
+    async def hang_all(self) -> None:
+        """Before opening: every label that was heard gets a product."""
+        world = self._world
+        skus = list(world.truth.items)
+        for place, label in enumerate(world.floor.labels):
+            await self.bind(label, skus[place % (len(skus) - 4)])
+
+    async def receive(self, quantities_milli: dict[str, int]) -> None:
+        """Goods came in."""
+        self._acts += 1
+        movement_id = f"delivery-{self._acts}"
+        await self._do(lambda store: store.receive(movement_id, quantities_milli))
+        self._world.witness.acknowledged(f"movement/{movement_id}")
+
+    async def bind(self, label: LabelId, sku: str) -> None:
+        """Hang a label under a product."""
+        item = self._world.truth.items[sku]
+        async with self._hands:
+            self._world.floor.bound(label, sku)
+            await self._act(label, "bind", lambda store, act_id: store.bind(label, item.code, act_id), on_shelf=True)
+
+    async def take_off(self, label: LabelId, reason: str) -> None:
+        """A label does not count any more."""
+        async with self._hands:
+            await self._act(label, "exclude", lambda store, act_id: store.exclude(label, act_id, reason), off_shelf=True)
+
+    async def put_back(self, label: LabelId) -> None:
+        """It counts again."""
+        async with self._hands:
+            await self._act(label, "include", lambda store, act_id: store.include(label, act_id), on_shelf=True)
+
+    async def approve_held(self) -> None:
+        """Say yes to whatever the price guard holds."""
+        await self._do(lambda store: store.approve_held())
+
+    # --- what they do all day -----------------------------------------------------------------------------------
+
+    async def _now_and_then(self, per_hour: float, do: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while await self._world.pause(per_hour, self._randomness):
+            await do()
+
+    async def _rebind(self) -> None:
+        """A label moves to another product; sometimes it hangs under none in between."""
+        if self._randomness.random() < WRONG_LABEL_SHARE:
+            await self._mistype()
+        label = self._randomness.choice(list(self._world.floor.hangs))
+        if label in self._world.floor.off_shelf:
+            return
+        if self._randomness.random() < 0.25:
+            async with self._hands:
+                await self._act(label, "unbind", lambda store, act_id: store.unbind(label, act_id), off_shelf=True)
+            await asyncio.sleep(self._randomness.uniform(1, 120))
+        await self.bind(label, self._randomness.choice(list(self._world.truth.items)))
+
+    async def _exclude_awhile(self) -> None:
+        labels = self._world.floor.read_by_shoppers()
+        if not labels:
+            return
+        label = self._randomness.choice(labels)
+        await self.take_off(label, "a trolley ran into it")
+        await asyncio.sleep(self._randomness.uniform(*EXCLUDED_S))
+        if label not in self._world.floor.lost:
+            await self.put_back(label)
+
+    async def _light(self) -> None:
+        label = self._randomness.choice(list(self._world.floor.labels))
+        try:
+            await self._world.box.do(lambda store: store.light(label))
+        except Gone:
+            return
+
+    async def _receive_some(self) -> None:
+        skus = self._randomness.sample(list(self._world.truth.items), 5)
+        await self.receive({sku: 1000 * self._randomness.randint(*RECEIVED_UNITS) for sku in skus})
+
+    async def _approve(self) -> None:
+        while not self._world.over:
+            await asyncio.sleep(APPROVE_EVERY_S)
+            await self.approve_held()
+
+    async def _look_at_labels(self) -> None:
+        """Somebody looks at the wall of labels and believes what is green."""
+        while not self._world.over:
+            await asyncio.sleep(LOOK_AT_LABELS_EVERY_S)
+            self.believe_the_wall()
+
+    def believe_the_wall(self) -> None:
+        """Tell the witness what the store says that labels show."""
+        world = self._world
+        if not world.box.up:
+            return
+        began_s = world.begun()
+        for each in world.box.store.labels():
+            if each.state == SHOWN and each.sku is not None:
+                world.witness.label_claimed_shown(each.label, each.sku, world.asked(began_s))
+
+    async def _mistype(self) -> None:
+        self._acts += 1
+        act_id = f"mistyped-{self._acts}"
+        try:
+            await self._world.box.do(lambda store: store.exclude("00000000000000ff", act_id, "mistyped"))
+        except Gone:
+            return
+        except Exception as refusal:  # whatever the store says to nonsense; a bug of its own is in its log
+            self._world.tally.note("refused", type(refusal).__name__)
+
+    # --- doing things until they are acknowledged ----------------------------------------------------------------
+
+    async def _act(self, label: LabelId, name: str, act: Callable[[RunningStore, str], Coroutine[Any, Any, object]],
+                   *, on_shelf: bool = False, off_shelf: bool = False) -> None:
+        """One act on a label. Shoppers stop trusting it when it is begun, and trust it again when it is done."""
+        world = self._world
+        self._acts += 1
+        act_id = f"{name}-{self._acts}"
+        began_s = world.begun()
+        world.eyes.look()
+        if off_shelf:
+            world.floor.off_shelf.add(label)
+            world.witness.off_shelf(label, world.asked(began_s))
+        await self._do(lambda store: act(store, act_id))
+        world.witness.acknowledged(f"staff/{act_id}")
+        world.tally.note("act", act_id, label)
+        world.eyes.look()
+        if on_shelf:
+            world.floor.off_shelf.discard(label)
+            world.witness.on_shelf(label, world.asked(began_s))
+
+    async def _do(self, act: Act) -> None:
+        while True:
+            try:
+                await self._world.box.do(act)
+            except Gone:
+                await asyncio.sleep(TRY_AGAIN_S)
+            else:
+                return

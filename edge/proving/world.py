@@ -1,0 +1,95 @@
+"""What everybody in the simulated store shares: plan, clock, computers, line, shelf, witness, and what the hub was told."""
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+
+from drivers.port import LabelId
+from drivers.virtual.label import VirtualLabel
+from drivers.virtual.memory_port import MemoryPort
+from drivers.virtual.radio import VirtualRadio
+from drivers.virtual.shelf import VirtualShelf
+from edge.proving.box_clock import BoxClock
+from edge.proving.catalogue import Truth
+from edge.proving.hub_line import HubLine
+from edge.proving.plan import Plan
+from edge.proving.servers import HubServer, StoreBox
+from edge.proving.shelf_eyes import ShelfEyes
+from edge.proving.sightings import Span
+from edge.proving.tally import Tally
+from edge.proving.witness import Witness
+
+HOUR_S = 3600.0
+LOOK_EVERY_S = 5.0
+"""How often labels' screens are looked at for the witness."""
+
+RECENT_SKUS_MAX = 3
+"""Products a label hung under, of which a screen may still show one."""
+
+
+@dataclass(slots=True)
+class Floor:
+    """The radio in the back room and the labels on the shelves.
+
+    `hangs`: label → SKU it is bound to; `recent`: the last SKUs that it was bound to, the present one last.
+    """
+
+    radio: VirtualRadio
+    port: MemoryPort
+    shelf: VirtualShelf
+    hangs: dict[LabelId, str] = field(default_factory=dict)
+    recent: dict[LabelId, list[str]] = field(default_factory=dict)
+    off_shelf: set[LabelId] = field(default_factory=set)
+    lost: dict[LabelId, VirtualLabel] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> dict[LabelId, VirtualLabel]:
+        """Labels within reach."""
+        return self.shelf.labels
+
+    def bound(self, label: LabelId, sku: str) -> None:
+        """A person hung the label under a product."""
+        self.hangs[label] = sku
+        recent = [each for each in self.recent.get(label, []) if each != sku]
+        self.recent[label] = [*recent, sku][-RECENT_SKUS_MAX:]
+
+    def read_by_shoppers(self) -> list[LabelId]:
+        """Labels that hang and count, in a stable order."""
+        return [label for label in self.hangs if label not in self.off_shelf]
+
+
+@dataclass(slots=True)
+class World:
+    """One run. `over`: the busy time has ended; nobody begins anything new."""
+
+    plan: Plan
+    tally: Tally
+    clock: BoxClock
+    hub: HubServer
+    box: StoreBox
+    line: HubLine
+    floor: Floor
+    truth: Truth
+    witness: Witness
+    eyes: ShelfEyes
+    violations: list[str] = field(default_factory=list)
+    over: bool = False
+
+    def begun(self) -> float:
+        """Powered seconds now: the beginning of something that is asked."""
+        return self.clock.powered_s()
+
+    def asked(self, began_s: float) -> Span:
+        """From then until now."""
+        return Span(began_s, self.clock.powered_s())
+
+    async def pause(self, per_hour: float, randomness: random.Random) -> bool:
+        """Wait for the next of so many an hour; false when the busy time is over by then."""
+        await asyncio.sleep(randomness.expovariate(per_hour / HOUR_S))
+        return not self.over
+
+    async def powered_until(self, powered_s: float) -> None:
+        """Wait until the box has been switched on for so long in all."""
+        while (left_s := powered_s - self.clock.powered_s()) > 0:
+            await asyncio.sleep(max(left_s, 0.001) if self.clock.on else 1.0)
+

@@ -1,0 +1,331 @@
+"""`trastienda simulate`: a whole store and its hub in one process, under virtual time and faults, judged by a witness.
+
+A composition root (DESIGN.md section 3): builds the real daemon and the real hub for the world in `edge.proving`,
+which brings the clock, the randomness, the radio, the lines, the people and the misfortunes. A seed replays exactly.
+"""
+
+import asyncio
+import logging
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import structlog
+from starlette.types import ASGIApp
+
+from cloud_sync.hub.app import HubApp, run_inline
+from cloud_sync.hub.bells import Bells
+from cloud_sync.hub.secrets import HubKey
+from cloud_sync.hub.storage import HubStorage, open_storage
+from drivers.openepaperlink.picture_codec import tag_types
+from drivers.port import LabelId
+from drivers.virtual.label import VirtualLabel
+from drivers.virtual.line_faults import LineFaults
+from drivers.virtual.memory_port import MemoryPort
+from drivers.virtual.radio import Direction, VirtualRadio
+from drivers.virtual.shelf import VirtualShelf
+from edge import settings as configuration
+from edge.credentials import Credential, Credentials
+from edge.daemon import Daemon, Parts
+from edge.db.connection import Connection
+from edge.db.writer import LoopWriter
+from edge.errors import Rejected, Transient
+from edge.labels.artist import InlineArtist
+from edge.pos.store_routes import MovementIn, ReceivedLine, receive
+from edge.proving.box_clock import BoxClock
+from edge.proving.catalogue import Truth
+from edge.proving.day import Day
+from edge.proving.faults import Faults
+from edge.proving.head_office import HeadOffice
+from edge.proving.hub_line import HubLine
+from edge.proving.online_orders import OnlineShop, PickupCrew
+from edge.proving.plan import START_WALL_MS, TIME_ZONE, Plan, draw_plan
+from edge.proving.ports import CURRENCY, OPERATOR_TOKEN, STORE_ID, LabelStanding, Standing
+from edge.proving.process import current_process, install_processes
+from edge.proving.report import SimulationReport
+from edge.proving.servers import HubServer, StoreBox
+from edge.proving.shelf_eyes import ShelfEyes
+from edge.proving.shoppers import Shoppers
+from edge.proving.sightings import BooksSeen, Buckets, LedgerEntry
+from edge.proving.staff import Staff
+from edge.proving.tally import Tally
+from edge.proving.tills import Till
+from edge.proving.witness import Witness
+from edge.proving.world import Floor, World
+from edge.sd_notify import Notifier
+from edge.supervisor import PartState
+from edge.virtual_time import run
+
+HUB_KEY = "a simulated hub's key, known to all"
+STATION, PORT = "back-room", "/dev/simulated-radio"
+LABEL_TYPES = (0x01, 0x02)
+"""2.9 and 4.2 inch."""
+
+SETTLE_SHARE = 0.9
+"""How much of its type's longest time a simulated label takes at most to change its screen."""
+
+COMMIT_S = (0.0005, 0.004)
+SLOW_COMMIT_S = (0.05, 0.8)
+COMPLAINTS_MAX = 20
+ACTOR = "ana"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The report, and the event log's hash: equal for equal runs."""
+
+    report: SimulationReport
+    fingerprint: str
+
+
+def simulate_store(seed: int, days: float) -> SimulationReport:
+    """One run of so many virtual store-days."""
+    return replay(seed, days).report
+
+
+def replay(seed: int, days: float) -> Outcome:
+    """The same, with the fingerprint that two runs of one seed share."""
+    began_s, plan, complaints = time.perf_counter(), draw_plan(seed, days), Complaints()
+    directory = Path(tempfile.mkdtemp(prefix="trastienda-simulate-", dir=_memory_directory()))
+    try:
+        with complaints.heard():
+            report, fingerprint, virtual_s = run(_simulate(plan, directory))
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    return Outcome(
+        SimulationReport(seed=seed, virtual_s=round(virtual_s, 3), wall_s=round(time.perf_counter() - began_s, 3),
+                         facts=report.facts, faults=report.faults, checked=report.checked,
+                         violations=[*report.violations, *complaints.said]), fingerprint)
+
+
+async def _simulate(plan: Plan, directory: Path) -> tuple[SimulationReport, str, float]:
+    """Build everything, live the day, judge it."""
+    install_processes()
+    day = await _build(plan, directory)
+    findings, facts = await day.run()
+    world, virtual_s = day.world, asyncio.get_running_loop().time()
+    violations = [*world.violations, *(violation for finding in findings for violation in finding.violations)]
+    world.tally.note("end", facts, *violations)
+    report = SimulationReport(plan.seed, virtual_s, 0.0, facts, world.tally.faults,
+                              {finding.promise: finding.checked for finding in findings}, violations)
+    return report, world.tally.fingerprint, virtual_s
+
+
+async def _build(plan: Plan, directory: Path) -> Day:
+    tally, clock, witness = Tally(), BoxClock(START_WALL_MS), Witness(plan.grace_s)
+    hub = HubServer(partial(SimulatedHub, directory / "hub.db", clock.true_ms, plan.randomness("hub")))
+    line = HubLine(hub, plan.randomness("hub line"), tally)
+    floor = _floor(plan, witness)
+    maker = StoreMaker(plan, directory / "box", clock, line, floor)
+    box = StoreBox(directory / "box", clock, maker.open, plan.randomness("box"))
+    eyes = ShelfEyes(witness, floor.labels.values(), clock.powered_at)
+    world = World(plan, tally, clock, hub, box, line, floor, Truth(), witness, eyes)
+    hub.start()
+    office = HeadOffice(world)
+    maker.hub_token = await office.open_store()
+    tills = [Till(world, number, maker.till_token(number)) for number in range(1, plan.tills + 1)]
+    staff, shop = Staff(world), OnlineShop(world)
+    crew = PickupCrew(world, maker.till_token(1), shop.codes)
+    faults = Faults(world, staff)
+    maker.commit_begins = faults.commit_begins
+    return Day(world, office, tills, maker.till_token(1), staff, shop, crew, Shoppers(world, tills), faults)
+
+
+def _floor(plan: Plan, witness: Witness) -> Floor:
+    """The radio, its port and its labels."""
+    def on_wire(direction: Direction, data: bytes) -> None:
+        if direction is Direction.TO_HOST:
+            witness.heard_line(STATION, data)
+
+    radio = VirtualRadio(plan.randomness("radio"), on_wire=on_wire, chatter=0.02)
+    noise = [LineFaults(plan.randomness(f"noise {way}"), flip=plan.line_noise, drop=plan.line_noise)
+             for way in ("to host", "to radio")]
+    port = MemoryPort(radio, to_host=noise[0], to_radio=noise[1])
+    shelf = VirtualShelf(radio)
+    for number in range(plan.labels):
+        tag_type = tag_types()[LABEL_TYPES[number % 3 == 2]]
+        shelf.put_up(VirtualLabel(
+            f"{0x0200_0000_1000 + number:016x}", tag_type, radio, plan.randomness(f"label {number}"),
+            check_in_s=plan.check_in_s, radio_loss=plan.radio_loss, settle_s=SETTLE_SHARE * tag_type.settle_s))
+    return Floor(radio, port, shelf)
+
+
+class StoreMaker:
+    """Opens the real daemon over the box's files, once per life. `hub_token` is known once the store is registered."""
+
+    def __init__(self, plan: Plan, directory: Path, clock: BoxClock, line: HubLine, floor: Floor) -> None:
+        self.hub_token = ""
+        self.commit_begins: Callable[[float], None] = lambda _commit_s: None
+        self._plan = plan
+        self._directory = directory
+        self._clock = clock
+        self._line = line
+        self._floor = floor
+        self._lives = 0
+
+    def till_token(self, number: int) -> str:
+        """What till `number` shows."""
+        return f"token of till {number}"
+
+    def open(self) -> "SimulatedStore":
+        """A new life."""
+        self._lives += 1
+        randomness = self._plan.randomness(f"life {self._lives}")
+        parts = Parts(self._clock, randomness, partial(self._writer, randomness), InlineArtist(),
+                      lambda _port: self._floor.port.open, hub_transport=self._line)
+        daemon = Daemon(self._settings(), self._credentials(), parts, Notifier(None))
+        daemon.open(listen=False)
+        return SimulatedStore(daemon)
+
+    def _writer(self, randomness: random.Random, connection: Connection, name: str) -> LoopWriter:
+        def commit_s() -> float:
+            slow = randomness.random() < self._plan.slow_commits
+            seconds = randomness.uniform(*(SLOW_COMMIT_S if slow else COMMIT_S))
+            self.commit_begins(seconds)
+            return seconds
+
+        return LoopWriter(connection, commit_s)
+
+    def _settings(self) -> configuration.Settings:
+        listener = configuration.Listener(host="127.0.0.1", port=8443)
+        return configuration.Settings(
+            store=configuration.Store(id=STORE_ID, name="Simulated", time_zone=TIME_ZONE, currency=CURRENCY,
+                                      language="es", link_domain="id.example"),
+            hub=configuration.Hub(url="http://hub.invalid", token=Credential("hub")),
+            listeners=configuration.Listeners(tills=listener, staff=listener),
+            database_key=Credential("database"), store_key=Credential("store"), state_directory=str(self._directory),
+            base_stations=(configuration.OpenEPaperLinkStation(name=STATION, port=PORT),),
+            tills=tuple(configuration.Till(id=str(number), token=Credential(f"till-{number}"))
+                        for number in range(1, self._plan.tills + 1)))
+
+    def _credentials(self) -> Credentials:
+        tills = {f"TRASTIENDA_TILL_{number}": self.till_token(number) for number in range(1, self._plan.tills + 1)}
+        return Credentials({"TRASTIENDA_HUB": self.hub_token, "TRASTIENDA_DATABASE": "simulated database key",
+                            "TRASTIENDA_STORE": "simulated store key", **tills})
+
+
+class SimulatedStore:
+    """One life of the real daemon, with the hands that staff have in it. See `edge.proving.ports.RunningStore`."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._rooms = daemon.rooms
+
+    @property
+    def app(self) -> ASGIApp:
+        return self._daemon.app
+
+    async def run(self) -> None:
+        await self._daemon.run()
+
+    def abandon(self) -> None:
+        self._rooms.store.books.abandon()
+
+    async def bind(self, label: LabelId, code: str, act_id: str) -> None:
+        await self._rooms.labels.bind(label, code, ACTOR, act_id)
+
+    async def unbind(self, label: LabelId, act_id: str) -> None:
+        await self._rooms.labels.unbind(label, ACTOR, act_id)
+
+    async def exclude(self, label: LabelId, act_id: str, reason: str) -> None:
+        await self._rooms.labels.exclude(label, ACTOR, act_id, reason)
+
+    async def include(self, label: LabelId, act_id: str) -> None:
+        await self._rooms.labels.include(label, ACTOR, act_id)
+
+    async def light(self, label: LabelId) -> None:
+        try:
+            await self._rooms.labels.light(label, 5.0)
+        except (Transient, Rejected):
+            return
+
+    async def receive(self, movement_id: str, quantities_milli: Mapping[str, int]) -> None:
+        lines = [ReceivedLine(sku, quantity_milli) for sku, quantity_milli in quantities_milli.items()]
+        await receive(self._rooms.store, MovementIn(movement_id, lines), ACTOR)
+
+    async def approve_held(self) -> int:
+        held = self._rooms.guard.held()
+        for batch in held:
+            await self._rooms.guard.decide(batch.digest, True, ACTOR, "as head office said")
+        return len(held)
+
+    def labels(self) -> list[LabelStanding]:
+        return [LabelStanding(each.label, each.sku, each.state) for each in self._rooms.labels.all()]
+
+    def open_claims(self) -> list[tuple[LabelId, str, int]]:
+        reader = self._rooms.store.books.ledger_reader
+        return list(reader.execute("SELECT label, sku, price_minor FROM claim ORDER BY label, sku, price_minor"))
+
+    def standing(self) -> Standing:
+        rooms, state = self._rooms, self._rooms.link.state
+        head = rooms.store.books.ledger_reader.execute("SELECT COALESCE(MAX(sequence), 0) FROM entry").fetchone()[0]
+        down = tuple(part.name for part in self._daemon.parts() if part.state is not PartState.RUNNING)
+        return Standing(head, state.backlog, state.up, rooms.store.clock.trusted, len(rooms.guard.held()), down)
+
+    def books(self, skus: Iterable[str]) -> BooksSeen:
+        books = self._rooms.store.books
+        rows = books.ledger_reader.execute("SELECT sequence, fact_key, kind, occurred_ms, business_day, payload, hash "
+                                           "FROM entry WHERE epoch = ? ORDER BY sequence", (books.chain.epoch,))
+        entries = tuple(LedgerEntry(*row[:5], bytes(row[5]), row[6]) for row in rows)
+        return BooksSeen(STORE_ID, books.chain.epoch, entries, {sku: self._stock(sku) for sku in skus})
+
+    def _stock(self, sku: str) -> Buckets:
+        row = self._rooms.store.books.ledger_reader.execute(
+            "SELECT sellable_milli, reserved_milli, staged_milli, quarantine_milli FROM stock WHERE sku = ?",
+            (sku,)).fetchone()
+        return Buckets(*row) if row else Buckets(0, 0, 0, 0)
+
+
+class SimulatedHub:
+    """One life of the real hub on SQLite. See `edge.proving.ports.RunningHub`."""
+
+    def __init__(self, path: Path, now_ms: Callable[[], int], randomness: random.Random) -> None:
+        self._storage: HubStorage = open_storage(f"sqlite:///{path}", HubKey(HUB_KEY), now_ms, randomness.randbytes)
+        self._storage.stores.ensure_operator(OPERATOR_TOKEN)
+        self._app = HubApp(self._storage, run_inline, Bells()).asgi()
+
+    @property
+    def app(self) -> ASGIApp:
+        return self._app
+
+    def close(self) -> None:
+        self._storage.close()
+
+
+class Complaints:
+    """What the components log as errors while their process lives: no fault of the world excuses a mistake in them."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Listen instead of whoever listens otherwise."""
+        before = structlog.get_config()
+        structlog.configure(processors=[self._hear], wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+        try:
+            yield
+        finally:
+            structlog.configure(**before)
+
+    def _hear(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+        process = current_process()
+        if (process is None or process.alive) and len(self.said) < COMPLAINTS_MAX:
+            said = ", ".join(f"{name} {value!r}" for name, value in event.items() if name != "event")
+            self.said.append(f"bug: {event['event']}: {said}")
+        raise structlog.DropEvent
+
+
+def _memory_directory() -> str | None:
+    """Files in memory where there is such a place: the world's disk is slow enough by itself."""
+    shared = Path("/dev/shm")  # noqa: S108 - a directory of our own is made in it
+    return str(shared) if shared.is_dir() else None
+
+
