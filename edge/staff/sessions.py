@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from types import MappingProxyType
 
 from edge.limits import SESSION_IDLE_S, SESSION_MESSAGES_MAX, SESSION_S, SESSIONS_MAX
 from edge.pos.access import Principal
@@ -30,7 +29,7 @@ class Undo:
 
     path: str
     title: str
-    fields: Mapping[str, str] = MappingProxyType({})
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ class Sessions:
         session = self._sessions.get(digest)
         if session is None:
             return None
-        if self._is_over(session):
+        if self.is_over(session):
             self._end(digest)
             return None
         if by_person:
@@ -102,12 +101,14 @@ class Sessions:
 
     def _end_old(self) -> None:
         for digest, session in list(self._sessions.items()):
-            if self._is_over(session):
+            if self.is_over(session):
                 self._end(digest)
 
-    def _is_over(self, session: Session) -> bool:
+    def is_over(self, session: Session) -> bool:
+        """Whether its time is up."""
         now_ms = self._powered_ms()
-        return now_ms - session.began_ms >= SESSION_S * 1000 or now_ms - session.used_ms >= SESSION_IDLE_S * 1000
+        return (session.ended or now_ms - session.began_ms >= SESSION_S * 1000
+                or now_ms - session.used_ms >= SESSION_IDLE_S * 1000)
 
     def _end(self, digest: bytes) -> None:
         session = self._sessions.pop(digest)

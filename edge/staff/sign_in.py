@@ -167,8 +167,9 @@ class SignIn:
         """A person should know that somebody tried a colleague's PIN: once per lock."""
         _log.warning("sign-in locked", person=member.id, device=device, seconds=SIGN_IN_LOCK_S)
         now_ms = self._store.clock.wall_ms()
-        raised = ExceptionRaised(reason="sign-in-locked", about=member.id, business_day=self._store.business_day(now_ms),
-                                 detail=f"{SIGN_IN_FAILURES_MAX} wrong PINs, the last from {device}")
+        raised = ExceptionRaised(reason="sign-in-locked", about=member.id,
+                                 detail=f"{SIGN_IN_FAILURES_MAX} wrong PINs, the last from {device}",
+                                 business_day=self._store.business_day(now_ms))
         key, chain = f"sign-in-locked/{member.id}/{self._store.mint()}", self._store.books.chain
         await self._store.record(lambda connection: raise_exception(connection, chain, raised, now_ms, key))
 

@@ -1,0 +1,162 @@
+// Keeps the open page as the store is: follows /staff/events and fetches again the pieces that changed.
+// Without it the page works all the same, by reloading.
+
+const POLL_MS = 5000;        // how often the page asks when no stream can be had
+const REOPEN_MS = 30000;     // how often it then tries for a stream again
+const TILES_PER_FETCH = 24;  // labels asked for in one fetch
+
+const body = document.body;
+const state = document.getElementById("live");
+let stream = null;
+let polling = 0;
+let version = body.dataset.live;
+const dirty = new Set();
+const held = new Set();      // dirty too, but somebody is typing there
+let fetching = false;
+
+function say(live) {
+  if (!state) return;
+  state.classList.toggle("lost", !live);
+  if (live) {
+    state.textContent = state.dataset.on;
+  } else if (!state.dataset.since) {
+    const time = new Date().toLocaleTimeString(document.documentElement.lang, {
+      hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: body.dataset.zone});
+    state.textContent = `${state.dataset.off} ${time}`;
+  }
+  state.dataset.since = live ? "" : "lost";
+}
+
+function pieces() { return [...document.querySelectorAll("[data-fragment]")]; }
+function tiles() { return [...document.querySelectorAll("[data-label]")]; }
+
+function mark(topics, labels) {
+  for (const piece of pieces()) {
+    const wanted = piece.dataset.topics.split(" ");
+    const about = piece.dataset.about;
+    const concerned = topics === null || topics.some((topic) => wanted.includes(topic) &&
+      !(topic === "label" && about && labels && !labels.includes(about)));
+    if (concerned) dirty.add(piece.id);
+  }
+  if (topics === null || topics.includes("label") || topics.includes("prices")) {
+    for (const tile of tiles()) if (!labels || labels.includes(tile.dataset.label)) dirty.add(tile.id);
+  }
+  refresh();
+}
+
+async function refresh() {
+  if (fetching) return;
+  fetching = true;
+  try {
+    while (dirty.size) {
+      const ids = [...dirty];
+      dirty.clear();
+      const present = ids.map((id) => document.getElementById(id)).filter((element) => element);
+      for (const element of present) if (isUsed(element)) held.add(element.id);
+      const elements = present.filter((element) => !held.has(element.id));
+      for (const piece of elements.filter((element) => element.dataset.fragment)) await swap(piece.dataset.fragment);
+      const labels = elements.filter((element) => element.dataset.label).map((element) => element.dataset.label);
+      for (let start = 0; start < labels.length; start += TILES_PER_FETCH) {
+        const query = labels.slice(start, start + TILES_PER_FETCH).map((label) => `label=${encodeURIComponent(label)}`);
+        await swap(`/staff/fragments/tiles?${query.join("&")}`);
+      }
+    }
+  } finally {
+    fetching = false;
+  }
+}
+
+// Somebody is typing there: it is fetched again when the field is left.
+function isUsed(element) {
+  const focused = document.activeElement;
+  return focused && element.contains(focused) && focused.matches("input, select, textarea");
+}
+
+async function swap(address) {
+  let answer;
+  try {
+    answer = await fetch(address, {headers: {Accept: "text/html"}, redirect: "error", credentials: "same-origin"});
+  } catch {
+    return;
+  }
+  if (answer.status === 401) { location.reload(); return; }
+  if (!answer.ok) return;
+  const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const fresh of parsed.querySelectorAll("[data-fragment], [data-label]")) replace(fresh);
+}
+
+function replace(fresh) {
+  const old = document.getElementById(fresh.id);
+  if (!old || isUsed(old)) return;
+  old.classList.remove("arrived");
+  if (old.isEqualNode(fresh)) return;
+  const focused = old.contains(document.activeElement) ? document.activeElement : null;
+  const open = [...old.querySelectorAll("details[open][id]")].map((details) => details.id);
+  const taken = document.importNode(fresh, true);
+  old.replaceWith(taken);
+  if (taken.dataset.label) taken.classList.add("arrived");
+  for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+  if (focused) refocus(taken, focused);
+}
+
+function refocus(taken, focused) {
+  const same = focused.id ? document.getElementById(focused.id)
+    : [...taken.querySelectorAll("a")].find((each) => each.getAttribute("href") === focused.getAttribute("href"));
+  (same || document.getElementById("main"))?.focus({preventScroll: true});
+}
+
+function follow() {
+  if (stream || document.hidden) return;
+  stream = new EventSource(`/staff/events?since=${encodeURIComponent(version)}`);
+  stream.onopen = () => { say(true); stopPolling(); };
+  stream.addEventListener("changed", (event) => {
+    version = event.lastEventId;
+    const {topics, labels} = JSON.parse(event.data);
+    mark(topics, labels);
+  });
+  stream.addEventListener("all", () => mark(null, null));
+  stream.onerror = () => {
+    say(false);
+    if (stream.readyState === EventSource.CLOSED) { leave(); poll(); }
+  };
+}
+
+function leave() {
+  stream?.close();
+  stream = null;
+}
+
+// No stream to be had (too many pages, signed out, a proxy): ask instead, and try again later.
+function poll() {
+  if (polling) return;
+  mark(null, null);
+  const since = performance.now();
+  polling = setInterval(() => {
+    if (performance.now() - since > REOPEN_MS) { stopPolling(); follow(); return; }
+    mark(null, null);
+  }, POLL_MS);
+}
+
+function stopPolling() {
+  clearInterval(polling);
+  polling = 0;
+}
+
+// One stream per page that somebody looks at: a browser has only six connections to the box.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) { leave(); stopPolling(); } else { follow(); }
+});
+window.addEventListener("pagehide", leave);
+window.addEventListener("pageshow", (event) => { if (event.persisted) { mark(null, null); follow(); } });
+document.addEventListener("focusout", () => {
+  for (const id of held) dirty.add(id);
+  held.clear();
+  setTimeout(refresh);  // the focus has not arrived at its new place yet
+});
+
+// A form sent twice counts once on the box; the button says that the first is on its way.
+document.addEventListener("submit", (event) => {
+  for (const button of event.target.querySelectorAll("button")) button.setAttribute("aria-busy", "true");
+});
+
+if (body.dataset.live) follow();

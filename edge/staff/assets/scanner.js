@@ -1,0 +1,41 @@
+// Hand scanners type: a burst of keys and Enter. A scan goes to the page's scan field, wherever the focus is, or else
+// to the price check. A field that a person is typing in keeps what it is given.
+
+const GAP_MS = 60;       // people do not type faster; slow Bluetooth scanners stay below
+const LENGTH_MIN = 4;    // shorter bursts are no code
+
+let keys = "";
+let last = 0;
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.altKey || event.metaKey) return;
+  const now = performance.now();
+  if (now - last > GAP_MS) keys = "";
+  last = now;
+  if (event.key.length === 1) {
+    keys += event.key;
+  } else if (event.key === "Enter") {
+    const code = keys;
+    keys = "";
+    if (code.length >= LENGTH_MIN) scanned(code, event);
+  }
+}, true);
+
+function scanned(code, event) {
+  const focused = document.activeElement;
+  const typing = focused && focused.matches("input, textarea, select");
+  if (typing && (focused.hasAttribute("data-scan") || focused.hasAttribute("data-keeps-scans"))) return;
+  const field = document.querySelector("[data-scan]");
+  if (typing && !field) return;
+  event.preventDefault();
+  event.stopPropagation();
+  if (typing && focused.value.endsWith(code)) focused.value = focused.value.slice(0, -code.length);
+  if (!field) {
+    location.assign(`/staff/price?code=${encodeURIComponent(code)}`);
+    return;
+  }
+  field.value = code;
+  const next = field.dataset.scan && document.getElementById(field.dataset.scan);
+  if (next) next.focus();
+  else field.form.requestSubmit();
+}

@@ -1,0 +1,105 @@
+"""Pickups as pages show them: who waits for what, and which step comes next."""
+
+from dataclasses import dataclass
+
+from cloud_sync.contract.pickup import PickupState, Step, next_state
+from edge.db.label_rows import label_row
+from edge.db.queries import REPLICA
+from edge.domain.names import display_name, display_package
+from edge.pickups.desk import Pickup, PickupDesk, PickupLine
+from edge.staff.label_index import LabelIndex
+from edge.staff.tiles import Tiles
+from edge.store import Store
+
+STAGES = (PickupState.ACCEPTED, PickupState.PICKING, PickupState.STAGED, PickupState.READY, PickupState.HANDED_OVER)
+"""The way of an order that goes well."""
+
+
+@dataclass(frozen=True, slots=True)
+class PickupCard:
+    """An order in the list: who, since when, how far."""
+
+    order_id: str
+    customer: str
+    state: PickupState
+    placed_ms: int
+    lines: int
+    picked: int
+    cancel_requested: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PickupLineView:
+    """A line to pick. `lights`: its labels that can flash."""
+
+    line: int
+    sku: str
+    name: str
+    package: str
+    quantity_milli: int
+    picked_milli: int
+    price_minor: int
+    is_picked: bool
+    lights: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PickupView:
+    """One order and what may be done with it now. `place`: its place in `STAGES`, `None` when it left that way."""
+
+    card: PickupCard
+    phone_last_digits: str
+    currency: str
+    lines: tuple[PickupLineView, ...]
+    place: int | None
+    can_pick: bool
+    can_stage: bool
+    can_make_ready: bool
+    can_hand_over: bool
+
+    @property
+    def all_picked(self) -> bool:
+        """Whether nothing is left to pick."""
+        return all(line.is_picked for line in self.lines)
+
+
+class Orders:
+    """The pickups of this store."""
+
+    def __init__(self, store: Store, desk: PickupDesk, index: LabelIndex, tiles: Tiles) -> None:
+        self._store = store
+        self._desk = desk
+        self._index = index
+        self._tiles = tiles
+
+    def cards(self) -> list[PickupCard]:
+        """Open orders, oldest first."""
+        return [_card(pickup) for pickup in self._desk.open()]
+
+    def view(self, order_id: str) -> PickupView | None:
+        """One order, finished or not."""
+        pickup = self._desk.find(order_id)
+        if pickup is None:
+            return None
+        state = pickup.row.state
+        can = {step: next_state(state, step) is not None for step in Step}
+        return PickupView(_card(pickup), pickup.person.phone_last_digits if pickup.person else "",
+                          pickup.row.currency, tuple(self._line(line) for line in pickup.lines),
+                          STAGES.index(state) if state in STAGES else None, can[Step.PICK], can[Step.STAGE],
+                          can[Step.READY], can[Step.HAND_OVER])
+
+    def _line(self, line: PickupLine) -> PickupLineView:
+        item = self._store.books.replica_reader.execute(REPLICA.item, (line.sku,)).fetchone()
+        return PickupLineView(line.line, line.sku, display_name(item[1]) if item else line.sku,
+                              display_package(item[5]) if item else "", line.quantity_milli, line.picked_milli,
+                              line.price_minor, line.picked_milli >= line.quantity_milli, self._lights(line.sku))
+
+    def _lights(self, sku: str) -> tuple[str, ...]:
+        rows = (label_row(self._store.books.ledger_reader, label) for label in self._index.labels_of(sku))
+        return tuple(row.label for row in rows if row is not None and self._tiles.has_light(row))
+
+
+def _card(pickup: Pickup) -> PickupCard:
+    picked = sum(1 for line in pickup.lines if line.picked_milli >= line.quantity_milli)
+    return PickupCard(pickup.row.order_id, pickup.person.display_name if pickup.person else "", pickup.row.state,
+                      pickup.row.placed_ms, len(pickup.lines), picked, pickup.row.cancel_requested)

@@ -1,0 +1,74 @@
+"""The staff page's rows of the table route × role, and what answers them.
+
+The daemon concatenates `STAFF_RULES` with `edge.pos.access.RULES`, passes `StaffPage.door` as the application's
+session hook, and runs `StaffPage.run` beside the server.
+"""
+
+from collections.abc import Mapping
+
+from edge.pos.access import DESK, EVERYBODY, PEOPLE, Role, Rule
+from edge.pos.app import Handler
+from edge.staff.door import shown
+from edge.staff.home_pages import home_handlers
+from edge.staff.label_pages import label_handlers
+from edge.staff.page import StaffPage, StaffParts
+from edge.staff.pickup_pages import pickup_handlers
+from edge.staff.price_pages import price_handlers
+from edge.staff.sign_in_pages import sign_in_handlers
+
+SUPERVISORS = frozenset({Role.SUPERVISOR})
+
+STAFF_RULES: tuple[Rule, ...] = (
+    Rule("GET", "/", EVERYBODY, "staff_front_door"),
+    Rule("GET", "/staff/assets/{name}", EVERYBODY, "staff_asset"),
+    Rule("GET", "/staff/sign-in", EVERYBODY, "staff_sign_in_page"),
+    Rule("POST", "/staff/sign-in", EVERYBODY, "staff_sign_in"),
+    Rule("POST", "/staff/language", EVERYBODY, "staff_language"),
+    Rule("POST", "/staff/sign-out", PEOPLE, "staff_sign_out"),
+    Rule("GET", "/staff", PEOPLE, "staff_home"),
+    Rule("GET", "/staff/events", PEOPLE, "staff_events"),
+    Rule("GET", "/staff/sales", PEOPLE, "staff_sales"),
+    Rule("GET", "/staff/exceptions", PEOPLE, "staff_exceptions"),
+    Rule("GET", "/staff/link", PEOPLE, "staff_link"),
+    Rule("GET", "/staff/held", PEOPLE, "staff_held"),
+    Rule("POST", "/staff/held/{digest}", SUPERVISORS, "staff_decide_held"),
+    Rule("GET", "/staff/labels", PEOPLE, "staff_wall"),
+    Rule("GET", "/staff/labels/{label}", PEOPLE, "staff_label"),
+    Rule("POST", "/staff/labels/{label}/bind", PEOPLE, "staff_bind"),
+    Rule("POST", "/staff/labels/{label}/unbind", PEOPLE, "staff_unbind"),
+    Rule("POST", "/staff/labels/{label}/exclude", PEOPLE, "staff_exclude"),
+    Rule("POST", "/staff/labels/{label}/include", PEOPLE, "staff_include"),
+    Rule("POST", "/staff/labels/{label}/light", PEOPLE, "staff_light"),
+    Rule("GET", "/staff/pictures/{label}/{picture}.png", PEOPLE, "staff_picture"),
+    Rule("GET", "/staff/pickups", DESK, "staff_pickups"),
+    Rule("POST", "/staff/pickups/find", DESK, "staff_find_pickup"),
+    Rule("GET", "/staff/pickups/{order_id}", DESK, "staff_pickup"),
+    Rule("POST", "/staff/pickups/{order_id}/step", DESK, "staff_pickup_step"),
+    Rule("POST", "/staff/pickups/{order_id}/scan", DESK, "staff_pickup_scan"),
+    Rule("GET", "/staff/price", PEOPLE, "staff_price"),
+    Rule("GET", "/staff/receive", DESK, "staff_receive_page"),
+    Rule("POST", "/staff/receive", DESK, "staff_receive"),
+    Rule("POST", "/staff/receive/undo", DESK, "staff_undo_receipt"),
+    Rule("GET", "/staff/fragments/home", PEOPLE, "staff_home_fragment"),
+    Rule("GET", "/staff/fragments/sales", PEOPLE, "staff_sales_fragment"),
+    Rule("GET", "/staff/fragments/link", PEOPLE, "staff_link_fragment"),
+    Rule("GET", "/staff/fragments/filters", PEOPLE, "staff_filters_fragment"),
+    Rule("GET", "/staff/fragments/tiles", PEOPLE, "staff_tiles_fragment"),
+    Rule("GET", "/staff/fragments/labels/{label}", PEOPLE, "staff_label_fragment"),
+    Rule("GET", "/staff/fragments/price", PEOPLE, "staff_price_fragment"),
+    Rule("GET", "/staff/fragments/pickups", DESK, "staff_pickups_fragment"),
+    Rule("GET", "/staff/fragments/pickups/{order_id}", DESK, "staff_pickup_fragment"),
+)
+"""Only the sign-in and the page's own files answer everybody."""
+
+
+def build_staff_page(parts: StaffParts) -> StaffPage:
+    """The page of a store. Takes a moment for the PINs' verifier; start nothing before it."""
+    return StaffPage(parts, STAFF_RULES)
+
+
+def staff_handlers(page: StaffPage) -> Mapping[str, Handler]:
+    """What answers `STAFF_RULES`, by name."""
+    handlers = {**sign_in_handlers(page), **home_handlers(page), **label_handlers(page), **pickup_handlers(page),
+                **price_handlers(page)}
+    return {name: shown(handler, page.view) for name, handler in handlers.items()}

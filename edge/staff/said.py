@@ -1,0 +1,166 @@
+"""What other rooms say, in the person's language: their states as words, their sentences by pattern.
+
+Desks, planner and health speak English, because machines and logs read them too. A sentence that stands here is said
+in the person's language; one that does not is shown as it came. `tests/staff/test_words.py` holds the patterns against
+what the rooms really say.
+"""
+
+import re
+from enum import Enum
+
+from edge.staff.words import Words, marked
+
+TITLES: dict[str, str] = {
+    # labels (edge.staff.label_index.Standing)
+    "failed": marked("Failed"),
+    "queued": marked("Queued"),
+    "on air": marked("On air"),
+    "shown": marked("Shown"),
+    "excluded": marked("Excluded"),
+    "unbound": marked("Not bound"),
+    # pickups (cloud_sync.contract.pickup.PickupState)
+    "placed": marked("Placed"),
+    "accepted": marked("To pick"),
+    "picking": marked("Being picked"),
+    "staged": marked("Put aside"),
+    "ready": marked("Ready"),
+    "handed_over": marked("Handed over"),
+    "rejected": marked("Rejected"),
+    "cancelled": marked("Cancelled"),
+    # base stations (drivers.port.StationState)
+    "offline": marked("Offline"),
+    "connecting": marked("Connecting"),
+    "degraded": marked("Troubled"),
+    # transactions and their lines (cloud_sync.contract.facts)
+    "sale": marked("Sale"),
+    "return": marked("Return"),
+    "void": marked("Void"),
+    # why a person should look (cloud_sync.contract.facts.Flag and the reasons beside it)
+    "unknown-item": marked("Unknown product sold"),
+    "zero-quantity": marked("Quantity of zero"),
+    "negative-quantity": marked("Negative quantity"),
+    "odd-quantity": marked("Odd quantity"),
+    "total-differs": marked("Total differs from the lines"),
+    "overcharged": marked("Charged more than the shelf"),
+    "clock-untrusted": marked("Clock not believed"),
+    "void-before-original": marked("Void came before its sale"),
+    "available-below-zero": marked("Sold below what orders were promised"),
+    "conflict": marked("Sent twice with different meaning"),
+    "till-close-differs": marked("Till's day differs"),
+    "late-cancel": marked("Cancelled too late"),
+    "sign-in-locked": marked("Sign-in locked"),
+    # roles (edge.pos.access.Role)
+    "staff": marked("Staff"),
+    "supervisor": marked("Supervisor"),
+    "technician": marked("Technician"),
+    # what a fence is for (cloud_sync.client.link_state.FenceReason)
+    "fork": marked("Two boxes run as this store"),
+    "ahead": marked("This box was restored from a backup"),
+    "pruned": marked("The hub lacks old entries"),
+    "broken": marked("The ledgers do not fit together"),
+}
+"""The words of codes that other rooms use."""
+
+_SENTENCES = (
+    # edge.pos.label_routes, edge.labels.bindings
+    (r"no product under '(?P<code>.*)' in the catalogue", marked("No product has the code %(code)s.")),
+    (r"an exclusion needs a reason", marked("Say why the label does not count.")),
+    (r"no base station has heard a label (?P<label>\S+)", marked("No base station has heard label %(label)s.")),
+    (r"label (?P<label>\S+) has no base station", marked("Label %(label)s has no base station.")),
+    (r"label (?P<label>\S+) has no LED", marked("Label %(label)s has no light.")),
+    (r"label (?P<label>\S+) is not adopted by (?P<station>\S+)",
+     marked("Label %(label)s is not served by base station %(station)s yet.")),
+    # edge.labels.planner, edge.labels.wanted, edge.labels.render
+    (r"waits (for its base station|to be heard), or for a price",
+     marked("Waits for its base station, or for a price.")),
+    (r"base station (?P<station>\S+) is (?P<state>\w+)",
+     marked("Base station %(station)s does not answer (%(state)s): check its cable and power.")),
+    (r"product (?P<sku>\S+) is not in the catalogue", marked("Product %(sku)s is not in the catalogue.")),
+    (r"product (?P<sku>\S+) has no list price", marked("Product %(sku)s has no list price.")),
+    (r"(?P<sku>\S+) has no list price now", marked("Product %(sku)s has no list price.")),
+    (r"template '(?P<name>.*)' has no layout for (?P<size>\S+) .*",
+     marked("There is no layout for labels of %(size)s.")),
+    (r"(?P<sku>.*): the (unit )?price (?P<price>.*) does not fit into (?P<size>\S+) pixels",
+     marked("The price %(price)s does not fit on this label.")),
+    (r"(?P<sku>.*): the bars of (?P<code>\S+) do not fit into .*", marked("The bar code does not fit on this label.")),
+    (r"label (?P<label>\S+) holds (?P<number>\d+) unproven claims",
+     marked("Too many pictures wait for a proof from this label.")),
+    # edge.domain.pricing.guard, edge.prices.guard_desk
+    (r"(?P<moved>\d+) of (?P<priced>\d+) prices would move at once",
+     marked("%(moved)s of %(priced)s prices would change at once.")),
+    (r"(?P<moved>\d+) prices would move beyond the guard, such as (?P<sku>\S+) from (?P<before>-?\d+) "
+     r"to (?P<after>-?\d+) \(minor units\)",
+     marked("%(moved)s prices would change by more than is allowed without asking.")),
+    (r"this batch is no longer held; reload the page", marked("This batch is no longer held.")),
+    # edge.pickups.desk
+    (r"no order (?P<order>\S+) in this store", marked("There is no order %(order)s in this store.")),
+    (r"order (?P<order>\S+) is (?P<state>\w+): it cannot .* now",
+     marked("Order %(order)s is now “%(state)s”: this step does not follow.")),
+    (r"order (?P<order>\S+) has nothing left to pick on line .*",
+     marked("This line of order %(order)s is picked already.")),
+    (r"order (?P<order>\S+): pick line (?P<lines>.+) first", marked("Order %(order)s: pick line %(lines)s first.")),
+    (r"order (?P<order>\S+): (?P<number>\d+) wrong codes; ask a supervisor",
+     marked("Order %(order)s: %(number)s wrong codes. Ask a supervisor.")),
+    (r"wrong code for order (?P<order>\S+); 0 attempts left",
+     marked("Wrong code for order %(order)s. That was the last attempt: ask a supervisor.")),
+    (r"wrong code for order (?P<order>\S+); 1 attempts left",
+     marked("Wrong code for order %(order)s; one attempt left.")),
+    (r"wrong code for order (?P<order>\S+); (?P<number>\d+) attempts left",
+     marked("Wrong code for order %(order)s; %(number)s attempts left.")),
+    # edge.db.writer
+    (r"not stored, keep it and send again: .*", marked("Nothing was stored just now. Try again in a moment.")),
+    (r"the database can no longer be written: .*",
+     marked("The box can no longer store anything: call support. Tills keep their sales.")),
+    # edge.staff.sign_in
+    (r"too many people sign in at this moment", marked("Too many people sign in at this moment. Try again.")),
+    # edge.health.checks
+    (r"The hub does not take this store's facts: (?P<detail>.*)",
+     marked("The hub does not take this store's facts: %(detail)s")),
+    (r"Call support: two boxes may run as this store\. Keep selling, nothing is lost\.",
+     marked("Call support: two boxes may run as this store. Keep selling, nothing is lost.")),
+    (r"No line to the hub: not reached yet", marked("No line to the hub yet.")),
+    (r"No line to the hub: (?P<detail>.*)", marked("No line to the hub: %(detail)s")),
+    (r"Keep selling; (?P<number>\d+) facts wait and are sent when the line is back\.",
+     marked("Keep selling; %(number)s facts wait and are sent when the line is back.")),
+    (r"Base station (?P<station>\S+) is (?P<state>\w+)",
+     marked("Base station %(station)s does not answer (%(state)s).")),
+    (r"Check its cable and power; labels wait until it answers\.",
+     marked("Check its cable and power; labels wait until it answers.")),
+    (r"(?P<number>\d+) labels could not be brought up to date",
+     marked("Labels that could not be brought up to date: %(number)s.")),
+    (r"Open the wall, filter by failed, and look at each reason\.", marked("Look at the reason of each.")),
+    (r"(?P<number>\d+) price batches are held: .*", marked("Price batches that wait for a person: %(number)s.")),
+    (r"A supervisor approves or drops them on the page 'held prices'\.",
+     marked("A supervisor approves or drops them.")),
+    (r"(?P<number>\d+) exceptions wait for a person", marked("Exceptions that wait for a person: %(number)s.")),
+    (r"Open the list of exceptions and decide each\.", marked("Look at each.")),
+    (r"The box's clock cannot be believed", marked("The box's clock cannot be believed.")),
+    (r"Check time synchronisation; until then price increases wait\.",
+     marked("Check time synchronisation; until then price increases wait.")),
+    (r"(?P<address>\S+) speaks without TLS on the shop's network",
+     marked("%(address)s speaks without encryption on the shop's network.")),
+    (r"Give the listener a certificate and a key in the settings\.",
+     marked("Give the listener a certificate and a key in the settings.")),
+    (r"(?P<part>.*) was given up: (?P<detail>.*)", marked("The part “%(part)s” was given up: %(detail)s")),
+    (r"See the journal, then restart the service\.", marked("See the journal, then restart the service.")),
+)
+SENTENCES = tuple((re.compile(pattern, re.DOTALL), message) for pattern, message in _SENTENCES)
+"""Patterns of whole sentences and how they are said; a group named `state` is a code of `TITLES`."""
+
+
+def title_of(value: object, words: Words) -> str:
+    """The word for a state, role or reason; the code itself for one that has none."""
+    code = str(value.value) if isinstance(value, Enum) else str(value)
+    return words.say(TITLES[code]) if code in TITLES else code
+
+
+def in_words(sentence: str, words: Words) -> str:
+    """The sentence of another room in the person's language; as it came when it is not known here."""
+    for pattern, message in SENTENCES:
+        match = pattern.fullmatch(sentence)
+        if match is not None:
+            values = match.groupdict()
+            if "state" in values:
+                values["state"] = title_of(values["state"], words).lower()
+            return words.say(message, **values)
+    return sentence

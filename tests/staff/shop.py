@@ -1,0 +1,349 @@
+"""A small shop with a staff page: real books, planner and desks; a base station that does what the scene says."""
+
+import asyncio
+import contextlib
+import random
+import re
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+from zoneinfo import ZoneInfo
+
+import httpx
+import msgspec
+from starlette.applications import Starlette
+
+from cloud_sync.client.link_state import LinkState
+from cloud_sync.contract.documents import Item, Order, OrderLine, Person, Policy, Price
+from cloud_sync.contract.facts import LineKind, TransactionKind
+from cloud_sync.contract.feeds import Batch, Checkpoint, Feed, Put
+from drivers.port import (
+    Blob,
+    Colour,
+    DriverEvent,
+    Encoder,
+    Failed,
+    Feature,
+    LabelDescription,
+    OfferRefused,
+    Picture,
+    Seen,
+    Shown,
+    StationChanged,
+    StationState,
+)
+from edge.clock import StoreClock
+from edge.db.books import Books, open_books
+from edge.db.label_rows import LabelRow, label_row
+from edge.db.replica import apply_batch
+from edge.db.writer import ThreadWriter
+from edge.health.checks import StoreChecks
+from edge.health.issues import IssueList
+from edge.labels.artist import InlineArtist
+from edge.labels.planner import LabelPlanner, LabelState
+from edge.labels.template import load_templates
+from edge.labels.wanted import WantedPictures
+from edge.pickups.desk import PickupDesk
+from edge.pickups.people import PeopleVault
+from edge.pos.access import RULES, Principal, Role, Rule, Tokens
+from edge.pos.app import build_app
+from edge.pos.label_routes import LabelDesk, label_handlers
+from edge.pos.store_routes import MovementIn, ReceivedLine, receive, store_handlers
+from edge.pos.till_routes import till_handlers
+from edge.pos.transactions import LineIn, TillDay, TransactionDesk, TransactionIn
+from edge.prices.guard_desk import GuardDesk
+from edge.prices.price_desk import PriceDesk
+from edge.shipped import shipped
+from edge.staff.page import StaffPage, StaffParts
+from edge.staff.routes import STAFF_RULES, build_staff_page, staff_handlers
+from edge.staff.sign_in import Member, hash_pin
+from edge.store import Identity, Store, Topic
+
+NOON_MS = 1_795_431_600_000
+"""2026-11-23 12:00 in Madrid."""
+
+PINS = {"ana": "246810", "luis": "135791", "teo": "975310"}
+PIN_HASHES = {person: hash_pin(pin) for person, pin in PINS.items()}
+MEMBERS = (Member("ana", "Ana", Role.SUPERVISOR, PIN_HASHES["ana"]),
+           Member("luis", "Luis", Role.STAFF, PIN_HASHES["luis"]),
+           Member("teo", "Teo", Role.TECHNICIAN, PIN_HASHES["teo"]))
+
+MILK, BREAD, WINE = "1001", "1002", "1003"
+CATALOGUE = (
+    Item(MILK, "LECHE ENTERA", ("8410000000018",), package_size="1 L"),
+    Item(BREAD, "PAN DE MOLDE", ("8410000000025",), package_size="450 G"),
+    Item(WINE, "VINO TINTO CRIANZA", ("8410000000032",), package_size="75 CL", age_limit_years=18),
+)
+PRICES = {MILK: 109, BREAD: 189, WINE: 745}
+SHELF, OTHER = "0000021b1ad03b17", "0000021b1ad03b18"
+
+
+@dataclass
+class Clocks:
+    """Clocks that a scene can move."""
+
+    wall: int = NOON_MS
+    boot: int = 0
+    boot_id: str = "first"
+
+    def wall_ms(self) -> int:
+        return self.wall
+
+    def boot_ms(self) -> int:
+        return self.boot
+
+    def pass_s(self, seconds: float) -> None:
+        """Time goes by."""
+        self.wall += int(seconds * 1000)
+        self.boot += int(seconds * 1000)
+
+
+def as_blob(_description: LabelDescription, picture: Picture) -> Blob:
+    """The picture's own pixels stand for its encoding."""
+    return Blob(f"{hash(picture.pixels) & 0xFFFFFFFFFFFF:012x}", 0, picture.pixels)
+
+
+@dataclass
+class Station:
+    """A base station in the hands of the test: nothing is proven unless the scene says so."""
+
+    planner: LabelPlanner | None = None
+    name: str = "aisle"
+    state: StationState = StationState.READY
+    progress: int = 0
+    offers: dict[str, list[Blob]] = field(default_factory=dict)
+    lit: list[str] = field(default_factory=list)
+    sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    encode: ClassVar[Encoder] = staticmethod(as_blob)  # type: ignore[assignment]  # as the port's property
+
+    def describe(self, label: str) -> LabelDescription | None:
+        if label not in self.sizes:
+            return None
+        colours = frozenset({Colour.WHITE, Colour.BLACK, Colour.RED})
+        return LabelDescription(label, "M3 2.9", *self.sizes[label], colours, frozenset({Feature.LED}), 20.0)
+
+    def adopt(self, label: str, type_name: str) -> None:
+        """Every label of the scene is served."""
+
+    async def offer(self, label: str, blob: Blob) -> None:
+        if self.state is not StationState.READY:
+            raise OfferRefused(f"{self.name} is {self.state.value}")
+        self.offers.setdefault(label, []).append(blob)
+
+    async def light(self, label: str, colour: Colour, seconds: float) -> None:
+        self.lit.append(label)
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+    def hears(self, label: str, size: tuple[int, int] = (296, 128)) -> None:
+        """A label is heard for the first time."""
+        self.sizes[label] = size
+        self.says(Seen(label, self.describe(label)))
+
+    def proves(self, label: str) -> None:
+        """The label proves the newest picture that it was offered."""
+        self.says(Shown(label, self.offers[label][-1].version))
+
+    def fails(self, label: str, reason: str = "the label did not fetch it") -> None:
+        """The newest offer comes to nothing."""
+        self.says(Failed(label, self.offers[label][-1].version, reason))
+
+    def goes(self, state: StationState) -> None:
+        """The station's connection changes."""
+        self.state = state
+        self.says(StationChanged(self.name, state, ""))
+
+    def says(self, event: DriverEvent) -> None:
+        assert self.planner is not None
+        self.planner.hear(event)
+
+
+class Shop:
+    """Everything of one store that the staff page sees. `async with Shop(folder) as shop:`."""
+
+    def __init__(self, folder: Path, language: str = "en", members: tuple[Member, ...] = MEMBERS) -> None:
+        self.folder = folder
+        self.language = language
+        self.members = members
+        self.clocks = Clocks()
+        self.station = Station()
+        self.link = LinkState(up=True, since_ms=NOON_MS - 3_600_000, backlog=0)
+        self.books: Books
+        self.store: Store
+        self.page: StaffPage
+        self.app: Starlette
+        self.rules: tuple[Rule, ...] = (*RULES, *STAFF_RULES)
+        self._offset = 0
+
+    async def __aenter__(self) -> "Shop":
+        self.books = open_books(self.folder, "a database key", "0042", ThreadWriter)
+        identity = Identity("0042", "Calle Mayor", ZoneInfo("Europe/Madrid"), "EUR", self.language, "metric",
+                            "id.example.com")
+        self.store = Store(identity, self.books, StoreClock(self.clocks, None), Policy(), random.Random(42))
+        self.prices = PriceDesk(self.store)
+        self.pickups = PickupDesk(self.store, PeopleVault("a store key"))
+        self.guard = GuardDesk(self.store)
+        stations = {"aisle": self.station}
+        wanted = WantedPictures(self.store, self.prices, load_templates([shipped("config/templates")]))
+        self.planner = LabelPlanner(self.store, self.prices, wanted, InlineArtist(), stations)
+        self.station.planner = self.planner
+        self.labels = LabelDesk(self.store, self.prices, self.planner, stations)
+        self.tills = TransactionDesk(self.store, self.prices)
+        issues = IssueList()
+        issues.add(StoreChecks(self.store, self.planner, self.guard, stations, lambda: self.link, list, []).issues)
+        self.page = build_staff_page(StaffParts(
+            self.store, self.prices, self.pickups, self.guard, self.planner, wanted, self.labels, stations,
+            InlineArtist(), lambda: self.link, issues, self.members))
+        self.store.listeners += [self.planner.follow_news, self.page.follow_news]
+        handlers = {**till_handlers(self.store, self.prices, self.tills),
+                    **store_handlers(self.store, self.pickups, self.guard), **label_handlers(self.labels),
+                    **staff_handlers(self.page)}
+        self.rules = tuple(rule for rule in self.rules if rule.handler in handlers)
+        tokens = Tokens({"till-token": Principal("1", Role.TILL)})
+        self.app = build_app(self.rules, handlers, tokens, self.page.door)
+        self._running = [asyncio.create_task(self.planner.run()), asyncio.create_task(self.page.run())]
+        await self.stock_shelves()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in reversed(self._running):
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        self.books.close(self.store.clock.stamp())
+
+    # --- what happens in the shop -----------------------------------------------------------------------------
+
+    async def stock_shelves(self) -> None:
+        """The catalogue and its prices arrive."""
+        await self.feed(Feed.ITEMS, {item.sku: item for item in CATALOGUE})
+        await self.feed(Feed.PRICES, {f"regular/{sku}": Price(sku, price, "EUR") for sku, price in PRICES.items()})
+
+    async def feed(self, feed: Feed, documents: "dict[str, Item] | dict[str, Price]") -> None:
+        """A batch of the hub's feed arrives and is told."""
+        self._offset += 1
+        changes = tuple(Put(index + 1, key, self._offset, msgspec.Raw(msgspec.json.encode(document)))
+                        for index, (key, document) in enumerate(documents.items()))
+        batch, moment = Batch(changes, Checkpoint("one", self._offset)), self.store.moment()
+        applied = await self.books.replica.submit(lambda c: apply_batch(c, feed, batch, moment, {}))
+        self.store.tell(Topic.PRICES, *applied.skus)
+
+    async def sets_price(self, sku: str, price_minor: int) -> None:
+        """The hub changes a list price."""
+        await self.feed(Feed.PRICES, {f"regular/{sku}": Price(sku, price_minor, "EUR")})
+
+    async def hangs(self, label: str, sku: str, *, proven: bool = True) -> None:
+        """A label is heard and hung under a product; by default it shows the product's price."""
+        self.station.hears(label)
+        await self.until(lambda: self.row(label) is not None)
+        await self.labels.bind(label, sku, "ana", self.store.mint())
+        await self.until(lambda: label in self.station.offers)
+        if proven:
+            self.station.proves(label)
+            await self.until(lambda: self.state(label) is LabelState.SHOWN)
+
+    async def sells(self, sku: str, sequence: int, quantity_milli: int = 1000) -> None:
+        """Till 1 sells something."""
+        amount = PRICES[sku] * quantity_milli // 1000
+        line = LineIn(1, quantity_milli, amount, sku=sku, kind=LineKind.SALE)
+        await self.tills.take(TillDay("1", "2026-11-23"), sequence, TransactionIn(
+            TransactionKind.SALE, "EUR", amount, self.store.local(self.clocks.wall), [line]))
+
+    async def receives(self, sku: str, pieces: int) -> None:
+        """Goods come in."""
+        await receive(self.store, MovementIn(self.store.mint(), [ReceivedLine(sku, pieces * 1000)]), "luis")
+
+    async def order(self, order_id: str, *skus: str, code: str = "K7P3XQ2M", customer: str = "Marta R.") -> None:
+        """An online order arrives."""
+        self._offset += 1
+        lines = tuple(OrderLine(index + 1, sku, 2000, PRICES[sku]) for index, sku in enumerate(skus))
+        order = Order(order_id, 1, self.clocks.wall, lines, "EUR", f"person-{order_id}", Person(customer, "42"), code)
+        put = Put(1, order_id, 1, msgspec.Raw(msgspec.json.encode(order)))
+        await self.pickups.apply(Batch((put,), Checkpoint("one", self._offset)))
+
+    def row(self, label: str) -> LabelRow | None:
+        """The label as the ledger has it."""
+        return label_row(self.books.ledger_reader, label)
+
+    def state(self, label: str) -> LabelState | None:
+        """Where the planner has the label."""
+        row = self.row(label)
+        return self.planner.state_of(row)[0] if row else None
+
+    @staticmethod
+    async def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+        """Wait for it to become true."""
+        async with asyncio.timeout(timeout_s):
+            while not condition():  # noqa: ASYNC110  what it waits for has no event
+                await asyncio.sleep(0.005)
+
+    # --- people at the page -----------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def browser(self, base_url: str = "http://shop.test") -> AsyncIterator["Visitor"]:
+        """A browser without scripts, with its own cookies."""
+        transport = httpx.ASGITransport(self.app)
+        async with httpx.AsyncClient(transport=transport, base_url=base_url) as client:
+            yield Visitor(client)
+
+    @contextlib.asynccontextmanager
+    async def signed_in(self, person: str = "ana") -> AsyncIterator["Visitor"]:
+        """A browser in which this person has signed in."""
+        async with self.browser() as visitor:
+            response = await visitor.signs_in(person)
+            assert response.status_code == 303, response.text
+            yield visitor
+
+
+@dataclass
+class Visitor:
+    """A person at a browser without scripts: reads pages, fills in their forms."""
+
+    client: httpx.AsyncClient
+
+    async def signs_in(self, person: str, pin: str | None = None) -> httpx.Response:
+        """By name and PIN, the right one unless told otherwise."""
+        page = await self.client.get("/staff/sign-in")
+        return await self.client.post("/staff/sign-in", data={
+            "form_token": form_token(page.text), "name": person, "next": "",
+            "pin": PINS.get(person, "000000") if pin is None else pin})
+
+    async def reads(self, path: str) -> str:
+        """A page, which must answer."""
+        response = await self.client.get(path)
+        assert response.status_code == 200, (response.status_code, response.text)
+        return response.text
+
+    async def fills(self, path: str, action: str, **fields: str) -> httpx.Response:
+        """Open a page and send its form with this action; hidden fields as they stand."""
+        return await self.sends(action, {**form_fields(await self.reads(path), action), **fields})
+
+    async def sends(self, action: str, fields: dict[str, str]) -> httpx.Response:
+        """Send a form."""
+        return await self.client.post(action, data=fields)
+
+    async def message(self, after: httpx.Response) -> str:
+        """What the page says after an action."""
+        assert after.status_code == 303, (after.status_code, after.text)
+        return messages(await self.reads(after.headers["location"]))[-1]
+
+
+def form_token(html: str) -> str:
+    """The token of the page's first form."""
+    found = re.search(r'name="form_token" value="([^"]+)"', html)
+    assert found is not None
+    return found[1]
+
+
+def form_fields(html: str, action: str) -> dict[str, str]:
+    """The hidden fields of the page's form with this action."""
+    found = re.search(rf'<form[^>]*action="{re.escape(action)}"[^>]*>(.*?)</form>', html, re.DOTALL)
+    assert found is not None, f"no form to {action}"
+    return dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', found[1]))
+
+
+def messages(html: str) -> list[str]:
+    """The page's messages, as text."""
+    found = re.findall(r'<div class="message [^>]*>\s*<p class="text">(.*?)</p>', html, re.DOTALL)
+    return [" ".join(re.sub(r"<[^>]+>", " ", text).split()) for text in found]
