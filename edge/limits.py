@@ -28,7 +28,8 @@ RESTART_CAP_S = 60.0
 """Upper bound of any pause before a part is started again."""
 
 RESTART_FAILURES_MAX = 8
-"""Failures within `RESTART_WINDOW_S` after which a part is given up: FAILED, seen in health, not started again."""
+"""Failures within `RESTART_WINDOW_S` after which a part is given up: FAILED, seen in health, not started again.
+`Transient` ones are no reason to give up, only to wait longer."""
 
 RESTART_WINDOW_S = 900.0
 """How far back failures of a part count."""
@@ -49,6 +50,9 @@ WATCHDOG_STATUS_CHARACTERS_MAX = 400
 
 CLAIMS_PER_LABEL_MAX = 16
 """Claims one label may hold; above it the dearest of a SKU fold into its cheapest."""
+
+PICTURES_PER_LABEL_MAX = 32
+"""Pictures per label that a proof can be read by; a proof of one older than these only makes the label due again."""
 
 LABELS_MAX = 20_000
 """Labels a store knows; further ones that are heard are not proposed."""
@@ -71,6 +75,15 @@ PICTURE_CACHE_MAX = 2_000
 OFFER_RETRY_S = 5.0
 """About how long after a refused or failed offer the label is offered again; jittered by half."""
 
+OFFER_RETRY_DOUBLINGS_MAX = 10
+"""Each failure in a row doubles the pause, at most so often."""
+
+OFFER_RETRY_CAP_S = 300.0
+"""Longest such pause before jitter; a label that is heard again is tried at once."""
+
+WRITE_TROUBLE_PAUSE_S = 5.0
+"""How long planner and housekeeper wait when the ledger takes nothing, before they try again."""
+
 OFFER_STALE_S = 1800.0
 """An offer without proof or failure for this long is made again."""
 
@@ -90,6 +103,15 @@ BODY_BYTES_MAX = 1024 * 1024
 
 TRANSACTION_LINES_MAX = 2000
 """Lines of one transaction; more is answered 400."""
+
+AMOUNT_MINOR_MAX = 10**12
+"""Money of one line or transaction, either way; beyond it is no amount but a mistake, answered 400."""
+
+SEQUENCE_MAX = 9_999_999_999
+"""Highest sequence of a till; ten digits, so that keys sort as text."""
+
+KEY_CHARACTERS_MAX = 200
+"""Length of SKUs, ids and names that callers give; longer is answered 400, because the hub could not keep it."""
 
 # --- pickups (DESIGN.md section 9) -----------------------------------------------------------------------------
 
@@ -124,8 +146,8 @@ LISTEN_BACKLOG = 512
 KEEP_ALIVE_S = 75
 """How long an idle connection of a till stays open."""
 
-SHUTDOWN_S = 5
-"""How long requests in flight may take to end when the daemon stops."""
+SHUTDOWN_S = 3
+"""How long requests in flight may take to end when the daemon stops; shorter than `PART_STOP_S`."""
 
 # --- watchdog (DESIGN.md section 3) ----------------------------------------------------------------------------
 

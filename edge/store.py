@@ -98,5 +98,4 @@ class Store:
         """Until the store is closed and cleared out; `None` when always open or the clock is not believed."""
         if not self.clock.trusted:
             return None
-        now = self.local(self.clock.wall_ms())
-        return shoppers_gone_in_ms(self.policy, now.weekday(), now.hour * 60 + now.minute + now.second / 60)
+        return shoppers_gone_in_ms(self.policy, self.local(self.clock.wall_ms()))

@@ -31,6 +31,8 @@ class Flag(StrEnum):
     OVERCHARGED = "overcharged"
     CLOCK_UNTRUSTED = "clock-untrusted"
     VOID_BEFORE_ORIGINAL = "void-before-original"
+    ALREADY_VOIDED = "already-voided"
+    VOIDS_NO_SALE = "voids-no-sale"
     AVAILABLE_BELOW_ZERO = "available-below-zero"
 
 
@@ -139,6 +141,9 @@ class StaffAct(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind"
 
 Fact = Transaction | Movement | Proof | PickupStep | TillClose | ExceptionRaised | StaffAct
 
+QUANTITY_MILLI_MAX = 10**12
+"""A line beyond it, either way, is kept as it was said and moves nothing: no store holds a thousand million of a thing."""
+
 _decoder: msgspec.json.Decoder[Fact] = msgspec.json.Decoder(Fact)
 _encoder = msgspec.json.Encoder()
 
@@ -157,7 +162,8 @@ def stock_moves(fact: Fact) -> tuple[StockMove, ...]:
     """What a fact does to the store's stock; the same on both sides. Lines without a known SKU move nothing."""
     if isinstance(fact, Transaction):
         sign = -1 if fact.type is TransactionKind.VOID else 1
-        return tuple(_line_move(line, sign) for line in fact.lines if line.sku and line.quantity_milli)
+        return tuple(_line_move(line, sign) for line in fact.lines
+                     if line.sku and 0 < abs(line.quantity_milli) <= QUANTITY_MILLI_MAX)
     if isinstance(fact, Movement | PickupStep):
         return fact.moves
     return ()

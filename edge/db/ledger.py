@@ -58,11 +58,15 @@ class Answer(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The outcome and the answer's JSON bytes; on a conflict the answer is the one to the first sender."""
+    """The outcome and the answer's JSON bytes; on a conflict the answer is the one to the first sender.
+
+    `short_skus`: SKUs that the fact just took below what orders were promised.
+    """
 
     outcome: Outcome
     answer: bytes
     sequence: int
+    short_skus: tuple[str, ...] = ()
 
 
 def draft(fact_key: str, fact: Fact, *, occurred_ms: int, recorded_ms: int, business_day: str) -> Draft:
@@ -83,12 +87,12 @@ def record(connection: Connection, chain: Chain, fact: Draft) -> Receipt:
                         key=f"conflict/{fact.fact_key}/{fact.digest.hex()[:16]}")
         return Receipt(Outcome.CONFLICT, answer, sequence)
     sequence = append(connection, chain, fact)
-    apply_moves(connection, stock_moves(fact.fact))
+    short_skus = _apply_moves(connection, stock_moves(fact.fact))
     flags = tuple(str(flag) for flag in getattr(fact.fact, "flags", ()))
     answer = msgspec.json.encode(Answer(True, fact.fact_key, chain.epoch, sequence, flags))
     connection.execute(LEDGER.insert_fact, (fact.fact_key, fact.digest, answer, chain.epoch, sequence,
                                             fact.recorded_ms))
-    return Receipt(Outcome.NEW, answer, sequence)
+    return Receipt(Outcome.NEW, answer, sequence, short_skus)
 
 
 def append(connection: Connection, chain: Chain, fact: Draft) -> int:
@@ -120,21 +124,12 @@ def entries_after(connection: Connection, chain: Chain, sequence: int, count_max
 
 def raise_exception(connection: Connection, chain: Chain, raised: ExceptionRaised, recorded_ms: int, key: str) -> None:
     """Record something for a person to decide, once per `key`: in the ledger and in the list people see."""
-    made = draft(key, raised, occurred_ms=recorded_ms, recorded_ms=recorded_ms, business_day=raised.business_day)
-    if record(connection, chain, made).outcome is Outcome.NEW:
-        connection.execute(LEDGER.insert_exception, (key, raised.reason, raised.about, raised.detail, raised.till,
-                                                     raised.business_day, recorded_ms))
-
-
-def apply_moves(connection: Connection, moves: Iterable[StockMove]) -> list[str]:
-    """Change the buckets; returns the SKUs that are now sold below what is promised to orders."""
-    short = []
-    for move in moves:
-        sellable, reserved = connection.execute(LEDGER.move_stock, (
-            move.sku, move.sellable_milli, move.reserved_milli, move.staged_milli, move.quarantine_milli)).fetchone()
-        if sellable < 0 < reserved:
-            short.append(move.sku)
-    return short
+    if connection.execute(LEDGER.fact, (key,)).fetchone() is not None:
+        return  # once is enough, even if the second would say it in other words
+    record(connection, chain, draft(key, raised, occurred_ms=recorded_ms, recorded_ms=recorded_ms,
+                                    business_day=raised.business_day))
+    connection.execute(LEDGER.insert_exception, (key, raised.reason, raised.about, raised.detail, raised.till,
+                                                 raised.business_day, recorded_ms))
 
 
 def fact_of(connection: Connection, fact_key: str) -> Fact | None:
@@ -142,6 +137,17 @@ def fact_of(connection: Connection, fact_key: str) -> Fact | None:
     known = connection.execute(LEDGER.fact, (fact_key,)).fetchone()
     row = connection.execute(LEDGER.entry, known[2:]).fetchone() if known else None
     return decode_fact(row[0]) if row else None
+
+
+def _apply_moves(connection: Connection, moves: Iterable[StockMove]) -> tuple[str, ...]:
+    """Change the buckets; returns the SKUs that are now sold below what is promised to orders."""
+    short = {}
+    for move in moves:
+        sellable, reserved = connection.execute(LEDGER.move_stock, (
+            move.sku, move.sellable_milli, move.reserved_milli, move.staged_milli, move.quarantine_milli)).fetchone()
+        if sellable < 0 < reserved:
+            short[move.sku] = True
+    return tuple(short)
 
 
 def _conflict(fact: Draft) -> ExceptionRaised:

@@ -15,7 +15,7 @@ from cloud_sync.contract.feeds import Batch, Change, Cursor, Delete, Feed, Put
 from edge.db.connection import Connection
 from edge.db.queries import REPLICA
 from edge.domain.barcode import canonical
-from edge.domain.pricing import PriceEntry, guard, select
+from edge.domain.pricing import Move, PriceEntry, guard, select
 
 _item_decoder = msgspec.json.Decoder(Item)
 _price_decoder = msgspec.json.Decoder(Price)
@@ -125,14 +125,21 @@ def policy(connection: Connection) -> Policy:
 def _apply_prices(connection: Connection, changes: Iterable[Change], now: Moment, decisions: Mapping[str, bool],
                   applied: Applied) -> None:
     parsed = [(change, _entry_of(change)) for change in changes]
-    held = _held_changes(connection, parsed, decisions, applied, now)
+    held = _held_changes(connection, parsed)
+    digest = batch_digest(held.changes)
+    decision = decisions.get(digest)
+    keys = frozenset(change.key for change in held.changes) if decision is not True else frozenset()
+    if keys and decision is None:
+        connection.execute(REPLICA.put_held_batch, (digest, held.reason, now.wall_ms))
+        applied.held_reason = held.reason
     for change, entry in parsed:
         connection.execute(REPLICA.delete_held_price, (change.key,))
-        if change.key in held:
-            doc = bytes(change.doc) if isinstance(change, Put) else None
-            connection.execute(REPLICA.put_held_price, (change.key, held[change.key], change.version, doc))
-        else:
+        if change.key not in keys:
             applied.skus |= _write_entry(connection, change.key, entry)
+        elif decision is None:
+            doc = bytes(change.doc) if isinstance(change, Put) else None
+            connection.execute(REPLICA.put_held_price, (change.key, digest, change.version, doc))
+    connection.execute(REPLICA.delete_empty_held_batches)
     _keep_changed(connection, applied, now)
 
 
@@ -161,37 +168,32 @@ def _write_entry(connection: Connection, entry_id: str, entry: PriceEntry | None
     return touched | {entry.sku}
 
 
-def _held_changes(connection: Connection, parsed: list[tuple[Change, PriceEntry | None]],
-                  decisions: Mapping[str, bool], applied: Applied, now: Moment) -> dict[str, str]:
-    """Entry id → digest of the held batch it belongs to. An entry is judged by its own price, now or later valid,
-    against the SKU's present list price."""
-    moves, sku_of = _moves(connection, parsed)
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The changes of a batch that the guard holds, and why."""
+
+    changes: tuple[Change, ...]
+    reason: str
+
+
+def _held_changes(connection: Connection, parsed: list[tuple[Change, PriceEntry | None]]) -> _Held:
+    """Each entry is judged by its own price, now or later valid, against the SKU's present list price."""
+    moves = {change.key: move for change, entry in parsed if (move := _move(connection, change, entry)) is not None}
     priced = connection.execute(REPLICA.list_price_count).fetchone()[0]
-    verdict = guard(moves, priced, policy(connection))
-    held = [change for change, _ in parsed if sku_of.get(change.key) in verdict.held_skus]
-    if not held:
-        return {}
-    digest = batch_digest(held)
-    if decisions.get(digest):
-        return {}
-    connection.execute(REPLICA.put_held_batch, (digest, verdict.reason, now.wall_ms))
-    applied.held_reason = verdict.reason
-    return {change.key: digest for change in held}
+    verdict = guard(moves.values(), priced, policy(connection))
+    held = tuple(change for change, _ in parsed
+                 if (move := moves.get(change.key)) is not None and move.sku in verdict.held_skus)
+    return _Held(held, verdict.reason)
 
 
-def _moves(connection: Connection, parsed: list[tuple[Change, PriceEntry | None]]
-           ) -> tuple[dict[str, tuple[int, int | None]], dict[str, str]]:
-    moves: dict[str, tuple[int, int | None]] = {}
-    sku_of: dict[str, str] = {}
-    for change, entry in parsed:
-        stored = connection.execute(REPLICA.price_entry, (change.key,)).fetchone()
-        sku = entry.sku if entry else (stored[2] if stored else None)
-        row = connection.execute(REPLICA.list_price, (sku,)).fetchone() if sku is not None else None
-        if sku is None or row is None or (entry is None and row[2] != change.key):
-            continue
-        sku_of[change.key] = sku
-        moves[sku] = (row[0], entry.price_minor if entry else None)
-    return moves, sku_of
+def _move(connection: Connection, change: Change, entry: PriceEntry | None) -> Move | None:
+    """What the change does to its SKU's price; `None` for a first price, and for the end of an entry that lost."""
+    stored = connection.execute(REPLICA.price_entry, (change.key,)).fetchone()
+    sku = entry.sku if entry else (stored[2] if stored else None)
+    row = connection.execute(REPLICA.list_price, (sku,)).fetchone() if sku is not None else None
+    if sku is None or row is None or (entry is None and row[2] != change.key):
+        return None
+    return Move(sku, row[0], entry.price_minor if entry else None)
 
 
 def batch_digest(changes: Iterable[Change]) -> str:
@@ -225,23 +227,32 @@ def entries_of(connection: Connection, sku: str) -> list[PriceEntry]:
 def reselect(connection: Connection, sku: str, now: Moment) -> bool:
     """Look again which entry of the SKU holds; returns whether its list price changed.
 
-    While the wall clock is not believed decreases activate and increases wait.
+    While the wall clock is not believed decreases activate; increases, and prices that would end, wait.
     """
     selection = select(entries_of(connection, sku), now.wall_ms)
     before = connection.execute(REPLICA.list_price, (sku,)).fetchone()
     connection.execute(REPLICA.delete_price_start, (sku,))
     entry, until_ms = selection.entry, selection.until_ms
+    if not now.trusted and before and (entry is None or entry.price_minor > before[0]):
+        connection.execute(REPLICA.put_list_price, (sku, *before[:5], now.wall_ms + UNTRUSTED_RETRY_MS))
+        return False
     if entry is None:
         connection.execute(REPLICA.delete_list_price, (sku,))
         if until_ms is not None:
             connection.execute(REPLICA.put_price_start, (sku, until_ms))
         return before is not None
-    if not now.trusted and before and entry.price_minor > before[0]:
-        connection.execute(REPLICA.put_list_price, (sku, *before[:5], now.wall_ms + UNTRUSTED_RETRY_MS))
-        return False
     connection.execute(REPLICA.put_list_price, (sku, entry.price_minor, entry.currency, entry.entry_id, entry.version,
                                                 entry.kind, until_ms))
     return before is None or (before[0], before[1]) != (entry.price_minor, entry.currency)
+
+
+def look_again_at_all(connection: Connection) -> None:
+    """The wall clock was put right: which entry holds is to be found anew for every SKU, by `activate_due`.
+
+    Lookups do so by themselves at once, because every winner counts as run out from now on.
+    """
+    connection.execute(REPLICA.expire_list_prices)
+    connection.execute(REPLICA.start_all_prices)
 
 
 def activate_due(connection: Connection, now: Moment, count_max: int) -> list[str]:

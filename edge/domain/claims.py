@@ -79,7 +79,9 @@ def grace_end(now_powered_ms: int, settle_ms: int, grace_ms: int, shoppers_gone_
     `shoppers_gone_in_ms`: until the store is closed and cleared out, `None` when it is not known or always open.
     The screen's own time always passes: proof may come before the screen has changed.
     """
-    walk_ms = grace_ms if shoppers_gone_in_ms is None else min(grace_ms, max(0, shoppers_gone_in_ms - settle_ms))
+    walk_ms = max(0, grace_ms)
+    if shoppers_gone_in_ms is not None:
+        walk_ms = min(walk_ms, max(0, shoppers_gone_in_ms - settle_ms))
     return now_powered_ms + settle_ms + walk_ms
 
 

@@ -1,7 +1,8 @@
 """Which price list entry holds, until when, and which changes wait for a person (DESIGN.md section 5)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from cloud_sync.contract.documents import Policy, PriceKind
 
@@ -55,65 +56,91 @@ def _boundaries_after(entries: Iterable[PriceEntry], now_ms: int) -> Iterable[in
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """One change of a batch: the SKU's list price before, and the price the change brings (`None`: it goes away)."""
+
+    sku: str
+    before_minor: int
+    after_minor: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the guard holds: SKUs, or everything. `reason` is for the person who decides; empty when nothing is held."""
+    """The SKUs whose changes the guard holds. `reason` is for the person who decides; empty when nothing is held."""
 
-    held_skus: frozenset[str]
-    holds_all: bool
-    reason: str
+    held_skus: frozenset[str] = frozenset()
+    reason: str = ""
 
 
-def guard(moves: Mapping[str, tuple[int, int | None]], priced_skus: int, policy: Policy) -> Verdict:
+def guard(moves: Iterable[Move], priced_skus: int, policy: Policy) -> Verdict:
     """Which of a batch's price moves wait for a person before any label, till or claim sees them.
 
-    `moves`: per SKU the price before and after (`None`: the price would go away). First prices are no moves.
-    `priced_skus`: how many SKUs have a price now.
+    First prices are no moves. `priced_skus`: how many SKUs have a price now. A SKU with one wild change among many
+    is held with all of them.
     """
-    moved = {sku: pair for sku, pair in moves.items() if pair[0] != pair[1]}
-    if len(moved) * 100 > priced_skus * policy.guard_share_percent and len(moved) >= _FEW_SKUS:
-        return Verdict(frozenset(moved), True, f"{len(moved)} of {priced_skus} prices would move at once")
-    wild = frozenset(sku for sku, (before, after) in moved.items() if _is_wild(before, after, policy))
-    reason = f"{len(wild)} prices would move beyond the guard, such as {_example(moved, wild)}" if wild else ""
-    return Verdict(wild, False, reason)
+    moved = [move for move in moves if move.before_minor != move.after_minor]
+    skus = frozenset(move.sku for move in moved)
+    if len(skus) * 100 > priced_skus * policy.guard_share_percent and len(skus) >= FEW_SKUS:
+        return Verdict(skus, f"{len(skus)} of {priced_skus} prices would move at once")
+    wild = [move for move in moved if _is_wild(move, policy)]
+    if not wild:
+        return Verdict()
+    held = frozenset(move.sku for move in wild)
+    return Verdict(held, f"{len(held)} prices would move beyond the guard, such as {_example(wild)}")
 
 
-_FEW_SKUS = 10
+FEW_SKUS = 10
 """Below this many the share says nothing: a shop with five items may reprice two."""
 
 
-def _is_wild(before: int, after: int | None, policy: Policy) -> bool:
-    if after is None:
+def _is_wild(move: Move, policy: Policy) -> bool:
+    if move.after_minor is None:
         return False
-    return (after * 100 < before * (100 - policy.guard_decrease_percent)
-            or after * 100 > before * (100 + policy.guard_increase_percent))
+    return (move.after_minor * 100 < move.before_minor * (100 - policy.guard_decrease_percent)
+            or move.after_minor * 100 > move.before_minor * (100 + policy.guard_increase_percent))
 
 
-def _example(moved: Mapping[str, tuple[int, int | None]], wild: frozenset[str]) -> str:
-    sku = min(wild)
-    before, after = moved[sku]
-    return f"{sku} from {before} to {after} (minor units)"
+def _example(wild: Iterable[Move]) -> str:
+    move = min(wild, key=lambda move: move.sku)
+    return f"{move.sku} from {move.before_minor} to {move.after_minor} (minor units)"
 
 
-def shoppers_gone_in_ms(policy: Policy, weekday: int, minute_of_day: float) -> int | None:
-    """Until the store is closed and cleared out, in milliseconds; `None` when always open.
+def shoppers_gone_in_ms(policy: Policy, now: datetime) -> int | None:
+    """Until the store is closed and cleared out, in milliseconds; `None` when that is not in sight.
 
-    `weekday` from Monday = 0 and `minute_of_day` are the store's local time. 0: nobody is in the store.
+    `now` is an aware local time of the store's zone. 0: nobody is in the store. Hours that follow one another
+    without the store being cleared in between are one span: a shopper of Monday, 23:50 may still walk on Tuesday.
     """
-    if not policy.hours:
+    if len(policy.hours) != _DAYS:  # no hours: always open; a wrong number of them is nothing to shorten a grace by
         return None
-    ends = list(_cleared_minutes(policy, weekday))
-    inside = [(opens, cleared) for opens, cleared in ends if opens <= minute_of_day < cleared]
-    if not inside:
+    gone: datetime | None = None
+    for opens, cleared in _spans(policy, now):
+        if gone is None and opens <= now < cleared:
+            gone = cleared
+        elif gone is not None and opens <= gone:
+            gone = max(gone, cleared)
+    if gone is None:
         return 0
-    return int((max(cleared for _, cleared in inside) - minute_of_day) * 60_000)
+    return None if gone > now + timedelta(days=_DAYS) else int((gone - now) / timedelta(milliseconds=1))
 
 
-def _cleared_minutes(policy: Policy, weekday: int) -> Sequence[tuple[float, float]]:
-    """Opening and cleared-out minute, relative to today's midnight, of yesterday's and today's hours."""
-    spans = []
-    for day_offset in (-1, 0):
-        hours = policy.hours[(weekday + day_offset) % 7]
+_DAYS = 7
+
+
+def _spans(policy: Policy, now: datetime) -> Iterable[tuple[datetime, datetime]]:
+    """Opening and cleared-out time of every trading day from the day before yesterday on, in order."""
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0, fold=0, tzinfo=None)
+    for offset in range(-2, _DAYS + 2):
+        day = midnight + timedelta(days=offset)
+        hours = policy.hours[day.weekday()]
         if hours is not None:
-            shift = day_offset * 1440
-            spans.append((hours.opens_minute + shift, hours.closes_minute + shift + policy.clear_out_s / 60))
-    return spans
+            past_midnight = 1440 if hours.closes_minute <= hours.opens_minute else 0
+            closes = day + timedelta(minutes=hours.closes_minute + past_midnight)
+            # Of an hour that the clock shows twice a year, the earlier one opens and the later one closes.
+            yield (_aware(day + timedelta(minutes=hours.opens_minute), now.tzinfo, fold=0),
+                   _aware(closes, now.tzinfo, fold=1) + timedelta(seconds=policy.clear_out_s))
+
+
+def _aware(local: datetime, zone: tzinfo | None, fold: int) -> datetime:
+    """In UTC, where adding and comparing mean real time."""
+    return local.replace(tzinfo=zone, fold=fold).astimezone(UTC)

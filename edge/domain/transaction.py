@@ -6,7 +6,10 @@ Nothing here refuses a sale that happened; odd lines are flagged and kept.
 import hashlib
 from collections.abc import Iterable
 
+import msgspec
+
 from cloud_sync.contract.facts import Flag, LineKind, SaleLine, Transaction, TransactionKind
+from edge.domain.barcode import canonical
 
 ODD_QUANTITY_MILLI = 1_000_000
 """A line of a thousand units or more is kept and shown to a person: often a decimal point that went missing."""
@@ -18,11 +21,15 @@ def fact_key(till: str, business_day: str, sequence: int) -> str:
 
 
 def meaning_digest(transaction: Transaction) -> bytes:
-    """SHA-256 of what the transaction means: kind, products, quantities, amounts. Not times, not format, not flags."""
-    lines = (f"{line.kind}\t{line.sku or line.code}\t{line.quantity_milli}\t{line.amount_minor}"
-             for line in transaction.lines)
-    head = f"{transaction.type}\t{transaction.currency}\t{transaction.total_minor}\t{transaction.voids_sequence or ''}"
-    return hashlib.sha256("\n".join((head, *lines)).encode()).digest()
+    """SHA-256 of what the till said: kind, products, quantities, amounts. Not times, not format, not flags.
+
+    A product is the code as scanned, or else the SKU as sent: what the catalogue makes of a code changes, and a
+    repeat of the same sale after such a change is still a repeat.
+    """
+    lines = [(line.kind, canonical(line.code) or line.sku, line.quantity_milli, line.amount_minor)
+             for line in transaction.lines]
+    said = (transaction.type, transaction.currency, transaction.total_minor, transaction.voids_sequence, lines)
+    return hashlib.sha256(msgspec.json.encode(said)).digest()
 
 
 def line_flags(sku_known: bool, quantity_milli: int) -> tuple[Flag, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cloud_sync.contract.facts import StaffAct
 from edge.db.connection import Connection
 from edge.db.label_rows import LabelRow, label_row
-from edge.db.ledger import Chain, draft, record
+from edge.db.ledger import Chain, Outcome, draft, fact_of, record
 from edge.db.queries import LEDGER
 from edge.errors import Rejected
 from edge.prices.claim_book import claims_of_label, refresh_caps
@@ -30,17 +30,19 @@ class Act:
 def bind(connection: Connection, chain: Chain, label: str, sku: str, act: Act) -> None:
     """Hang the label under a product. What it showed before keeps its claims until another picture is proven."""
     row = _known(connection, label)
-    off_shelf = row.off_shelf_powered_ms if row.excluded_reason else None
-    connection.execute(LEDGER.bind_label, (sku, off_shelf, label))
-    _finish(connection, chain, label, act, "bind", f"{label} {sku}")
+    if _is_new(connection, chain, act, "bind", f"{label} {sku}"):
+        off_shelf = row.off_shelf_powered_ms if row.excluded_reason else None
+        connection.execute(LEDGER.bind_label, (sku, off_shelf, label))
+        _refresh_caps(connection, label, act)
 
 
 def unbind(connection: Connection, chain: Chain, label: str, act: Act) -> None:
     """Take the label from its product; its claims end after the shopper's walk."""
     row = _known(connection, label)
-    off_shelf = row.off_shelf_powered_ms if row.excluded_reason else act.powered_ms + act.grace_ms
-    connection.execute(LEDGER.bind_label, (None, off_shelf, label))
-    _finish(connection, chain, label, act, "unbind", label)
+    if _is_new(connection, chain, act, "unbind", label):
+        off_shelf = row.off_shelf_powered_ms if row.excluded_reason else act.powered_ms + act.grace_ms
+        connection.execute(LEDGER.bind_label, (None, off_shelf, label))
+        _refresh_caps(connection, label, act)
 
 
 def exclude(connection: Connection, chain: Chain, label: str, act: Act) -> None:
@@ -51,18 +53,19 @@ def exclude(connection: Connection, chain: Chain, label: str, act: Act) -> None:
     if not act.reason.strip():
         raise Rejected("an exclusion needs a reason")
     row = _known(connection, label)
-    if row.excluded_reason is None:
+    if _is_new(connection, chain, act, "exclude", label) and row.excluded_reason is None:
         ends = row.off_shelf_powered_ms if row.sku is None else act.powered_ms + act.grace_ms
         connection.execute(LEDGER.exclude_label, (act.reason, ends, label))
-    _finish(connection, chain, label, act, "exclude", label)
+        _refresh_caps(connection, label, act)
 
 
 def include(connection: Connection, chain: Chain, label: str, act: Act) -> None:
     """End the exclusion: every claim of the label that no proof has closed counts again."""
     row = _known(connection, label)
-    ends = row.off_shelf_powered_ms if row.sku is None else None
-    connection.execute(LEDGER.exclude_label, (None, ends, label))
-    _finish(connection, chain, label, act, "include", label)
+    if _is_new(connection, chain, act, "include", label):
+        ends = row.off_shelf_powered_ms if row.sku is None else None
+        connection.execute(LEDGER.exclude_label, (None, ends, label))
+        _refresh_caps(connection, label, act)
 
 
 def void_claim(connection: Connection, chain: Chain, label: str, sku: str, price_minor: int, act: Act) -> None:
@@ -70,10 +73,11 @@ def void_claim(connection: Connection, chain: Chain, label: str, sku: str, price
     if not act.reason.strip():
         raise Rejected("voiding a claim needs a reason")
     _known(connection, label)
-    connection.execute(LEDGER.delete_claim, (label, sku, price_minor))
-    connection.execute(LEDGER.doubt_label, (label,))
-    refresh_caps(connection, (sku,), act.powered_ms)
-    _finish(connection, chain, label, act, "void-claim", f"{label} {sku} {price_minor}")
+    if _is_new(connection, chain, act, "void-claim", f"{label} {sku} {price_minor}"):
+        if not connection.execute(LEDGER.delete_claim, (label, sku, price_minor)).rowcount:
+            raise Rejected(f"label {label} has no claim of {price_minor} (minor units) for {sku}")
+        connection.execute(LEDGER.doubt_label, (label,))
+        refresh_caps(connection, (sku,), act.powered_ms)
 
 
 def _known(connection: Connection, label: str) -> LabelRow:
@@ -83,8 +87,21 @@ def _known(connection: Connection, label: str) -> LabelRow:
     return row
 
 
-def _finish(connection: Connection, chain: Chain, label: str, act: Act, name: str, subject: str) -> None:
-    refresh_caps(connection, {claim.sku for claim in claims_of_label(connection, label)}, act.powered_ms)
+def _is_new(connection: Connection, chain: Chain, act: Act, name: str, subject: str) -> bool:
+    """Record who decided it; `False` when this very act was carried out before, so that it counts once (P2).
+
+    Raises `Rejected` when its id was used for another act.
+    """
     fact = StaffAct(act=name, subject=subject, actor=act.actor, reason=act.reason)
-    record(connection, chain, draft(f"staff/{act.act_id}", fact, occurred_ms=act.wall_ms, recorded_ms=act.wall_ms,
-                                    business_day=act.business_day))
+    key = f"staff/{act.act_id}"
+    known = fact_of(connection, key)
+    if known is not None:
+        if known != fact:
+            raise Rejected(f"act {act.act_id} was carried out before and meant something else; mint another id")
+        return False
+    return record(connection, chain, draft(key, fact, occurred_ms=act.wall_ms, recorded_ms=act.wall_ms,
+                                           business_day=act.business_day)).outcome is Outcome.NEW
+
+
+def _refresh_caps(connection: Connection, label: str, act: Act) -> None:
+    refresh_caps(connection, {claim.sku for claim in claims_of_label(connection, label)}, act.powered_ms)

@@ -5,10 +5,10 @@ each time, so changes coalesce and a restart resumes. Claims are committed befor
 """
 
 import asyncio
-import heapq
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import Enum
+from functools import partial
 
 import structlog
 
@@ -16,8 +16,10 @@ from cloud_sync.contract.facts import Proof
 from drivers.port import (
     Ambiguous,
     BaseStation,
+    Blob,
     DriverEvent,
     Failed,
+    LabelDescription,
     OfferRefused,
     Progress,
     Seen,
@@ -32,32 +34,29 @@ from edge.db.label_rows import LabelRow, label_row, label_rows
 from edge.db.ledger import draft, record
 from edge.db.queries import LEDGER
 from edge.domain.claims import grace_end, is_due
-from edge.errors import Transient
+from edge.errors import Corrupt, Transient
+from edge.labels.air_time import AirTime, OnAir
 from edge.labels.artist import Artist
+from edge.labels.due_labels import DueLabels, Urgency
 from edge.labels.wanted import NothingToShow, Wanted, WantedPictures
 from edge.limits import (
     DRAWS_AT_ONCE_MAX,
     DRIVER_EVENTS_MAX,
     LABELS_MAX,
-    LABELS_ON_AIR_PER_STATION_MAX,
+    OFFER_RETRY_CAP_S,
+    OFFER_RETRY_DOUBLINGS_MAX,
     OFFER_RETRY_S,
-    OFFER_STALE_S,
     TELEMETRY_FLUSH_S,
+    WRITE_TROUBLE_PAUSE_S,
 )
-from edge.prices.claim_book import Offered, TooManyClaims, close_by_proof, open_claim
+from edge.prices.claim_book import Offered, ProofOutcome, ReadProof, TooManyClaims, close_by_proof, doubt, open_claim
 from edge.prices.price_desk import PriceDesk
 from edge.store import News, Store, Topic
 
+__all__ = ["LabelPlanner", "LabelState", "Urgency"]
+
 _log = structlog.get_logger(__name__)
 _SERVING = frozenset({StationState.READY, StationState.DEGRADED})
-
-
-class Urgency(IntEnum):
-    """Order of work: an increase that holds a till comes before everything (DESIGN.md section 6)."""
-
-    HOLDS_TILL = 0
-    DECREASE = 1
-    COSMETIC = 2
 
 
 class LabelState(Enum):
@@ -71,10 +70,11 @@ class LabelState(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class _OnAir:
-    station: str
-    content_hash: str
-    since_s: float
+class _Heard:
+    """An event, and the label's last offer that its base station had taken when it was heard (0: none by us)."""
+
+    event: DriverEvent
+    handed_order: int = 0
 
 
 class LabelPlanner:
@@ -87,16 +87,20 @@ class LabelPlanner:
         self._wanted = wanted
         self._artist = artist
         self._stations = stations
-        self._events: deque[DriverEvent] = deque()
+        self._events: deque[_Heard] = deque()
         self._work = asyncio.Event()
-        self._due: list[tuple[Urgency, int, str]] = []
-        self._queued: set[str] = set()
-        self._order = 0
-        self._on_air: dict[str, _OnAir] = {}
+        self._due = DueLabels()
+        self._air = AirTime()
+        self._offering: dict[str, asyncio.Task[None]] = {}
+        self._offering_since_s: dict[str, float] = {}
+        self._look_again: dict[str, Urgency] = {}
+        self._handing: dict[str, list[Shown]] = {}
+        self._handed: dict[str, int] = {}
+        self._retries: dict[str, int] = {}
+        self._retry_timers: dict[str, asyncio.TimerHandle] = {}
         self._wanted_hash: dict[str, str] = {}
-        self._crowded: defaultdict[str, deque[str]] = defaultdict(deque)  # stations come and go later
         self._telemetry: dict[str, Telemetry] = {}
-        self._drawing: set[asyncio.Task[None]] = set()
+        self._troubled = False
         self.progress = 0
 
     # --- what others call -------------------------------------------------------------------------------------
@@ -105,7 +109,11 @@ class LabelPlanner:
         """The stations' event sink: returns at once. Above the bound only what a label says again is dropped."""
         if len(self._events) >= DRIVER_EVENTS_MAX and isinstance(event, Seen | Telemetry | Progress):
             return
-        self._events.append(event)
+        if isinstance(event, Shown) and event.label in self._handing:
+            self._handing[event.label].append(event)  # what it proves depends on whether the station takes the offer
+            return
+        handed_order = self._handed.get(event.label, 0) if isinstance(event, Shown) else 0
+        self._events.append(_Heard(event, handed_order))
         self._work.set()
 
     def follow_news(self, news: News) -> None:
@@ -116,25 +124,25 @@ class LabelPlanner:
 
     def look_at(self, label: str, urgency: Urgency = Urgency.COSMETIC) -> None:
         """This label may have become due (it was bound, included, doubted)."""
-        if label not in self._queued:
-            self._queued.add(label)
-            self._order += 1
-            heapq.heappush(self._due, (urgency, self._order, label))
-            self._work.set()
+        self._due.add(label, urgency)
+        self._work.set()
 
     def adopt(self, label: str) -> None:
         """Serve a label that was bound."""
         row = label_row(self._store.books.ledger_reader, label)
-        if row is not None and row.station in self._stations:
-            self._stations[row.station].adopt(row.label, row.type_name)
-            self._wanted_hash.pop(label, None)
-            self.look_at(label)
+        if row is not None:
+            self._adopt(row)
 
     def adopt_all(self) -> None:
         """Serve every bound label, after base stations came or changed."""
         for row in label_rows(self._store.books.ledger_reader):
             if row.sku is not None:
-                self.adopt(row.label)
+                self._adopt(row)
+
+    def forget_station(self, name: str) -> None:
+        """The base station is gone: nothing is on air there any more, and what it took proves nothing."""
+        for label in self._air.forget_station(name):
+            self._handed.pop(label, None)
 
     def counts(self) -> dict[LabelState, int]:
         """How many labels stand where."""
@@ -143,7 +151,11 @@ class LabelPlanner:
 
     def failed_count(self) -> int:
         """Labels that a person should look at."""
-        return self.counts()[LabelState.FAILED]
+        return int(self._store.books.ledger_reader.execute(LEDGER.failed_label_count).fetchone()[0])
+
+    def offering_since_s(self) -> float | None:
+        """Since when the offer that takes longest is being made, on the loop's clock; `None` while none is."""
+        return min(self._offering_since_s.values(), default=None)
 
     def state_of(self, row: LabelRow) -> tuple[LabelState, str]:
         """Where the label stands and, if there is something to say, why."""
@@ -156,7 +168,7 @@ class LabelPlanner:
             return LabelState.QUEUED, "waits for its base station, or for a price"
         if not is_due(wanted_hash, row.proven_content, bool(row.outstanding)):
             return LabelState.SHOWN, ""
-        on_air = self._on_air.get(row.label)
+        on_air = self._air.of(row.label)
         return (LabelState.ON_AIR if on_air and on_air.content_hash == wanted_hash else LabelState.QUEUED), ""
 
     def wanted_of(self, row: LabelRow) -> Wanted | None:
@@ -171,35 +183,48 @@ class LabelPlanner:
             return None
 
     async def run(self) -> None:
-        """Plan until cancelled."""
+        """Plan until cancelled. A disk that takes nothing stops the planning, not the planner."""
+        self._begin_anew()
         self.adopt_all()
         flush_at = self._now_s() + TELEMETRY_FLUSH_S
         try:
             while True:
                 await self._wait_for_work(flush_at - self._now_s())
                 self.progress += 1
-                while self._events:
-                    await self._take(self._events.popleft())
-                await self._offer_due()
-                if self._now_s() >= flush_at:
-                    await self._flush_telemetry()
-                    self._offer_stale_again()
-                    flush_at = self._now_s() + TELEMETRY_FLUSH_S
+                try:
+                    await self._take_events()
+                    self._offer_due()
+                    if self._now_s() >= flush_at:
+                        await self._flush_telemetry()
+                        self._offer_stale_again()
+                        flush_at = self._now_s() + TELEMETRY_FLUSH_S
+                    self._troubled = False
+                except (Transient, Corrupt) as trouble:
+                    await self._sit_out(trouble)
         finally:
-            for task in self._drawing:
-                task.cancel()
+            await self._stop_offers()
 
     # --- events -----------------------------------------------------------------------------------------------
 
-    async def _take(self, event: DriverEvent) -> None:
+    async def _take_events(self) -> None:
+        """What was heard, in order; an event that could not be stored stays the first one."""
+        while self._events:
+            try:
+                await self._take(self._events[0])
+            except (Transient, Corrupt):
+                raise
+            except Exception as error:  # one event we cannot read must not stop all labels
+                _log.error("an event of a base station was passed over", event=repr(self._events[0]), exc_info=error)
+            self._events.popleft()
+
+    async def _take(self, heard: _Heard) -> None:
+        event = heard.event
         if isinstance(event, Shown):
-            await self._proven(event)
+            await self._proven(event, heard.handed_order)
         elif isinstance(event, Failed):
             await self._failed(event)
         elif isinstance(event, Ambiguous):
-            await self._store.books.ledger.submit(lambda c: c.execute(LEDGER.doubt_label, (event.label,)))
-            self._off_air(event.label)
-            self.look_at(event.label, Urgency.HOLDS_TILL)
+            await self._doubted(event.label)
         elif isinstance(event, Seen):
             await self._seen(event)
         elif isinstance(event, Telemetry):
@@ -207,63 +232,85 @@ class LabelPlanner:
         elif isinstance(event, StationChanged):
             self._station_changed(event)
         elif isinstance(event, Withdrawn):
-            self._off_air(event.label)
-            self.look_at(event.label)
+            if self._air.holds(event.label, event.version):
+                self._off_air(event.label)
+                self.look_at(event.label)
         elif isinstance(event, Progress):
             self._store.tell(Topic.LABEL, event.label)
 
-    async def _proven(self, event: Shown) -> None:
-        """A delivery proof: earlier claims of the label begin to close, and the proof is a fact."""
-        store = self._store
-        station_settle_ms = self._settle_ms(event.label)
+    async def _proven(self, event: Shown, handed_order: int) -> None:
+        """A delivery proof: earlier claims of the label begin to close, and what it told us is a fact."""
+        store, label = self._store, event.label
         now_ms, now_powered_ms = store.clock.wall_ms(), store.clock.powered_ms()
-        closes_ms = grace_end(now_powered_ms, station_settle_ms, store.policy.grace_s * 1000,
+        closes_ms = grace_end(now_powered_ms, self._settle_ms(label), store.policy.grace_s * 1000,
                               store.shoppers_gone_in_ms())
-        proof_key = f"proof/{store.mint()}"
+        proof_key, business_day = f"proof/{store.mint()}", store.business_day(now_ms)
 
-        def operation(connection: Connection) -> Offered | None:
-            if label_row(connection, event.label) is None:
-                return None
-            shown = close_by_proof(connection, event.label, event.version, closes_ms, now_powered_ms, now_ms)
-            if shown is not None:
-                fact = Proof(label=event.label, version=event.version, sku=shown.sku, price_minor=shown.price_minor,
-                             currency=shown.currency)
+        def operation(connection: Connection) -> ReadProof:
+            read = close_by_proof(connection, label, event.version, closes_ms, now_powered_ms, now_ms,
+                                  handed_order=handed_order)
+            if read.picture is not None and read.outcome in (ProofOutcome.PROVEN, ProofOutcome.OLDER):
+                fact = Proof(label=label, version=event.version, sku=read.picture.sku,
+                             price_minor=read.picture.price_minor, currency=read.picture.currency)
                 record(connection, store.books.chain, draft(proof_key, fact, occurred_ms=now_ms, recorded_ms=now_ms,
-                                                            business_day=store.business_day(now_ms)))
-            return shown
+                                                            business_day=business_day))
+            return read
 
-        shown = await store.record(operation)
-        on_air = self._on_air.get(event.label)
-        if shown is None or (on_air and on_air.content_hash == shown.content):
-            self._off_air(event.label)
-        self.look_at(event.label)
-        store.tell(Topic.LABEL, event.label)
+        read = await store.record(operation)
+        self._retries.pop(label, None)
+        if read.outcome is ProofOutcome.UNKNOWN or self._air.holds(label, event.version):
+            self._off_air(label)
+        if read.outcome is not ProofOutcome.REPEATED:
+            self.look_at(label, Urgency.HOLDS_TILL if read.outcome is ProofOutcome.UNKNOWN else Urgency.COSMETIC)
+        store.tell(Topic.LABEL, label)
 
     async def _failed(self, event: Failed) -> None:
-        """The offer came to nothing: said to people, and offered again after a while."""
+        """The offer came to nothing: said to people, and offered again after a while. Old offers' failures are old."""
+        on_air = self._air.of(event.label)
+        if on_air is not None and on_air.version != event.version:
+            return
         await self._store.books.ledger.submit(lambda c: c.execute(LEDGER.fail_label, (event.reason, event.label)))
         self._off_air(event.label)
         self._store.tell(Topic.LABEL, event.label)
         self._later(event.label)
 
-    async def _seen(self, event: Seen) -> None:
-        """A label was heard: one we do not know is proposed, one that waited for its type is looked at."""
-        row = label_row(self._store.books.ledger_reader, event.label)
-        if row is None and event.description is not None:
-            await self._propose(event)
-        elif row is not None and row.sku is not None and row.label not in self._on_air:
-            self.look_at(event.label)
+    async def _doubted(self, label: str) -> None:
+        """The label may show any of the pictures that were not ruled out for good."""
+        now_powered_ms = self._store.clock.powered_ms()
+        await self._store.books.ledger.submit(lambda connection: doubt(connection, label, now_powered_ms))
+        self._off_air(label)
+        self.look_at(label, Urgency.HOLDS_TILL)
+        self._store.tell(Topic.LABEL, label)
 
-    async def _propose(self, event: Seen) -> None:
-        description = event.description
-        assert description is not None
-        if len(label_rows(self._store.books.ledger_reader)) >= LABELS_MAX:
+    async def _seen(self, event: Seen) -> None:
+        """A label was heard: one we do not know is proposed, one that waits for something is looked at."""
+        row = label_row(self._store.books.ledger_reader, event.label)
+        if row is None:
+            if event.description is not None:
+                await self._propose(event.label, event.description)
             return
-        station = self._station_hearing(event.label)
-        values = (event.label, station, description.type_name, int(description.settle_s * 1000),
+        if row.station not in self._stations and event.description is not None:
+            await self._move_in(row, event.description)
+        wanted_hash = self._wanted_hash.get(row.label)
+        if row.sku is None or self._air.of(row.label) is not None or (
+                wanted_hash is not None and not is_due(wanted_hash, row.proven_content, bool(row.outstanding))):
+            return
+        self.look_at(event.label)
+
+    async def _propose(self, label: str, description: LabelDescription) -> None:
+        if self._store.books.ledger_reader.execute(LEDGER.label_count).fetchone()[0] >= LABELS_MAX:
+            return
+        values = (label, self._station_hearing(label), description.type_name, int(description.settle_s * 1000),
                   self._store.clock.wall_ms())
         await self._store.books.ledger.submit(lambda connection: connection.execute(LEDGER.insert_label, values))
-        self._store.tell(Topic.LABEL, event.label)
+        self._store.tell(Topic.LABEL, label)
+
+    async def _move_in(self, row: LabelRow, description: LabelDescription) -> None:
+        """Its base station went or got another name; the one that hears the label now takes it over."""
+        values = (self._station_hearing(row.label), description.type_name, row.label)
+        await self._store.books.ledger.submit(lambda connection: connection.execute(LEDGER.move_label, values))
+        if row.sku is not None:
+            self.adopt(row.label)
 
     def _station_hearing(self, label: str) -> str:
         return next((name for name, station in self._stations.items() if station.describe(label)), "")
@@ -271,10 +318,10 @@ class LabelPlanner:
     def _station_changed(self, event: StationChanged) -> None:
         self._store.tell(Topic.ISSUE, event.station)
         if event.state in _SERVING:
-            self._crowded[event.station].clear()
-            for row in label_rows(self._store.books.ledger_reader):
-                if row.station == event.station and row.sku is not None:
-                    self.look_at(row.label)
+            self._air.forget_waiting(event.station)
+            for label, sku in self._store.books.ledger_reader.execute(
+                    LEDGER.bound_labels_of_station, (event.station,)).fetchall():
+                self.look_at(label, self._urgency_of(sku))
 
     async def _flush_telemetry(self) -> None:
         """Battery and signal go to disk once a while, together: flash is spared."""
@@ -291,63 +338,91 @@ class LabelPlanner:
 
     # --- offers -----------------------------------------------------------------------------------------------
 
-    async def _offer_due(self) -> None:
-        while self._due and len(self._drawing) < DRAWS_AT_ONCE_MAX and not self._events:
-            _, _, label = heapq.heappop(self._due)
-            self._queued.discard(label)
-            task = asyncio.get_running_loop().create_task(self._offer_if_due(label), name=f"offer-{label}")
-            self._drawing.add(task)
-            task.add_done_callback(self._drawn)
+    def _offer_due(self) -> None:
+        """Start offers, most urgent first; of one label one after the other, so that offers follow their claims."""
+        while self._due and len(self._offering) < DRAWS_AT_ONCE_MAX and not self._events:
+            label, urgency = self._due.pop()
+            if label in self._offering:
+                self._look_again[label] = min(urgency, self._look_again.get(label, urgency))
+                continue
+            task = asyncio.get_running_loop().create_task(self._offer(label, urgency), name=f"offer-{label}")
+            self._offering[label], self._offering_since_s[label] = task, self._now_s()
+            task.add_done_callback(partial(self._offered, label))
 
-    def _drawn(self, task: "asyncio.Task[None]") -> None:
-        self._drawing.discard(task)
+    def _offered(self, label: str, _task: "asyncio.Task[None]") -> None:
+        del self._offering[label], self._offering_since_s[label]
+        urgency = self._look_again.pop(label, None)
+        if urgency is not None:
+            self._due.add(label, urgency)
         self._work.set()
-        if not task.cancelled() and task.exception() is not None:
-            _log.error("a label could not be planned", label=task.get_name(), error=repr(task.exception()))
 
-    async def _offer_if_due(self, label: str) -> None:
+    async def _offer(self, label: str, urgency: Urgency) -> None:
+        """One label, whatever happens; what could not be done is tried again later."""
+        try:
+            await self._offer_if_due(label, urgency)
+        except (OfferRefused, Transient, Corrupt) as refusal:
+            _log.debug("offer refused", label=label, reason=str(refusal))
+            self._off_air(label)
+            self._later(label)
+        except Exception as error:
+            _log.error("a label could not be planned", label=label, exc_info=error)
+            self._off_air(label)
+            self._later(label)
+
+    async def _offer_if_due(self, label: str, urgency: Urgency) -> None:
         row = label_row(self._store.books.ledger_reader, label)
         station = self._stations.get(row.station) if row else None
         if row is None or station is None or row.sku is None or station.state not in _SERVING:
             return
         wanted = await self._wanted_or_say(row, station)
-        if wanted is not None:
-            self._wanted_hash[label] = wanted.content_hash
-        if wanted is None or not is_due(wanted.content_hash, row.proven_content, bool(row.outstanding)):
+        if wanted is None:
             return
-        on_air = self._on_air.get(label)
-        if on_air and on_air.content_hash == wanted.content_hash:
+        self._wanted_hash[label] = wanted.content_hash
+        on_air = self._air.of(label)
+        if not is_due(wanted.content_hash, row.proven_content, bool(row.outstanding)) or (
+                on_air and on_air.content_hash == wanted.content_hash):
             return
-        if not on_air and self._count_on_air(row.station) >= LABELS_ON_AIR_PER_STATION_MAX:
-            self._crowded[row.station].append(label)
+        if on_air is None and self._air.is_full(row.station):
+            self._air.wait(row.station, label, urgency)
             return
-        await self._put_on_air(row, station, wanted)
+        try:
+            await self._put_on_air(row, station, wanted)
+        except (ValueError, TooManyClaims) as problem:
+            self._off_air(label)
+            await self._say(row, str(problem))
 
     async def _put_on_air(self, row: LabelRow, station: BaseStation, wanted: Wanted) -> None:
         """Draw, commit the claim, and only then offer."""
-        self._on_air[row.label] = _OnAir(row.station, wanted.content_hash, self._now_s())
-        description = station.describe(row.label)
+        label, content, before = row.label, wanted.content, self._air.of(row.label)
+        description = station.describe(label)
         assert description is not None
+        self._air.begin(label, OnAir(row.station, wanted.content_hash, self._now_s()))
+        _, blob = await self._artist.draw(wanted.template, content, description, station.encode)
+        if not self._is_still_wanted(label, wanted):  # a claim nobody need ever read would hold the till for nothing
+            if before is None:
+                self._off_air(label)
+            else:
+                self._air.begin(label, before)
+            self.look_at(label, self._urgency_of(content.sku))
+            return
+        offered = Offered(label, blob.version, wanted.content_hash, content.sku, content.price_minor, content.currency)
+        now_powered_ms, now_ms = self._store.clock.powered_ms(), self._store.clock.wall_ms()
+        order = await self._store.books.ledger.submit(lambda c: open_claim(c, offered, now_powered_ms, now_ms))
+        self._air.drawn(label, blob.version)
+        await self._hand_over(station, label, blob, order)
+        self._store.tell(Topic.LABEL, label)
+        if not self._is_still_wanted(label, wanted):
+            self.look_at(label, self._urgency_of(content.sku))
+
+    async def _hand_over(self, station: BaseStation, label: str, blob: Blob, order: int) -> None:
+        """Offer, and read what was heard meanwhile in the light of whether the station took it."""
+        self._handing[label] = []
         try:
-            _, blob = await self._artist.draw(wanted.template, wanted.content, description, station.encode)
-            content = wanted.content
-            offered = Offered(row.label, blob.version, wanted.content_hash, content.sku, content.price_minor,
-                              content.currency)
-            now_powered_ms, now_ms = self._store.clock.powered_ms(), self._store.clock.wall_ms()
-            await self._store.books.ledger.submit(lambda c: open_claim(c, offered, now_powered_ms, now_ms))
-            await station.offer(row.label, blob)
-        except (OfferRefused, Transient) as refusal:
-            _log.debug("offer refused", label=row.label, reason=str(refusal))
-            self._off_air(row.label)
-            self._later(row.label)
-            return
-        except (ValueError, TooManyClaims) as problem:
-            self._off_air(row.label)
-            await self._say(row, str(problem))
-            return
-        self._store.tell(Topic.LABEL, row.label)
-        if not self._is_still_wanted(row.label, wanted):
-            self.look_at(row.label, Urgency.DECREASE)
+            await station.offer(label, blob)
+            self._handed[label] = order
+        finally:
+            for event in self._handing.pop(label):
+                self.hear(event)
 
     def _is_still_wanted(self, label: str, wanted: Wanted) -> bool:
         row = label_row(self._store.books.ledger_reader, label)
@@ -371,40 +446,86 @@ class LabelPlanner:
 
     # --- small things -----------------------------------------------------------------------------------------
 
+    def _adopt(self, row: LabelRow) -> None:
+        if row.station in self._stations:
+            self._stations[row.station].adopt(row.label, row.type_name)
+            self._wanted_hash.pop(row.label, None)
+            self.look_at(row.label, self._urgency_of(row.sku) if row.sku else Urgency.COSMETIC)
+
     def _look_at_sku(self, sku: str) -> None:
-        reader = self._store.books.ledger_reader
-        price = self._prices.list_price(sku)
-        cap = reader.execute(LEDGER.price_cap, (sku,)).fetchone()
-        holds = cap is not None and price is not None and cap[0] < price[0]
-        for (label,) in reader.execute(LEDGER.labels_of_sku, (sku,)).fetchall():
+        labels = self._store.books.ledger_reader.execute(LEDGER.labels_of_sku, (sku,)).fetchall()
+        urgency = self._urgency_of(sku) if labels else Urgency.COSMETIC
+        for (label,) in labels:
             self._wanted_hash.pop(label, None)
-            self.look_at(label, Urgency.HOLDS_TILL if holds else Urgency.DECREASE)
+            self.look_at(label, urgency)
+
+    def _urgency_of(self, sku: str) -> Urgency:
+        """By what the shelf may still say of the SKU: less than its price, more, or the same."""
+        price = self._prices.list_price(sku)
+        cap = self._store.books.ledger_reader.execute(LEDGER.price_cap, (sku,)).fetchone()
+        if price is None or cap is None or cap[0] > price[0]:
+            return Urgency.DECREASE
+        return Urgency.HOLDS_TILL if cap[0] < price[0] else Urgency.COSMETIC
 
     def _off_air(self, label: str) -> None:
-        on_air = self._on_air.pop(label, None)
-        if on_air is not None and self._crowded[on_air.station]:
-            self.look_at(self._crowded[on_air.station].popleft())
+        """Its slot is free: the most urgent label that waits for one takes it."""
+        next_one = self._air.end(label)
+        if next_one is not None:
+            self.look_at(*next_one)
 
     def _later(self, label: str) -> None:
-        delay_s = OFFER_RETRY_S * (0.5 + self._store.randomness.random())
-        asyncio.get_running_loop().call_later(delay_s, self.look_at, label)
+        """Offer again after a pause that doubles with every failure in a row, up to a cap."""
+        failures = self._retries[label] = self._retries.get(label, 0) + 1
+        pause_s = min(OFFER_RETRY_CAP_S, OFFER_RETRY_S * 2.0 ** min(failures - 1, OFFER_RETRY_DOUBLINGS_MAX))
+        delay_s = pause_s * (0.5 + self._store.randomness.random())
+        timer = self._retry_timers.pop(label, None)
+        if timer is not None:
+            timer.cancel()
+        self._retry_timers[label] = asyncio.get_running_loop().call_later(delay_s, self._retry, label)
+
+    def _retry(self, label: str) -> None:
+        self._retry_timers.pop(label, None)
+        self.look_at(label)
 
     def _offer_stale_again(self) -> None:
         """An offer that never came to a proof or a failure is made again; its claim stays as it is."""
-        for label, on_air in list(self._on_air.items()):
-            if self._now_s() - on_air.since_s > OFFER_STALE_S:
+        for label in self._air.stale(self._now_s()):
+            if label not in self._offering:
                 self._off_air(label)
                 self.look_at(label)
 
-    def _count_on_air(self, station: str) -> int:
-        return sum(1 for on_air in self._on_air.values() if on_air.station == station)
-
     def _settle_ms(self, label: str) -> int:
+        """The longest refresh of the label's type, as it was when the label came or as its driver says now."""
         row = label_row(self._store.books.ledger_reader, label)
-        return row.settle_ms if row else 0
+        station = self._stations.get(row.station) if row else None
+        description = station.describe(label) if station else None
+        return max(row.settle_ms if row else 0, int(description.settle_s * 1000) if description else 0)
+
+    def _begin_anew(self) -> None:
+        """Nothing of a run that ended is believed but the books."""
+        self._due.clear()
+        self._air.clear()
+        for forgotten in (self._handed, self._look_again, self._wanted_hash):
+            forgotten.clear()
+
+    async def _stop_offers(self) -> None:
+        for timer in self._retry_timers.values():
+            timer.cancel()
+        self._retry_timers.clear()
+        offers = list(self._offering.values())
+        for task in offers:
+            task.cancel()
+        await asyncio.gather(*offers, return_exceptions=True)
+
+    async def _sit_out(self, trouble: Exception) -> None:
+        """The ledger takes nothing now: without a claim there is no offer, and proofs wait in their order."""
+        if not self._troubled:
+            _log.error("labels wait: the ledger cannot be written", reason=str(trouble))
+        self._troubled = True
+        await asyncio.sleep(WRITE_TROUBLE_PAUSE_S)
 
     async def _wait_for_work(self, timeout_s: float) -> None:
-        if self._events or (self._due and len(self._drawing) < DRAWS_AT_ONCE_MAX):
+        if self._events or (self._due and len(self._offering) < DRAWS_AT_ONCE_MAX):
             return
         self._work.clear()
         try:

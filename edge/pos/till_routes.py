@@ -22,7 +22,8 @@ from edge.store import Store
 _encoder = msgspec.json.Encoder()
 _transaction_decoder = msgspec.json.Decoder(TransactionIn)
 _close_decoder = msgspec.json.Decoder(CloseIn)
-_SEQUENCE = re.compile(r"^[0-9]{1,10}$", re.ASCII)
+_SEQUENCE = re.compile(r"[0-9]{1,10}", re.ASCII)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
 class TillException(msgspec.Struct, frozen=True):
@@ -45,7 +46,7 @@ def till_handlers(store: Store, prices: PriceDesk, transactions: TransactionDesk
 
     async def put_transaction(request: Request) -> Response:
         day = _till_day(request, request.path_params["business_day"])
-        if not _SEQUENCE.match(request.path_params["sequence"]):
+        if not _SEQUENCE.fullmatch(request.path_params["sequence"]):
             raise ProblemAnswer(400, "malformed", "The sequence is no number of up to ten digits", recorded=False)
         body = _transaction_decoder.decode(await body_of(request))
         if len(body.lines) > TRANSACTION_LINES_MAX:
@@ -85,8 +86,17 @@ def _till_day(request: Request, business_day: str) -> TillDay:
     if principal.role is Role.TILL and principal.id != till:
         raise ProblemAnswer(403, "forbidden", "A till speaks only for itself",
                             f"this token belongs to till {principal.id}", recorded=False)
-    try:
-        date.fromisoformat(business_day)
-    except ValueError:
-        raise ProblemAnswer(400, "malformed", "business_day is a date like 2026-11-22", recorded=False) from None
+    if not _is_day(business_day):
+        raise ProblemAnswer(400, "malformed", "business_day is a date like 2026-11-22", recorded=False)
     return TillDay(till, business_day)
+
+
+def _is_day(text: str) -> bool:
+    """One spelling for each day: under a second one a repeat would be another sale."""
+    if not _DAY.fullmatch(text):
+        return False
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

@@ -3,8 +3,10 @@
 A transaction is decoded and flagged in the event loop; whether it was seen before is decided in the writer.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Annotated
 
 import msgspec
 
@@ -23,45 +25,55 @@ from cloud_sync.contract.facts import (
 from edge.db.connection import Connection
 from edge.db.ledger import Chain, Draft, Outcome, Receipt, draft, fact_of, raise_exception, record
 from edge.db.queries import LEDGER
+from edge.domain.barcode import CODE_LENGTH_MAX
 from edge.domain.transaction import fact_key, line_flags, meaning_digest, transaction_flags
-from edge.limits import CLOSE_MISSING_LISTED_MAX
+from edge.limits import AMOUNT_MINOR_MAX, CLOSE_MISSING_LISTED_MAX, KEY_CHARACTERS_MAX, SEQUENCE_MAX
 from edge.prices.price_desk import PriceDesk
 from edge.store import Store
 
+_Int64 = Annotated[int, msgspec.Meta(ge=-2**63, le=2**63 - 1)]
+_Amount = Annotated[int, msgspec.Meta(ge=-AMOUNT_MINOR_MAX, le=AMOUNT_MINOR_MAX)]
+_Sequence = Annotated[int, msgspec.Meta(ge=0, le=SEQUENCE_MAX)]
+_Code = Annotated[str, msgspec.Meta(max_length=CODE_LENGTH_MAX)]
+_Key = Annotated[str, msgspec.Meta(max_length=KEY_CHARACTERS_MAX, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
 
 class LineIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A line as a till sends it: `code` as scanned, or `sku`. Quantities in thousandths, money in minor units."""
+    """A line as a till sends it: `code` as scanned, or `sku`. Quantities in thousandths, money in minor units.
 
-    line: int
-    quantity_milli: int
-    amount_minor: int
-    code: str = ""
-    sku: str = ""
+    A quantity may be anything a number can be: what is odd about it is flagged, never refused (P4).
+    """
+
+    line: _Int64
+    quantity_milli: _Int64
+    amount_minor: _Amount
+    code: _Code = ""
+    sku: _Key = ""
     kind: LineKind = LineKind.SALE
-    unit_price_minor: int | None = None
+    unit_price_minor: _Amount | None = None
     scanned_at: datetime | None = None
 
 
 class TransactionIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of `PUT /v1/transactions/{till}/{business_day}/{sequence}`."""
+    """The body of `PUT /v1/transactions/{till}/{business_day}/{sequence}`. Times without an offset are the store's."""
 
     type: TransactionKind
-    currency: str
-    total_minor: int
+    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
+    total_minor: _Amount
     occurred_at: datetime
     lines: list[LineIn]
-    voids_sequence: int | None = None
-    operator: str = ""
+    voids_sequence: _Sequence | None = None
+    operator: _Key = ""
 
 
 class CloseIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of `POST /v1/tills/{till}/close`: the till's own account of its day."""
 
     business_day: str
-    first: int
-    last: int
-    count: int
-    total_minor: int
+    first: _Sequence
+    last: _Sequence
+    count: _Sequence
+    total_minor: _Int64
 
 
 class CloseOut(msgspec.Struct, frozen=True):
@@ -105,7 +117,7 @@ class TransactionDesk:
         """Record a transaction once; see `edge.db.ledger.record` for repeats and conflicts."""
         fact = self._fact(day, sequence, body)
         made = Draft(fact_key(day.till, day.business_day, sequence), fact, meaning_digest(fact),
-                     _milliseconds(body.occurred_at), day.business_day, self._store.clock.wall_ms())
+                     self._milliseconds(body.occurred_at), day.business_day, self._store.clock.wall_ms())
         chain = self._store.books.chain
         return await self._store.record(lambda connection: record_transaction(connection, chain, made, fact))
 
@@ -114,8 +126,8 @@ class TransactionDesk:
         now_ms = self._store.clock.wall_ms()
         fact = TillClose(till=till, business_day=body.business_day, first_sequence=body.first,
                          last_sequence=body.last, count=body.count, total_minor=body.total_minor)
-        made = draft(f"close/{till}/{body.business_day}/{body.last:010d}/{body.count}/{body.total_minor}", fact,
-                     occurred_ms=now_ms, recorded_ms=now_ms, business_day=body.business_day)
+        key = (f"close/{till}/{body.business_day}/{body.first:010d}/{body.last:010d}/{body.count}/{body.total_minor}")
+        made = draft(key, fact, occurred_ms=now_ms, recorded_ms=now_ms, business_day=body.business_day)
         chain = self._store.books.chain
         return await self._store.record(lambda connection: _record_close(connection, chain, made, fact))
 
@@ -130,8 +142,8 @@ class TransactionDesk:
         row = reader.execute(LEDGER.till_day, (till, business_day)).fetchone()
         if row is None:
             return HighWater(till, business_day, 0, 0, [])
-        missing = _missing(reader, TillDay(till, business_day), row[1], row[2])
-        return HighWater(till, business_day, row[2], row[0], missing[:CLOSE_MISSING_LISTED_MAX])
+        missing, _ = _missing(reader, TillDay(till, business_day), row[1], row[2])
+        return HighWater(till, business_day, row[2], row[0], missing)
 
     def _fact(self, day: TillDay, sequence: int, body: TransactionIn) -> Transaction:
         lines = tuple(self._line(line) for line in body.lines)
@@ -141,12 +153,20 @@ class TransactionDesk:
                            voids_sequence=body.voids_sequence, actor=body.operator, flags=flags)
 
     def _line(self, line: LineIn) -> SaleLine:
-        sku = self._prices.sku_of(line.sku or line.code)
+        known = line.sku if line.sku and self._prices.known_sku(line.sku) else self._prices.sku_of(line.code)
         return SaleLine(line=line.line, kind=line.kind, quantity_milli=line.quantity_milli,
-                        amount_minor=line.amount_minor, sku=sku or line.sku, code=line.code,
+                        amount_minor=line.amount_minor, sku=known or line.sku, code=line.code,
                         unit_price_minor=line.unit_price_minor,
-                        scanned_ms=_milliseconds(line.scanned_at) if line.scanned_at else None,
-                        flags=line_flags(bool(sku), line.quantity_milli))
+                        scanned_ms=self._milliseconds(line.scanned_at) if line.scanned_at else None,
+                        flags=line_flags(bool(known), line.quantity_milli))
+
+    def _milliseconds(self, moment: datetime) -> int:
+        """Since 1970. A till that names no offset means the store's own time."""
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=self._store.identity.time_zone)
+        return (aware - _EPOCH) // timedelta(milliseconds=1)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def record_transaction(connection: Connection, chain: Chain, made: Draft, fact: Transaction) -> Receipt:
@@ -158,31 +178,51 @@ def record_transaction(connection: Connection, chain: Chain, made: Draft, fact: 
         return receipt
     connection.execute(LEDGER.add_to_till_day, (fact.till, fact.business_day, fact.sequence, fact.sequence,
                                                 fact.total_minor))
-    _take_back_if_voided(connection, chain, made, fact)
-    _flag_for_people(connection, chain, made, fact)
-    _endangered_orders(connection, chain, made, fact)
+    if fact.type is not TransactionKind.VOID:
+        _take_back_if_voided(connection, chain, made, fact)
+    for flag in fact.flags:
+        if flag is not Flag.CLOCK_UNTRUSTED:  # an issue of the box, not of each of its sales
+            _raise(connection, chain, made, fact, flag, _detail(fact, flag))
+    for sku in receipt.short_skus:
+        _endangered_orders(connection, chain, made, fact, sku)
     return receipt
 
 
 def _with_voided_lines(connection: Connection, made: Draft, fact: Transaction) -> tuple[Draft, Transaction]:
-    """A void takes back the lines of its original, as far as that has arrived; else it waits for it, flagged."""
-    voided_key = fact_key(fact.till, fact.business_day, fact.voids_sequence or 0)
+    """A void takes back the lines of its original as the store has them, once; what it cannot take back is flagged.
+
+    Lines that the till puts into a void are not believed: they would come on top of the original's own.
+    """
+    if connection.execute(LEDGER.fact, (made.fact_key,)).fetchone() is not None:
+        return made, fact  # a repeat or a conflict, without effect either way
+    lines, flag = _voided_lines(connection, made, fact)
+    flags = fact.flags if flag is None else (*fact.flags, flag)
+    fact = msgspec.structs.replace(fact, lines=lines, flags=flags)
+    return replace(made, fact=fact), fact
+
+
+def _voided_lines(connection: Connection, made: Draft,
+                  fact: Transaction) -> tuple[tuple[SaleLine, ...], Flag | None]:
+    if fact.voids_sequence is None:
+        return (), Flag.VOIDS_NO_SALE
+    voided_key = fact_key(fact.till, fact.business_day, fact.voids_sequence)
+    if not connection.execute(LEDGER.insert_voided, (voided_key, made.fact_key)).rowcount:
+        return (), Flag.ALREADY_VOIDED
     original = fact_of(connection, voided_key)
-    if isinstance(original, Transaction):
-        fact = msgspec.structs.replace(fact, lines=original.lines)
-    elif not connection.execute(LEDGER.fact, (made.fact_key,)).fetchone():
-        connection.execute(LEDGER.insert_early_void, (voided_key, made.fact_key))
-        fact = msgspec.structs.replace(fact, flags=(*fact.flags, Flag.VOID_BEFORE_ORIGINAL))
-    return Draft(made.fact_key, fact, made.digest, made.occurred_ms, made.business_day, made.recorded_ms), fact
+    if original is None:
+        return (), Flag.VOID_BEFORE_ORIGINAL
+    if not isinstance(original, Transaction) or original.type is TransactionKind.VOID:
+        return (), Flag.VOIDS_NO_SALE
+    return original.lines, None
 
 
 def _take_back_if_voided(connection: Connection, chain: Chain, made: Draft, fact: Transaction) -> None:
     """Its void came first: the goods go back now."""
-    early = connection.execute(LEDGER.early_void, (made.fact_key,)).fetchone()
-    if early is None or fact.type is TransactionKind.VOID:
+    void = connection.execute(LEDGER.voided, (made.fact_key,)).fetchone()
+    if void is None:
         return
     moves = tuple(_reversed(move) for move in stock_moves(fact))
-    reversal = Movement(reason="void", moves=moves, actor=fact.till, document=early[0])
+    reversal = Movement(reason="void", moves=moves, actor=fact.till, document=void[0])
     record(connection, chain, draft(f"reversal/{made.fact_key}", reversal, occurred_ms=made.occurred_ms,
                                     recorded_ms=made.recorded_ms, business_day=made.business_day))
 
@@ -191,11 +231,12 @@ def _reversed(move: StockMove) -> StockMove:
     return StockMove(move.sku, -move.sellable_milli, -move.reserved_milli, -move.staged_milli, -move.quarantine_milli)
 
 
-def _flag_for_people(connection: Connection, chain: Chain, made: Draft, fact: Transaction) -> None:
-    for flag in fact.flags:
-        raised = ExceptionRaised(reason=flag, about=made.fact_key, detail=_detail(fact, flag), till=fact.till,
-                                 business_day=fact.business_day)
-        raise_exception(connection, chain, raised, made.recorded_ms, key=f"{flag}/{made.fact_key}")
+def _raise(connection: Connection, chain: Chain, made: Draft, fact: Transaction, flag: Flag, detail: str,
+           about: str = "") -> None:
+    """Something odd about a transaction, for a person; `about` tells apart what one transaction does twice."""
+    raised = ExceptionRaised(reason=flag, about=made.fact_key, detail=detail, till=fact.till,
+                             business_day=fact.business_day)
+    raise_exception(connection, chain, raised, made.recorded_ms, key=f"{flag}/{made.fact_key}{about}")
 
 
 def _detail(fact: Transaction, flag: Flag) -> str:
@@ -204,17 +245,11 @@ def _detail(fact: Transaction, flag: Flag) -> str:
     return ", ".join(lines[:5]) or f"total {fact.total_minor} (minor units)"
 
 
-def _endangered_orders(connection: Connection, chain: Chain, made: Draft, fact: Transaction) -> None:
-    """A walk-in sale may take what an order was promised: the sale stands, a person is told which order (P4, P5)."""
-    for sku in {line.sku for line in fact.lines if line.sku}:
-        row = connection.execute(LEDGER.stock, (sku,)).fetchone()
-        if row and row[0] < 0 < row[1]:
-            orders = ", ".join(order for (order,) in connection.execute(LEDGER.orders_reserving, (sku,)).fetchall())
-            raised = ExceptionRaised(reason=Flag.AVAILABLE_BELOW_ZERO, about=made.fact_key, till=fact.till,
-                                     business_day=fact.business_day,
-                                     detail=f"{sku} is sold below what orders were promised: {orders}")
-            raise_exception(connection, chain, raised, made.recorded_ms,
-                            key=f"{Flag.AVAILABLE_BELOW_ZERO}/{made.fact_key}/{sku}")
+def _endangered_orders(connection: Connection, chain: Chain, made: Draft, fact: Transaction, sku: str) -> None:
+    """A walk-in sale took what an order was promised: the sale stands, a person is told which order (P4, P5)."""
+    orders = ", ".join(order for (order,) in connection.execute(LEDGER.orders_reserving, (sku,)).fetchall())
+    _raise(connection, chain, made, fact, Flag.AVAILABLE_BELOW_ZERO,
+           f"{sku} is sold below what orders were promised: {orders}", about=f"/{sku}")
 
 
 def _record_close(connection: Connection, chain: Chain, made: Draft, fact: TillClose) -> CloseOut:
@@ -223,27 +258,24 @@ def _record_close(connection: Connection, chain: Chain, made: Draft, fact: TillC
     connection.execute(LEDGER.close_till_day, (fact.till, fact.business_day))
     row = connection.execute(LEDGER.till_day, (fact.till, fact.business_day)).fetchone() or (0, 0, 0, 0, 0)
     count, _, _, total_minor, _ = row
-    missing = _missing(connection, day, fact.first_sequence, fact.last_sequence)
+    missing, missing_count = _missing(connection, day, fact.first_sequence, fact.last_sequence)
     agrees = not missing and count == fact.count and total_minor == fact.total_minor
+    connection.execute(LEDGER.settle_till_closes, (made.recorded_ms, fact.till, fact.business_day))
     if not agrees:
         detail = (f"till says {fact.count} transactions, {fact.total_minor}; "
-                  f"store has {count}, {total_minor} (minor units); {len(missing)} missing")
+                  f"store has {count}, {total_minor} (minor units); {missing_count} missing")
         raised = ExceptionRaised(reason="till-close-differs", about=made.fact_key, detail=detail, till=fact.till,
                                  business_day=fact.business_day)
-        raise_exception(connection, chain, raised, made.recorded_ms, key=f"differs/{made.fact_key}/{count}")
-    return CloseOut(True, fact.business_day, count, total_minor, agrees, missing[:CLOSE_MISSING_LISTED_MAX],
-                    len(missing))
+        key = f"differs/{made.fact_key}/{count}"
+        raise_exception(connection, chain, raised, made.recorded_ms, key)
+        connection.execute(LEDGER.reopen_exception, (key,))
+    return CloseOut(True, fact.business_day, count, total_minor, agrees, missing, missing_count)
 
 
-def _missing(connection: Connection, day: TillDay, first: int, last: int) -> list[int]:
-    """Sequences between `first` and `last` that never arrived."""
-    rows = connection.execute(LEDGER.fact_keys_between, (fact_key(day.till, day.business_day, first),
-                                                         fact_key(day.till, day.business_day, last))).fetchall()
-    arrived = {int(key.rsplit("/", 1)[1]) for (key,) in rows}
-    return [sequence for sequence in range(first, last + 1) if sequence not in arrived]
-
-
-def _milliseconds(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)
-
-
+def _missing(connection: Connection, day: TillDay, first: int, last: int) -> tuple[list[int], int]:
+    """Sequences between `first` and `last` that never arrived, the first of them by name, and how many in all."""
+    keys = (fact_key(day.till, day.business_day, first), fact_key(day.till, day.business_day, last))
+    missing_count = last - first + 1 - connection.execute(LEDGER.till_transaction_count, keys).fetchone()[0]
+    gaps = connection.execute(LEDGER.till_sequence_gaps, (*keys, last, first, CLOSE_MISSING_LISTED_MAX)).fetchall()
+    named = islice((sequence for begin, end in gaps for sequence in range(begin, end + 1)), CLOSE_MISSING_LISTED_MAX)
+    return list(named), missing_count

@@ -6,12 +6,13 @@ Labels and claims are looked up by label address; times are on the powered clock
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum
 
 from edge.db.connection import Connection
-from edge.db.label_rows import must_have
+from edge.db.label_rows import label_row, must_have
 from edge.db.queries import LEDGER
 from edge.domain.claims import Cap, Claim, after_offer, after_proof, cap
-from edge.limits import CLAIMS_PER_LABEL_MAX
+from edge.limits import CLAIMS_PER_LABEL_MAX, PICTURES_PER_LABEL_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +27,35 @@ class Offered:
     currency: str
 
 
+class ProofOutcome(Enum):
+    """What a proof told us."""
+
+    PROVEN = "proven"
+    """The last offer's picture is on the label."""
+    OLDER = "older"
+    """The label holds an earlier picture; the last offer may still come."""
+    REPEATED = "repeated"
+    """We knew."""
+    EARLY = "early"
+    """It was heard before the picture was offered once more: it says nothing about what was offered in between."""
+    UNKNOWN = "unknown"
+    """No picture of ours, or one long forgotten: whatever it says, nothing may be closed by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadProof:
+    """A proof and the picture it is of (`None` when unknown)."""
+
+    outcome: ProofOutcome
+    picture: Offered | None
+
+
 class TooManyClaims(Exception):
     """The label has so many unproven pictures of different products out that another must wait for a proof."""
 
 
-def open_claim(connection: Connection, offered: Offered, now_powered_ms: int, now_ms: int) -> None:
-    """Commit what a shopper may read from now on; only then may the picture be offered.
+def open_claim(connection: Connection, offered: Offered, now_powered_ms: int, now_ms: int) -> int:
+    """Commit what a shopper may read from now on; only then may the picture be offered. Returns the offer's order.
 
     Raises `TooManyClaims`; then nothing may be offered.
     """
@@ -43,27 +67,44 @@ def open_claim(connection: Connection, offered: Offered, now_powered_ms: int, no
     connection.execute(LEDGER.offer_label, (order, now_ms, offered.label))
     connection.execute(LEDGER.put_picture, (offered.label, offered.version, order, offered.content, offered.sku,
                                             offered.price_minor, offered.currency))
+    connection.execute(LEDGER.forget_old_pictures, (offered.label, offered.label, PICTURES_PER_LABEL_MAX))
     _replace(connection, before, after, now_powered_ms)
+    return order
 
 
 def close_by_proof(connection: Connection, label: str, version: str, closes_powered_ms: int, now_powered_ms: int,
-                   now_ms: int) -> Offered | None:
-    """The label proved `version`: earlier claims of the label close. Returns the picture, `None` when it is unknown.
+                   now_ms: int, *, handed_order: int) -> ReadProof:
+    """The label proved `version`: its earlier claims close at `closes_powered_ms`.
 
-    A proof of an older picture than the last offer leaves the label outstanding: the newer may still come.
+    `handed_order`: the label's last offer that was on its way to the base station when the proof was heard, 0 for
+    none. A proof of an older picture than the last offer leaves the label outstanding: the newer may still come.
     """
-    row = connection.execute(LEDGER.picture, (label, version)).fetchone()
-    if row is None:
+    row, label_now = connection.execute(LEDGER.picture, (label, version)).fetchone(), label_row(connection, label)
+    if row is None or label_now is None:
         connection.execute(LEDGER.doubt_label, (label,))
-        return None
+        return ReadProof(ProofOutcome.UNKNOWN, None)
     order, content, sku, price_minor, currency = row
-    newest = must_have(connection, label).offer_order
+    picture = Offered(label, version, content, sku, price_minor, currency)
+    if label_now.outstanding and order > handed_order:
+        return ReadProof(ProofOutcome.EARLY, picture)
+    older = order != label_now.offer_order
+    connection.execute(LEDGER.prove_label, (int(older), version, content, now_ms, label))
+    if not label_now.outstanding and not older and label_now.proven_version == version:
+        return ReadProof(ProofOutcome.REPEATED, picture)
     before = claims_of_label(connection, label)
-    after = after_proof(before, Claim(label, sku, price_minor, order), closes_powered_ms)
-    connection.execute(LEDGER.prove_label, (int(newest != order), version, content, now_ms, label))
-    connection.execute(LEDGER.forget_pictures_before, (label, order - _PICTURES_KEPT))
-    _replace(connection, before, after, now_powered_ms)
-    return Offered(label, version, content, sku, price_minor, currency)
+    _replace(connection, before, after_proof(before, Claim(label, sku, price_minor, order), closes_powered_ms),
+             now_powered_ms)
+    return ReadProof(ProofOutcome.OLDER if older else ProofOutcome.PROVEN, picture)
+
+
+def doubt(connection: Connection, label: str, now_powered_ms: int) -> None:
+    """The label may not show what it last proved (it restarted while it drew, or finished one of several pictures).
+
+    Claims that are still closing stay open until the next proof: what they name may be on the shelf after all.
+    """
+    connection.execute(LEDGER.doubt_label, (label,))
+    connection.execute(LEDGER.reopen_claims, (label, now_powered_ms))
+    refresh_caps(connection, {claim.sku for claim in claims_of_label(connection, label)}, now_powered_ms)
 
 
 def refresh_caps(connection: Connection, skus: Iterable[str], now_powered_ms: int) -> None:
@@ -94,10 +135,6 @@ def expire(connection: Connection, now_powered_ms: int, count_max: int) -> list[
 def claims_of_label(connection: Connection, label: str) -> list[Claim]:
     """All claims of a label, closing ones included."""
     return [Claim(*row) for row in connection.execute(LEDGER.claims_of_label, (label,)).fetchall()]
-
-
-_PICTURES_KEPT = 16
-"""Pictures remembered behind a proven one, so that a proof of an old picture reopens its claim."""
 
 
 def _replace(connection: Connection, before: list[Claim], after: list[Claim], now_powered_ms: int) -> None:

@@ -1,6 +1,6 @@
 """Asking a price: any barcode → the item, its list price and what a till may charge (DESIGN.md sections 5 and 8).
 
-Point reads in the event loop. The charge is `min(list price, cap)`; a cap or a list price that has run out is
+Two point reads in the event loop. The charge is `min(list price, cap)`; a cap or a list price that has run out is
 worked out from its claims or entries, so a late housekeeper never makes a price wrong.
 """
 
@@ -65,42 +65,60 @@ class PriceDesk:
             return code
         return row[0] if row else ""
 
+    def known_sku(self, sku: str) -> bool:
+        """Whether the catalogue has this SKU."""
+        return self._replica.execute(REPLICA.sku_exists, (sku,)).fetchone() is not None
+
     def list_price(self, sku: str) -> tuple[int, str] | None:
         """List price in minor units and its currency, `None` when there is none."""
         row = self._replica.execute(REPLICA.list_price, (sku,)).fetchone()
-        if row and (row[5] is None or self._store.clock.wall_ms() < row[5]):
-            return row[0], row[1]
-        return self._looked_up_again(sku, row[0] if row else None)
+        price = _Price(*row[:4]) if row else None
+        if price is None or (row[5] is not None and self._store.clock.wall_ms() >= row[5]):
+            price = self._looked_up_again(sku, price)
+        return (price.price_minor, price.currency) if price else None
 
-    def _quote(self, row: tuple[str, str, int, int | None, str, str, int, int | None]) -> Quote:
-        sku, name, age_limit_years, price, currency, entry_id, version, until_ms = row
+    def _quote(self, row: "_PricedItem") -> Quote:
+        sku, name, age_limit_years, price_minor, currency, entry_id, version, until_ms = row
+        price = None if price_minor is None else _Price(price_minor, currency, entry_id, version)
         if price is None or (until_ms is not None and self._store.clock.wall_ms() >= until_ms):
-            again = self._looked_up_again(sku, price)
-            if again is None:
-                raise NoPrice(f"{sku} has no list price now")
-            price, currency = again
+            price = self._looked_up_again(sku, price)
+        if price is None:
+            raise NoPrice(f"{sku} has no list price now")
         gated = self._store.policy.price_integrity is PriceIntegrity.CUSTOMER_FIRST
-        charged = charge(price, self._cap(sku)) if gated else price
-        stock = self._ledger.execute(LEDGER.stock, (sku,)).fetchone()
-        return Quote(sku, name, charged, price, currency, f"{entry_id}@{version}", charged < price, gated,
-                     stock[0] if stock else 0, age_limit_years)
+        cap_minor, valid_until_powered_ms, sellable_milli = self._ledger.execute(
+            LEDGER.cap_and_stock, (sku,)).fetchone()
+        if cap_minor is not None and valid_until_powered_ms is not None:
+            cap_minor = self._cap_now(sku, cap_minor, valid_until_powered_ms)
+        charged = charge(price.price_minor, cap_minor) if gated else price.price_minor
+        return Quote(sku, name, charged, price.price_minor, price.currency, f"{price.entry_id}@{price.version}",
+                     charged < price.price_minor, gated, sellable_milli or 0, age_limit_years)
 
-    def _cap(self, sku: str) -> int | None:
-        row = self._ledger.execute(LEDGER.price_cap, (sku,)).fetchone()
-        if row is None:
-            return None
-        cap_minor, valid_until = row
+    def _cap_now(self, sku: str, cap_minor: int, valid_until_powered_ms: int) -> int | None:
+        """The stored cap while it holds; once it has run out, what the claims themselves say."""
         now_powered_ms = self._store.clock.powered_ms()
-        if valid_until is None or now_powered_ms < valid_until:
-            return int(cap_minor)
+        if now_powered_ms < valid_until_powered_ms:
+            return cap_minor
         found = cap_of(self._ledger, sku, now_powered_ms)
         return found.cap_minor if found else None
 
-    def _looked_up_again(self, sku: str, before_minor: int | None) -> tuple[int, str] | None:
-        """The price from the entries themselves; while the clock is not believed an increase waits."""
+    def _looked_up_again(self, sku: str, before: "_Price | None") -> "_Price | None":
+        """The price from the entries themselves; while the clock is not believed, increases and endings wait."""
         entry = select(entries_of(self._replica, sku), self._store.clock.wall_ms()).entry
-        if entry is None:
-            return None
-        if before_minor is not None and not self._store.clock.trusted:
-            return min(before_minor, entry.price_minor), entry.currency
-        return entry.price_minor, entry.currency
+        found = _Price(entry.price_minor, entry.currency, entry.entry_id, entry.version) if entry else None
+        if before is not None and not self._store.clock.trusted and (
+                found is None or found.price_minor > before.price_minor):
+            return before
+        return found
+
+
+class _Price(msgspec.Struct, frozen=True):
+    """A list price and where it comes from."""
+
+    price_minor: int
+    currency: str
+    entry_id: str
+    version: int
+
+
+_PricedItem = tuple[str, str, int, int | None, str, str, int, int | None]
+"""SKU, name, age limit; price, currency, entry and version of the winner; until when it is known to win."""

@@ -33,12 +33,25 @@ SELECT digest, answer, epoch, sequence FROM fact WHERE fact_key = ?
 -- name: insert_fact
 INSERT INTO fact (fact_key, digest, answer, epoch, sequence, recorded_ms) VALUES (?, ?, ?, ?, ?, ?)
 
--- name: fact_keys_between
-SELECT fact_key FROM fact WHERE fact_key BETWEEN ? AND ? ORDER BY fact_key
+-- name: till_transaction_count
+SELECT COUNT(*) FROM fact WHERE fact_key BETWEEN ? AND ?
+
+-- name: till_sequence_gaps
+WITH arrived (sequence) AS (SELECT CAST(SUBSTR(fact_key, -10) AS INTEGER) FROM fact WHERE fact_key BETWEEN ? AND ?
+        UNION ALL SELECT ? + 1),
+    spaced AS (SELECT sequence, LAG(sequence, 1, ? - 1) OVER (ORDER BY sequence) AS before FROM arrived)
+SELECT before + 1, sequence - 1 FROM spaced WHERE sequence > before + 1 LIMIT ?
 
 -- name: insert_exception
 INSERT INTO exception (exception_key, reason, about, detail, till, business_day, recorded_ms)
 VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (exception_key) DO NOTHING
+
+-- name: settle_till_closes
+UPDATE exception SET settled_ms = ?
+WHERE till = ? AND business_day = ? AND reason = 'till-close-differs' AND settled_ms IS NULL
+
+-- name: reopen_exception
+UPDATE exception SET settled_ms = NULL WHERE exception_key = ?
 
 -- name: open_exceptions
 SELECT reason, about, detail, till, business_day, recorded_ms FROM exception
@@ -65,11 +78,11 @@ ON CONFLICT (till, business_day) DO UPDATE SET count = count + 1,
 -- name: close_till_day
 UPDATE till_day SET closed = 1 WHERE till = ? AND business_day = ?
 
--- name: early_void
-SELECT void_key FROM early_void WHERE voided_key = ?
+-- name: voided
+SELECT void_key FROM voided WHERE voided_key = ?
 
--- name: insert_early_void
-INSERT INTO early_void (voided_key, void_key) VALUES (?, ?) ON CONFLICT (voided_key) DO NOTHING
+-- name: insert_voided
+INSERT INTO voided (voided_key, void_key) VALUES (?, ?) ON CONFLICT (voided_key) DO NOTHING
 
 -- name: move_stock
 INSERT INTO stock (sku, sellable_milli, reserved_milli, staged_milli, quarantine_milli) VALUES (?, ?, ?, ?, ?)
@@ -86,6 +99,18 @@ SELECT * FROM label ORDER BY label
 
 -- name: label
 SELECT * FROM label WHERE label = ?
+
+-- name: label_count
+SELECT COUNT(*) FROM label
+
+-- name: failed_label_count
+SELECT COUNT(*) FROM label WHERE sku IS NOT NULL AND failure IS NOT NULL
+
+-- name: bound_labels_of_station
+SELECT label, sku FROM label WHERE station = ? AND sku IS NOT NULL
+
+-- name: move_label
+UPDATE label SET station = ?, type_name = ? WHERE label = ?
 
 -- name: labels_of_sku
 SELECT label FROM label WHERE sku = ?
@@ -109,6 +134,9 @@ UPDATE label SET outstanding = ?, proven_version = ?, proven_content = ?, proven
 -- name: doubt_label
 UPDATE label SET outstanding = 1 WHERE label = ?
 
+-- name: reopen_claims
+UPDATE claim SET closes_powered_ms = NULL WHERE label = ? AND closes_powered_ms > ?
+
 -- name: fail_label
 UPDATE label SET failure = ? WHERE label = ?
 
@@ -118,13 +146,15 @@ UPDATE label SET battery_mv = COALESCE(?, battery_mv), temperature_c = COALESCE(
 
 -- name: put_picture
 INSERT INTO picture (label, version, offer_order, content, sku, price_minor, currency) VALUES (?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (label, version) DO UPDATE SET offer_order = excluded.offer_order, content = excluded.content
+ON CONFLICT (label, version) DO UPDATE SET offer_order = excluded.offer_order, content = excluded.content,
+    sku = excluded.sku, price_minor = excluded.price_minor, currency = excluded.currency
 
 -- name: picture
 SELECT offer_order, content, sku, price_minor, currency FROM picture WHERE label = ? AND version = ?
 
--- name: forget_pictures_before
-DELETE FROM picture WHERE label = ? AND offer_order <= ?
+-- name: forget_old_pictures
+DELETE FROM picture WHERE label = ? AND offer_order <= (
+    SELECT offer_order FROM picture WHERE label = ? ORDER BY offer_order DESC LIMIT 1 OFFSET ?)
 
 -- name: claims_of_label
 SELECT label, sku, price_minor, offer_order, closes_powered_ms FROM claim WHERE label = ?
@@ -150,6 +180,10 @@ SELECT COUNT(*), COUNT(DISTINCT sku) FROM claim
 
 -- name: price_cap
 SELECT cap_minor, valid_until_powered_ms FROM price_cap WHERE sku = ?
+
+-- name: cap_and_stock
+SELECT cap_minor, valid_until_powered_ms, sellable_milli
+FROM (SELECT ? AS sku) LEFT JOIN price_cap USING (sku) LEFT JOIN stock USING (sku)
 
 -- name: put_price_cap
 INSERT INTO price_cap (sku, cap_minor, valid_until_powered_ms) VALUES (?, ?, ?)

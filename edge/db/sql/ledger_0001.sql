@@ -37,8 +37,8 @@ CREATE TABLE till_day (
     PRIMARY KEY (till, business_day)
 ) STRICT, WITHOUT ROWID;
 
--- A void that came before the transaction it takes back.
-CREATE TABLE early_void (voided_key TEXT PRIMARY KEY, void_key TEXT NOT NULL) STRICT, WITHOUT ROWID;
+-- Which void takes a transaction back, also when it comes first. A second void of the same takes nothing back.
+CREATE TABLE voided (voided_key TEXT PRIMARY KEY, void_key TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
 CREATE TABLE exception (
     exception_key TEXT PRIMARY KEY,

@@ -87,6 +87,13 @@ DELETE FROM list_price WHERE sku = ?
 -- name: list_prices_expired
 SELECT sku FROM list_price WHERE valid_until_ms <= ? UNION SELECT sku FROM price_start WHERE starts_ms <= ? LIMIT ?
 
+-- name: expire_list_prices
+UPDATE list_price SET valid_until_ms = 0
+
+-- name: start_all_prices
+INSERT INTO price_start (sku, starts_ms) SELECT DISTINCT sku, 0 FROM price_entry WHERE true
+ON CONFLICT (sku) DO UPDATE SET starts_ms = 0
+
 -- name: put_price_start
 INSERT INTO price_start (sku, starts_ms) VALUES (?, ?) ON CONFLICT (sku) DO UPDATE SET starts_ms = excluded.starts_ms
 
@@ -113,6 +120,9 @@ SELECT batch_digest, reason, held_ms, (SELECT COUNT(*) FROM held_price
 
 -- name: held_prices
 SELECT entry_id, version, doc FROM held_price WHERE batch_digest = ?
+
+-- name: delete_empty_held_batches
+DELETE FROM held_batch WHERE batch_digest NOT IN (SELECT batch_digest FROM held_price)
 
 -- name: delete_held_batch
 DELETE FROM held_batch WHERE batch_digest = ?
