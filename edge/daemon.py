@@ -11,16 +11,17 @@ import signal
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import httpx
+import msgspec
 import structlog
 from starlette.applications import Starlette
 
-from cloud_sync.client.limits import QUIET_S_MAX
 from cloud_sync.client.link_state import LinkState
 from cloud_sync.client.port import Doorbell
 from cloud_sync.client.session import HubLink
@@ -38,26 +39,20 @@ from edge.errors import ConfigurationError
 from edge.health.checks import StoreChecks
 from edge.health.issues import IssueList
 from edge.health.routes import HealthView, health_handlers
-from edge.heartbeats import Counter, Heartbeats, Watchdog
+from edge.heartbeats import BusySince, Counter, Heartbeats, Watchdog, WatchLimits
 from edge.housekeeper import Housekeeper
 from edge.intake import Intake
 from edge.labels.artist import Artist, PoolArtist
 from edge.labels.planner import LabelPlanner
-from edge.labels.template import load_templates
+from edge.labels.template import TemplateError, Templates, load_templates
 from edge.labels.wanted import WantedPictures
-from edge.limits import (
-    ARTIST_WORKERS,
-    ROOM_QUIET_S_MAX,
-    STATION_QUIET_S_MAX,
-    WATCH_INTERVAL_S,
-    WRITER_QUIET_S_MAX,
-)
+from edge.limits import ARTIST_WORKERS
 from edge.pickups.desk import PickupDesk
 from edge.pickups.people import PeopleVault
 from edge.pos.access import RULES, Principal, Role, Tokens
 from edge.pos.app import build_app
 from edge.pos.label_routes import LabelDesk, label_handlers
-from edge.pos.server import HttpServer, bind
+from edge.pos.server import HttpServer, bind, tls_context
 from edge.pos.store_routes import store_handlers
 from edge.pos.till_routes import till_handlers
 from edge.pos.transactions import TransactionDesk
@@ -66,8 +61,11 @@ from edge.prices.price_desk import PriceDesk
 from edge.sd_notify import Notifier
 from edge.settings import Settings
 from edge.shipped import OPERATORS_DIRECTORY, shipped
+from edge.staff.page import StaffPage, StaffParts
+from edge.staff.routes import STAFF_RULES, build_staff_page, staff_handlers
+from edge.staff.sign_in import members_of
 from edge.store import Identity, Store, Topic
-from edge.supervisor import Supervisor
+from edge.supervisor import PartStatus, Supervisor
 
 _log = structlog.get_logger(__name__)
 
@@ -88,6 +86,7 @@ class Parts:
     open_link: Callable[[str], OpenLink]
     hub_transport: httpx.AsyncBaseTransport | None = None
     make_doorbell: Callable[[configuration.Doorbell, str, Credentials, random.Random], Doorbell] | None = None
+    watch: WatchLimits = field(default_factory=WatchLimits)
 
 
 def system_parts() -> Parts:
@@ -113,6 +112,7 @@ class Rooms:
     intake: Intake
     link: HubLink
     issues: IssueList
+    staff_page: StaffPage
     stations: dict[str, BaseStation] = field(default_factory=dict)
 
 
@@ -127,31 +127,35 @@ class Daemon:
         self._heartbeats = Heartbeats(lambda: asyncio.get_running_loop().time())
         self._supervisor = Supervisor(parts.randomness, self._heartbeats)
         self._tokens = Tokens({})
-        self._link_used = False  # a HubLink runs only once
+        self._reloading = asyncio.Lock()
         self._listeners: list[tuple[socket.socket, ssl.SSLContext | None]] = []
         self.rooms: Rooms
         self.app: Starlette
 
     def open(self, *, listen: bool = True) -> None:
-        """Open books and listeners, build the rooms. Raises `ConfigurationError` or `Corrupt`; leaves nothing open."""
-        if listen:
-            self._bind()
-        try:
+        """Open books and listeners, build the rooms. Leaves nothing open when it fails.
+
+        Raises `ConfigurationError`, `Corrupt` for a damaged ledger, `Transient` for a full disk or a locked file.
+        """
+        with ExitStack() as undo:
+            undo.callback(self._close_listeners)
+            if listen:
+                self._bind()
             books = open_books(Path(self.settings.state_directory), self._text(self.settings.database_key),
                                self.settings.store.id, self._parts.make_writer)
-        except BaseException:
-            self._close_listeners()
-            raise
-        self.rooms = self._build(books)
-        self.app = self._build_app()
-        self._supervise()
+            undo.callback(books.abandon)
+            self.rooms = self._build(books)
+            self.app = self._build_app()
+            self._supervise()
+            undo.pop_all()
 
     async def run(self) -> None:
         """Work until cancelled. Raises `VitalPartFailed` when the store cannot go on."""
         self._notifier.ready(f"store {self.settings.store.id}: {self.rooms.store.identity.name}")
         _log.info("store open", store=self.settings.store.id, epoch=self.rooms.store.books.chain.epoch,
                   listening=[str(listener.getsockname()) for listener, _ in self._listeners])
-        watchdog = asyncio.create_task(Watchdog(self._heartbeats, self._notifier, WATCH_INTERVAL_S).run())
+        watchdog = asyncio.create_task(Watchdog(self._heartbeats, self._notifier,
+                                                self._parts.watch.interval_s).run())
         try:
             await self._supervisor.run()
         finally:
@@ -159,10 +163,10 @@ class Daemon:
             self._notifier.stopping()
 
     def close(self) -> None:
-        """Finish what is queued and close the books."""
+        """Finish what is queued and close the books, which is what matters; then let the artist go."""
         self._close_listeners()
-        self._parts.artist.close()
         self.rooms.store.books.close(self.rooms.store.clock.stamp())
+        self._parts.artist.close()
         _log.info("store closed", store=self.settings.store.id)
 
     def addresses(self) -> list[str]:
@@ -170,20 +174,29 @@ class Daemon:
         return [f"{'https' if tls else 'http'}://{listener.getsockname()[0]}:{listener.getsockname()[1]}"
                 for listener, tls in self._listeners]
 
+    def parts(self) -> list[PartStatus]:
+        """How every part is. Call it in the event loop."""
+        return self._supervisor.status()
+
     async def reload(self, new: Settings) -> list[str]:
-        """Take over new settings; returns the changed paths that need a restart. An identical file changes nothing."""
-        changed = configuration.changes(self.settings, new)
-        if not changed:
-            _log.info("reload: nothing changed")
-            return []
-        self._credentials.require(configuration.credentials_of(new))
-        if any(path.startswith("base_stations") for path in changed):
-            await self._reload_stations(new)
-        self.settings = new
-        self._tokens.replace(self._principals())
-        later = [path for path in changed if not path.startswith(LIVE_RELOAD)]
-        _log.info("reloaded", changed=changed, needs_restart=later)
-        return later
+        """Take over what may change in a running store; returns the changed paths that need a restart.
+
+        An identical file changes nothing. Raises `ConfigurationError`; then everything is as it was.
+        """
+        async with self._reloading:
+            changed = configuration.changes(self.settings, new)
+            if not changed:
+                _log.info("reload: nothing changed")
+                return []
+            self._credentials.require(configuration.credentials_of(new))
+            live = msgspec.structs.replace(self.settings, **{name: getattr(new, name) for name in LIVE_RELOAD})
+            principals = self._principals(live)
+            await self._reload_stations(live)
+            self.settings = live
+            self._tokens.replace(principals)
+            later = [path for path in changed if not path.startswith(LIVE_RELOAD)]
+            _log.info("reloaded", changed=changed, needs_restart=later)
+            return later
 
     # --- building ---------------------------------------------------------------------------------------------
 
@@ -195,30 +208,34 @@ class Daemon:
         pickups = PickupDesk(store, PeopleVault(self._text(settings.store_key)))
         guard = GuardDesk(store)
         stations: dict[str, BaseStation] = {}
-        templates = load_templates([shipped("config/templates"), OPERATORS_DIRECTORY / "templates"])
-        planner = LabelPlanner(store, prices, WantedPictures(store, prices, templates), parts.artist, stations)
+        wanted = WantedPictures(store, prices, _templates())
+        planner = LabelPlanner(store, prices, wanted, parts.artist, stations)
         for each in settings.base_stations:
             stations[each.name] = self._station(each, planner)
         intake = Intake(store, pickups, guard)
         housekeeper = Housekeeper(store, prices, pickups)
         store.listeners += [planner.follow_news, housekeeper.follow_news, intake.follow_news]
         link = self._link(intake, store)
-        issues = IssueList()
-        rooms = Rooms(store, prices, TransactionDesk(store, prices), pickups, guard, planner,
-                      LabelDesk(store, prices, planner, stations), housekeeper, intake, link, issues, stations)
+        issues, labels = IssueList(), LabelDesk(store, prices, planner, stations)
+        page = build_staff_page(StaffParts(
+            store, prices, pickups, guard, planner, wanted, labels, stations, parts.artist, self._link_state, issues,
+            members_of(settings.staff, self._credentials)))
+        store.listeners.append(page.follow_news)
+        rooms = Rooms(store, prices, TransactionDesk(store, prices), pickups, guard, planner, labels, housekeeper,
+                      intake, link, issues, page, stations)
         issues.add(StoreChecks(store, planner, guard, stations, self._link_state, self._supervisor.status,
-                               self._insecure_listeners()).issues)
+                               self._heartbeats.stalled, self._insecure_listeners()).issues)
         return rooms
 
     def _build_app(self) -> Starlette:
         rooms = self.rooms
-        self._tokens.replace(self._principals())
+        self._tokens.replace(self._principals(self.settings))
         view = HealthView(rooms.store, rooms.planner, rooms.stations, rooms.issues, self._link_state,
                           self._supervisor.status, self._heartbeats.stalled)
         handlers = {**till_handlers(rooms.store, rooms.prices, rooms.transactions),
                     **store_handlers(rooms.store, rooms.pickups, rooms.guard),
-                    **label_handlers(rooms.labels), **health_handlers(view)}
-        return build_app(RULES, handlers, self._tokens)
+                    **label_handlers(rooms.labels), **health_handlers(view), **staff_handlers(rooms.staff_page)}
+        return build_app((*RULES, *STAFF_RULES), handlers, self._tokens, rooms.staff_page.door)
 
     def _identity(self) -> Identity:
         store = self.settings.store
@@ -246,11 +263,17 @@ class Daemon:
     def _link_state(self) -> LinkState:
         return self.rooms.link.state
 
-    def _principals(self) -> dict[str, Principal]:
-        settings = self.settings
-        tills = {self._text(till.token): Principal(till.id, Role(till.role)) for till in settings.tills}
-        monitors = {self._text(each.token): Principal(each.id, Role.MONITOR) for each in settings.monitors}
-        return {**tills, **monitors}
+    def _principals(self, settings: Settings) -> dict[str, Principal]:
+        """Who may call, by token. Raises `ConfigurationError` where two callers could not be told apart."""
+        callers = [*((till.token, Principal(till.id, Role(till.role))) for till in settings.tills),
+                   *((monitor.token, Principal(monitor.id, Role.MONITOR)) for monitor in settings.monitors)]
+        principals: dict[str, Principal] = {}
+        for credential, principal in callers:
+            other = principals.setdefault(self._text(credential), principal)
+            if other is not principal:
+                raise ConfigurationError(f"credential {credential.name} of {principal.role.value} {principal.id} is "
+                                         f"the token of {other.role.value} {other.id} too: each needs its own")
+        return principals
 
     def _text(self, credential: Credential) -> str:
         return self._credentials.text(credential)
@@ -259,32 +282,33 @@ class Daemon:
 
     def _supervise(self) -> None:
         """Parts in the order in which they start; they stop in the opposite one, the tills' door first."""
-        rooms, add = self.rooms, self._supervisor.add
-        books = rooms.store.books
-        self._heartbeats.watch("ledger writer", Counter(lambda: books.ledger.progress, WRITER_QUIET_S_MAX))
-        self._heartbeats.watch("replica writer", Counter(lambda: books.replica.progress, WRITER_QUIET_S_MAX))
+        rooms, add, limits = self.rooms, self._supervisor.add, self._parts.watch
+        books, watch = rooms.store.books, self._heartbeats.watch
+        watch("ledger writer", Counter(lambda: books.ledger.progress, limits.writer_s))
+        watch("replica writer", Counter(lambda: books.replica.progress, limits.writer_s))
+        watch("label offers", BusySince(rooms.planner.offering_since_s, limits.room_s))
         add("housekeeper", rooms.housekeeper.run, vital=True,
-            pulse=Counter(lambda: rooms.housekeeper.progress, ROOM_QUIET_S_MAX))
-        add("planner", rooms.planner.run, vital=True, pulse=Counter(lambda: rooms.planner.progress, ROOM_QUIET_S_MAX))
+            pulse=Counter(lambda: rooms.housekeeper.progress, limits.room_s))
+        add("planner", rooms.planner.run, vital=True, pulse=Counter(lambda: rooms.planner.progress, limits.room_s))
         for station in rooms.stations.values():
             self._supervise_station(station)
         add("hub link", self._run_link)
         for listener, tls in self._listeners:
             name = f"http {listener.getsockname()[1]}"
             add(name, HttpServer(self.app, listener, tls).run, vital=True)
+        # Added last, so stopped first: it ends the live streams that the servers wait for.
+        add("staff page", rooms.staff_page.run, pulse=Counter(lambda: rooms.staff_page.progress, limits.room_s))
 
     def _supervise_station(self, station: BaseStation) -> None:
         self._supervisor.add(f"base station {station.name}", station.run,
-                             pulse=Counter(lambda: station.progress, STATION_QUIET_S_MAX))
+                             pulse=Counter(lambda: station.progress, self._parts.watch.station_s))
 
     async def _run_link(self) -> None:
         """The line to the hub; each of its loops must move by itself."""
-        if self._link_used:
-            self.rooms.link = self._link(self.rooms.intake, self.rooms.store)
-        self._link_used, link = True, self.rooms.link
+        link, limit_s = self.rooms.link, self._parts.watch.hub_s
         names = list(link.progress)
         for name in names:
-            self._heartbeats.watch(f"hub {name}", Counter(partial(_progress_of, link, name), QUIET_S_MAX))
+            self._heartbeats.watch(f"hub {name}", Counter(partial(_progress_of, link, name), limit_s))
         try:
             await link.run()
         finally:
@@ -295,24 +319,24 @@ class Daemon:
         """Base stations that went are stopped, those that came or changed are started; the others go on."""
         before = {each.name: each for each in self.settings.base_stations}
         after = {each.name: each for each in new.base_stations}
+        planner, stations = self.rooms.planner, self.rooms.stations
         for name in [name for name, each in before.items() if after.get(name) != each]:
             await self._supervisor.remove(f"base station {name}")
-            del self.rooms.stations[name]
-        for name, each in after.items():
-            if before.get(name) != each:
-                self.rooms.stations[name] = self._station(each, self.rooms.planner)
-                self._supervise_station(self.rooms.stations[name])
-        self.rooms.planner.adopt_all()
+            del stations[name]
+            planner.forget_station(name)
+        came = [each for name, each in after.items() if before.get(name) != each]
+        for each in came:
+            stations[each.name] = self._station(each, planner)
+            self._supervise_station(stations[each.name])
+        if came:
+            planner.adopt_all()
 
     # --- listeners --------------------------------------------------------------------------------------------
 
     def _bind(self) -> None:
-        try:
-            for listener in self._distinct_listeners():
-                self._listeners.append((bind(listener.host, listener.port), self._tls(listener)))
-        except ConfigurationError:
-            self._close_listeners()
-            raise
+        for listener in self._distinct_listeners():
+            tls = self._tls(listener)
+            self._listeners.append((bind(listener.host, listener.port), tls))
 
     def _distinct_listeners(self) -> Iterable[configuration.Listener]:
         listeners = self.settings.listeners
@@ -324,14 +348,8 @@ class Daemon:
     def _tls(self, listener: configuration.Listener) -> ssl.SSLContext | None:
         if listener.certificate is None or listener.key is None:
             return None
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        try:
-            with self._credentials.file(listener.key) as key:
-                context.load_cert_chain(listener.certificate, key)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigurationError(f"{listener.certificate}: certificate and key cannot be used: {error}") from error
-        return context
+        with self._credentials.file(listener.key) as key:
+            return tls_context(Path(listener.certificate), key, listener.key.name)
 
     def _close_listeners(self) -> None:
         for listener, _ in self._listeners:
@@ -343,32 +361,58 @@ def _progress_of(link: HubLink, name: str) -> int:
     return link.progress[name]
 
 
-async def run_daemon(path: Path, credentials: Credentials, notifier: Notifier) -> None:
+def _templates() -> Templates:
+    try:
+        return load_templates([shipped("config/templates"), OPERATORS_DIRECTORY / "templates"])
+    except TemplateError as error:
+        raise ConfigurationError(str(error)) from error
+
+
+async def run_daemon(path: Path, credentials: Credentials, notifier: Notifier,
+                     watchdog_interval_s: float | None = None) -> None:
     """`trastienda run`: until SIGTERM or SIGINT; SIGHUP reads the file again and keeps the last good settings.
 
-    Raises `ConfigurationError` (exit 2), `Corrupt` or `VitalPartFailed` (exit 1).
+    `watchdog_interval_s`: how often systemd wants to hear that all is well. Raises `ConfigurationError` (exit 2),
+    `Corrupt`, `Transient` or `VitalPartFailed` (exit 1).
     """
     settings = configuration.load(path)
     credentials.require(configuration.credentials_of(settings))
-    daemon = Daemon(settings, credentials, system_parts(), notifier)
+    parts = system_parts()
+    if watchdog_interval_s is not None:
+        parts = replace(parts, watch=parts.watch.at_least_every(watchdog_interval_s))
+    daemon = Daemon(settings, credentials, parts, notifier)
     daemon.open()
-    loop, running = asyncio.get_running_loop(), asyncio.create_task(daemon.run(), name="daemon")
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, running.cancel)
+    running = asyncio.create_task(daemon.run(), name="daemon")
+    reloads = _follow_signals(daemon, path, notifier, running)
+    try:
+        await running
+    except asyncio.CancelledError:
+        _log.info("stopping")
+    finally:
+        for reload in reloads:
+            reload.cancel()
+        daemon.close()
+
+
+def _follow_signals(daemon: Daemon, path: Path, notifier: Notifier,
+                    running: "asyncio.Task[None]") -> "set[asyncio.Task[None]]":
+    """Stop on SIGTERM and SIGINT, read the file again on SIGHUP; returns the set of reloads under way."""
+    loop = asyncio.get_running_loop()
     reloads: set[asyncio.Task[None]] = set()
+
+    def on_stop() -> None:
+        if not running.cancelling():  # asked twice it must not break off its own cleaning up
+            running.cancel()
 
     def on_hangup() -> None:
         task = loop.create_task(_reload(daemon, path, notifier))
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_stop)
     loop.add_signal_handler(signal.SIGHUP, on_hangup)
-    try:
-        await running
-    except asyncio.CancelledError:
-        _log.info("stopping")
-    finally:
-        daemon.close()
+    return reloads
 
 
 async def _reload(daemon: Daemon, path: Path, notifier: Notifier) -> None:
@@ -376,7 +420,11 @@ async def _reload(daemon: Daemon, path: Path, notifier: Notifier) -> None:
     notifier.reloading()
     try:
         later = await daemon.reload(configuration.load(path))
-        notifier.ready(f"restart to change {', '.join(later)}" if later else "reloaded")
     except ConfigurationError as error:
         _log.error("reload refused, the last good settings stay", problems=str(error))
         notifier.ready("the new settings were refused, see the journal")
+    except Exception as error:  # whatever it is, systemd must hear that the reload is over
+        _log.error("reload failed", exc_info=error)
+        notifier.ready("the reload failed, see the journal")
+    else:
+        notifier.ready(f"restart to change {', '.join(later)}" if later else "reloaded")

@@ -6,13 +6,33 @@ counter that grows, or the fact that a part is busy and since when. Running in t
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
+from cloud_sync.client.limits import QUIET_S_MAX
+from edge.limits import ROOM_QUIET_S_MAX, STATION_QUIET_S_MAX, WATCH_INTERVAL_S, WRITER_QUIET_S_MAX
 from edge.sd_notify import Notifier
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchLimits:
+    """How often progress is looked at, and how long each kind of part may stand still, in seconds.
+
+    `hub_s`: each loop of the line to the hub; `room_s`: planner, housekeeper, and one label from drawing to offer.
+    """
+
+    interval_s: float = WATCH_INTERVAL_S
+    writer_s: float = WRITER_QUIET_S_MAX
+    station_s: float = STATION_QUIET_S_MAX
+    room_s: float = ROOM_QUIET_S_MAX
+    hub_s: float = QUIET_S_MAX
+
+    def at_least_every(self, interval_s: float) -> "WatchLimits":
+        """The same, looked at no less often than this."""
+        return replace(self, interval_s=min(self.interval_s, interval_s))
 
 
 @dataclass(frozen=True, slots=True)

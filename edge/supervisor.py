@@ -1,8 +1,9 @@
 """Keeps the daemon's parts running: starts them again with full jitter, gives up visibly, stops them in order.
 
-What a part raises decides (STYLE.md): `Transient` and bugs are tried again, `Rejected` and `Corrupt` would only come
-again, so the part is given up at once. A part that was given up stands as FAILED in health while the others go on; if
-it was vital the supervisor ends with `VitalPartFailed`, and systemd starts the process anew.
+What a part raises decides (STYLE.md). `Transient` is waited for as long as it takes: a disk that is full has room again
+some day. Bugs are tried again a few times. `Rejected` and `Corrupt` would only come again, so the part is given up at
+once. A part that was given up stands as FAILED in health while the others go on; if it was vital the supervisor ends
+with `VitalPartFailed`, and systemd starts the process anew.
 """
 
 import asyncio
@@ -171,7 +172,8 @@ class Supervisor:
         part.recent_s.append(now_s)
         part.last_error = f"{type(error).__name__}: {error}"[:PART_ERROR_CHARACTERS_MAX]
         recent = sum(1 for at_s in part.recent_s if at_s > now_s - RESTART_WINDOW_S)
-        if isinstance(error, Rejected | Corrupt) or recent >= RESTART_FAILURES_MAX:
+        hopeless = recent >= RESTART_FAILURES_MAX and not isinstance(error, Transient)
+        if isinstance(error, Rejected | Corrupt) or hopeless:
             self._give_up(part, error)
             return None
         pause_s = full_jitter_s(self._random, recent)

@@ -6,6 +6,7 @@ from cloud_sync.client.link_state import LinkState
 from drivers.port import BaseStation, StationState
 from edge.db.queries import LEDGER
 from edge.health.issues import Issue, Severity
+from edge.heartbeats import Stall
 from edge.labels.planner import LabelPlanner
 from edge.prices.guard_desk import GuardDesk
 from edge.store import Store
@@ -17,13 +18,14 @@ class StoreChecks:
 
     def __init__(self, store: Store, planner: LabelPlanner, guard: GuardDesk, stations: dict[str, BaseStation],
                  link_state: Callable[[], LinkState], parts: Callable[[], list[PartStatus]],
-                 insecure_listeners: list[str]) -> None:
+                 stalled: Callable[[], list[Stall]], insecure_listeners: list[str]) -> None:
         self._store = store
         self._planner = planner
         self._guard = guard
         self._stations = stations
         self._link_state = link_state
         self._parts = parts
+        self._stalled = stalled
         self._insecure_listeners = insecure_listeners
 
     def issues(self) -> Iterable[Issue]:
@@ -74,3 +76,9 @@ class StoreChecks:
             if part.state is PartState.FAILED:
                 yield Issue(f"part-{part.name}", Severity.ERROR, f"{part.name} was given up: {part.last_error}",
                             "See the journal, then restart the service.")
+            elif part.state is PartState.WAITING:
+                yield Issue(f"part-{part.name}", Severity.WARNING, f"{part.name} failed: {part.last_error}",
+                            "It is tried again by itself; if it stays, see the journal.")
+        for stall in self._stalled():
+            yield Issue(f"stalled-{stall.name}", Severity.ERROR, f"{stall.name} stands still for {stall.still_s:.0f} s",
+                        "systemd is about to restart the store; if this comes back, call support.")

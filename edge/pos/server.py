@@ -1,9 +1,12 @@
 """HTTP listeners: bound before anything else runs, so that a port in use is one clear message and not half a store."""
 
+import asyncio
 import contextlib
+import errno
 import socket
 import ssl
 from collections.abc import Generator
+from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -18,8 +21,28 @@ def bind(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server((str(address[0]), port), family=family, backlog=LISTEN_BACKLOG)
     except OSError as error:
-        raise ConfigurationError(
-            f"{host} port {port}: {error.strerror}: is another program listening there?") from error
+        hint = ": is another program listening there?" if error.errno == errno.EADDRINUSE else ""
+        raise ConfigurationError(f"{host} port {port}: {error.strerror}{hint}") from error
+
+
+def tls_context(certificate: Path, key: Path, credential: str) -> ssl.SSLContext:
+    """TLS 1.2 or newer with a PEM chain and its private key. `credential` names the key for people.
+
+    Raises `ConfigurationError`; a key with a password is one of its reasons, nobody is asked for it.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        certificate.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"certificate {certificate} cannot be read: {error.strerror}") from error
+    try:
+        context.load_cert_chain(certificate, key, password=lambda: "")
+    except (OSError, ssl.SSLError) as error:
+        reason = getattr(error, "reason", None) or "not PEM, or locked with a password"
+        raise ConfigurationError(f"certificate {certificate} and its key, credential {credential}, cannot be used: "
+                                 f"{reason}") from error
+    return context
 
 
 class HttpServer:
@@ -37,7 +60,16 @@ class HttpServer:
                                 timeout_keep_alive=KEEP_ALIVE_S, timeout_graceful_shutdown=SHUTDOWN_S)
         config.load()
         config.ssl = self._tls
-        await _Server(config).serve([self._listener.dup()])
+        server = _Server(config)
+        serving = asyncio.create_task(server.serve([self._listener.dup()]), name="http")
+        try:
+            await asyncio.shield(serving)
+        except asyncio.CancelledError:
+            server.should_exit = True
+            await serving
+            raise
+        finally:
+            serving.cancel()
 
 
 class _Server(uvicorn.Server):

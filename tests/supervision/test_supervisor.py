@@ -122,7 +122,7 @@ def test_pauses_are_shaken_double_and_stay_under_the_cap() -> None:
 def test_p10_a_part_that_never_works_is_given_up_visibly_and_the_rest_goes_on() -> None:
     async def scene() -> None:
         supervisor, _ = new_supervisor()
-        part, other = Part(*[Transient("no such device")] * 100), Part()
+        part, other = Part(*[LookupError("no such device")] * 100), Part()
         supervisor.add("scanner", part.run)
         supervisor.add("tills", other.run)
         async with running(supervisor) as task:
@@ -135,6 +135,26 @@ def test_p10_a_part_that_never_works_is_given_up_visibly_and_the_rest_goes_on() 
             assert status.next_try_s is None
             assert status_of(supervisor, "tills").state is PartState.RUNNING
             assert not task.done()
+
+    run(scene())
+
+
+def test_what_may_work_the_next_time_is_waited_for_without_end_and_never_more_often_than_the_cap_says() -> None:
+    async def scene() -> None:
+        supervisor, _ = new_supervisor()
+        part = Part(*[Transient("no room on the disk")] * 1000)
+        supervisor.add("planner", part.run, vital=True)
+        async with running(supervisor) as task:
+            await asyncio.sleep(10 * RESTART_WINDOW_S)
+            assert status_of(supervisor, "planner").state is PartState.WAITING
+            assert not task.done()
+
+            some_tries = len(part.started_at_s)
+            assert RESTART_FAILURES_MAX < some_tries < 10 * RESTART_WINDOW_S / (RESTART_CAP_S / 4)
+
+            part.errors.clear()
+            await asyncio.sleep(RESTART_CAP_S)
+            assert status_of(supervisor, "planner").state is PartState.RUNNING
 
     run(scene())
 
@@ -185,7 +205,7 @@ def test_without_a_vital_part_the_daemon_ends_and_stops_the_others() -> None:
 def test_a_person_may_try_a_failed_part_again() -> None:
     async def scene() -> None:
         supervisor, _ = new_supervisor()
-        part = Part(*[Transient("unplugged")] * RESTART_FAILURES_MAX)
+        part = Part(*[LookupError("unplugged")] * RESTART_FAILURES_MAX)
         supervisor.add("scanner", part.run)
         async with running(supervisor):
             await asyncio.sleep(RESTART_WINDOW_S / 2)
@@ -307,7 +327,7 @@ def test_a_name_is_taken_once() -> None:
 def test_the_watchdog_hears_of_a_part_only_while_it_runs() -> None:
     async def scene() -> None:
         supervisor, heartbeats = new_supervisor()
-        supervisor.add("labels", Part(*[Transient("no")] * 100).run, pulse=Counter(lambda: 1, 5.0))
+        supervisor.add("labels", Part(*[LookupError("no")] * 100).run, pulse=Counter(lambda: 1, 5.0))
         supervisor.add("tills", Part().run, pulse=Counter(iter(range(10**6)).__next__, 5.0))
         async with running(supervisor):
             await asyncio.sleep(RESTART_WINDOW_S)
