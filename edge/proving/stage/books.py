@@ -1,0 +1,49 @@
+"""Both ledgers as they are in the end: the store's from its own file, the hub's from its audit trail."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from edge.db.books import derive_key
+from edge.db.connection import connect
+from edge.proving.sightings import BooksSeen, Buckets, LedgerEntry
+from edge.proving.stage.hub_operator import HubOperator
+
+STOCK_COMPARED_MAX = 200
+"""SKUs whose stock is asked of the hub one by one; the store's own figures are compared all."""
+
+_ENTRIES = """SELECT sequence, fact_key, kind, occurred_ms, business_day, payload, hash FROM entry
+WHERE epoch = ? ORDER BY sequence"""
+_STOCK = "SELECT sku, sellable_milli, reserved_milli, staged_milli, quarantine_milli FROM stock"
+_EPOCH = "SELECT value FROM meta WHERE key = 'epoch'"
+_CLAIMS = """SELECT label, sku, price_minor FROM claim
+WHERE closes_powered_ms IS NULL"""
+
+
+def store_books(state_directory: Path, database_key: str, store: str) -> BooksSeen:
+    """The store's ledger, read from its file while or after the daemon runs."""
+    connection = connect(state_directory / "ledger.db", derive_key(database_key, "ledger.db"), synchronous="FULL",
+                         read_only=True)
+    try:
+        epoch = int(connection.execute(_EPOCH).fetchone()[0])
+        entries = tuple(LedgerEntry(*row) for row in connection.execute(_ENTRIES, (epoch,)))
+        stock = {row[0]: Buckets(*row[1:]) for row in connection.execute(_STOCK)}
+    finally:
+        connection.close()
+    return BooksSeen(store, epoch, entries, stock)
+
+
+def open_claims(state_directory: Path, database_key: str) -> list[tuple[str, str, int]]:
+    """Label, SKU and price of every claim that nothing has closed yet."""
+    connection = connect(state_directory / "ledger.db", derive_key(database_key, "ledger.db"), synchronous="FULL",
+                         read_only=True)
+    try:
+        return [(label, sku, price_minor) for label, sku, price_minor in connection.execute(_CLAIMS)]
+    finally:
+        connection.close()
+
+
+async def hub_books(hub: HubOperator, epoch: int, skus: Iterable[str]) -> BooksSeen:
+    """The hub's copy of an epoch, and its figures for some SKUs."""
+    entries = await hub.audit(epoch)
+    stock = {sku: await hub.stock(sku) for sku in list(skus)[:STOCK_COMPARED_MAX]}
+    return BooksSeen(hub.store, epoch, entries, stock)
