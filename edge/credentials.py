@@ -45,9 +45,12 @@ class Credentials:
     def text(self, credential: Credential) -> str:
         """The secret without white space around it: editors end files with a line feed. Raises `ConfigurationError`."""
         try:
-            return self.raw(credential).decode().strip()
+            text = self.raw(credential).decode().strip()
         except UnicodeDecodeError:
             raise ConfigurationError(f"credential {credential.name} is not UTF-8 text") from None
+        if not text:
+            raise ConfigurationError([self._missing(credential, "")])
+        return text
 
     @contextmanager
     def file(self, credential: Credential) -> Iterator[Path]:

@@ -4,16 +4,21 @@ import logging
 import sys
 
 import structlog
+from structlog.typing import Processor
 
 
 def set_up_logs(*, as_json: bool, quiet: bool = False) -> None:
     """Send structlog, and what libraries log, to stderr. `quiet`: only errors, for commands that talk themselves."""
     level = logging.ERROR if quiet else logging.INFO
-    renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
-    structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, structlog.processors.add_log_level,
-                    structlog.processors.TimeStamper(fmt="iso", utc=True), structlog.processors.format_exc_info,
-                    renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr))
-    logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr, format="%(name)s: %(message)s")
+    finish: list[Processor] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    if not as_json:  # the plain traceback: the pretty one prints local variables, secrets among them
+        finish = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    shared: list[Processor] = [structlog.contextvars.merge_contextvars, structlog.processors.add_log_level,
+                               structlog.processors.TimeStamper(fmt="iso", utc=True)]
+    structlog.configure(processors=[*shared, *finish], wrapper_class=structlog.make_filtering_bound_logger(level),
+                        logger_factory=structlog.WriteLoggerFactory(sys.stderr))
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish]))
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)

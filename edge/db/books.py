@@ -1,5 +1,6 @@
 """The store's two databases, open: one writer each, and the readers of the event loop."""
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -67,6 +68,9 @@ def open_books(directory: Path, secret: str, store: str, make_writer: MakeWriter
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise ConfigurationError(f"{directory}: cannot be used as state directory: {error.strerror}") from error
+    if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
+        raise ConfigurationError(f"{directory}: cannot be used as state directory: this user may not write there, or "
+                                 "its file system is read-only")
     with ExitStack() as opened:
         ledger_path, replica_path = directory / "ledger.db", directory / "replica.db"
         ledger_key, replica_key = derive_key(secret, "ledger.db"), derive_key(secret, "replica.db")

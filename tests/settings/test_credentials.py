@@ -48,7 +48,7 @@ def test_all_missing_ones_are_named_at_once_with_their_keys() -> None:
     assert [problem.path for problem in caught.value.problems] == ["hub.token", "tills[0].token"]
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe" * 4, b"x" * (64 * 1024 + 1)])
+@pytest.mark.parametrize("content", [b"", b" \n", b"\xff\xfe" * 4, b"x" * (64 * 1024 + 1)])
 def test_an_empty_garbled_or_huge_one_is_refused_without_repeating_it(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Credentials({"CREDENTIALS_DIRECTORY": str(delivered_directory(tmp_path, content))}).text(TOKEN)
