@@ -134,6 +134,10 @@ class Witness:
             self._goes_on("sales")
         return finished
 
+    def till_close_failed(self, till: str, business_day: str, why: str) -> None:
+        """A till's close of day, after everything it sent was answered, did not agree with the store."""
+        self._violated("P1", f"till {till} closed {business_day}: {why}")
+
     # --- stock and pickups ------------------------------------------------------------------------------------
 
     def placed(self, order_id: str, quantities_milli: Mapping[str, int]) -> None:
@@ -145,6 +149,10 @@ class Witness:
         self._acknowledged.add(fact_key)
         if fact_key.startswith("pickup/"):
             self._goes_on("pickup steps")
+
+    def note_trouble(self, what: str) -> None:
+        """Something that should have worked and breaks no numbered promise, such as the hub refusing an order."""
+        self._violated("trouble", what)
 
     # --- judging ----------------------------------------------------------------------------------------------
 
@@ -180,6 +188,8 @@ class Witness:
             Finding("P7", self._checked["P7"], ()),
             self._store_stood_alone(),
         ]
+        if "trouble" in self._violations:
+            findings.append(Finding("trouble", 0, ()))
         return [self._complete(finding) for finding in findings]
 
     def findings_now(self) -> dict[str, int]:
