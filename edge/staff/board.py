@@ -26,7 +26,7 @@ from edge.store import Store
 
 _price_decoder = msgspec.json.Decoder(Price)
 ISSUES_FRESH_MS = 1000
-"""Issues are asked for once in this while, however many pages look."""
+"""Issues are asked for once in this while, however many pages look, and whenever there was news."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,8 @@ class Board:
 
     def __init__(self, store: Store, prices: PriceDesk, guard: GuardDesk, index: LabelIndex, tiles: Tiles,
                  orders: Orders, stations: Mapping[str, BaseStation], link_state: Callable[[], LinkState],
-                 issues: IssueList) -> None:
+                 issues: IssueList, live_version: Callable[[], str]) -> None:
+        """`live_version`: changes whenever pages are told that something changed (`edge.staff.live`)."""
         self.tiles = tiles
         self.orders = orders
         self.sales = Sales(store)
@@ -104,7 +105,8 @@ class Board:
         self._stations = stations
         self._link_state = link_state
         self._issue_list = issues
-        self._issues: tuple[int, list[Issue]] | None = None
+        self._live_version = live_version
+        self._issues: tuple[tuple[str, int], list[Issue]] | None = None
 
     def figures(self) -> Figures:
         """The home page's figures."""
@@ -119,9 +121,9 @@ class Board:
 
     def issues(self) -> list[Issue]:
         """What is wrong now, the worst first."""
-        now_ms = self._store.clock.powered_ms()
-        if self._issues is None or now_ms - self._issues[0] >= ISSUES_FRESH_MS:
-            self._issues = (now_ms, self._issue_list.now())
+        asked = (self._live_version(), self._store.clock.powered_ms() // ISSUES_FRESH_MS)
+        if self._issues is None or self._issues[0] != asked:
+            self._issues = (asked, self._issue_list.now())
         return self._issues[1]
 
     def link(self) -> LinkState:

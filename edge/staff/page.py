@@ -68,7 +68,7 @@ class StaffPage:
         tiles = Tiles(store, self.index, self.pictures, parts.stations)
         orders = Orders(store, parts.pickups, self.index, tiles)
         self.board = Board(store, parts.prices, parts.guard, self.index, tiles, orders, parts.stations,
-                           parts.link_state, parts.issues)
+                           parts.link_state, parts.issues, lambda: self.live.version)
 
     def follow_news(self, news: News) -> None:
         """The store's listener."""

@@ -8,6 +8,8 @@ what the rooms really say.
 import re
 from enum import Enum
 
+from markupsafe import Markup
+
 from edge.staff.words import Words, marked
 
 TITLES: dict[str, str] = {
@@ -29,6 +31,7 @@ TITLES: dict[str, str] = {
     "cancelled": marked("Cancelled"),
     # base stations (drivers.port.StationState)
     "offline": marked("Offline"),
+    "connected": marked("Connected"),
     "connecting": marked("Connecting"),
     "degraded": marked("Troubled"),
     # transactions and their lines (cloud_sync.contract.facts)
@@ -85,6 +88,10 @@ _SENTENCES = (
     (r"(?P<sku>.*): the bars of (?P<code>\S+) do not fit into .*", marked("The bar code does not fit on this label.")),
     (r"label (?P<label>\S+) holds (?P<number>\d+) unproven claims",
      marked("Too many pictures wait for a proof from this label.")),
+    # drivers.openepaperlink
+    (r"the label did not fetch it in time", marked("The label did not fetch its picture in time.")),
+    (r"the radio has no free slot", marked("The base station has no free place for it.")),
+    (r"the radio keeps hearing a wrong checksum", marked("The line to the base station is disturbed.")),
     # edge.domain.pricing.guard, edge.prices.guard_desk
     (r"(?P<moved>\d+) of (?P<priced>\d+) prices would move at once",
      marked("%(moved)s of %(priced)s prices would change at once.")),
@@ -107,6 +114,9 @@ _SENTENCES = (
      marked("Wrong code for order %(order)s; one attempt left.")),
     (r"wrong code for order (?P<order>\S+); (?P<number>\d+) attempts left",
      marked("Wrong code for order %(order)s; %(number)s attempts left.")),
+    # edge.labels.bindings: an act id is minted for one form
+    (r"act \S+ was carried out before and meant something else; mint another id",
+     marked("This form was sent before with something else in it. Open the page again.")),
     # edge.db.writer
     (r"not stored, keep it and send again: .*", marked("Nothing was stored just now. Try again in a moment.")),
     (r"the database can no longer be written: .*",
@@ -142,6 +152,13 @@ _SENTENCES = (
     (r"Give the listener a certificate and a key in the settings\.",
      marked("Give the listener a certificate and a key in the settings.")),
     (r"(?P<part>.*) was given up: (?P<detail>.*)", marked("The part “%(part)s” was given up: %(detail)s")),
+    (r"(?P<part>.*) failed: (?P<detail>.*)", marked("The part “%(part)s” failed: %(detail)s")),
+    (r"It is tried again by itself; if it stays, see the journal\.",
+     marked("It is tried again by itself; if it stays, call support.")),
+    (r"(?P<part>.*) stands still for (?P<seconds>\d+) s",
+     marked("“%(part)s” has stood still for %(seconds)s seconds.")),
+    (r"systemd is about to restart the store; if this comes back, call support\.",
+     marked("The store is about to restart by itself; if this comes back, call support.")),
     (r"See the journal, then restart the service\.", marked("See the journal, then restart the service.")),
 )
 SENTENCES = tuple((re.compile(pattern, re.DOTALL), message) for pattern, message in _SENTENCES)
@@ -156,6 +173,16 @@ def title_of(value: object, words: Words) -> str:
 
 def in_words(sentence: str, words: Words) -> str:
     """The sentence of another room in the person's language; as it came when it is not known here."""
+    return _known(sentence, words) or sentence
+
+
+def in_words_or_english(sentence: str, words: Words) -> str:
+    """The same for a page, where a sentence that stays English is marked as English for whoever has it read aloud."""
+    known = _known(sentence, words)
+    return known if known is not None else Markup('<span lang="en">{}</span>').format(sentence)
+
+
+def _known(sentence: str, words: Words) -> str | None:
     for pattern, message in SENTENCES:
         match = pattern.fullmatch(sentence)
         if match is not None:
@@ -163,4 +190,4 @@ def in_words(sentence: str, words: Words) -> str:
             if "state" in values:
                 values["state"] = title_of(values["state"], words).lower()
             return words.say(message, **values)
-    return sentence
+    return None

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from edge.domain.money import format_money
 from edge.pos.access import DESK, Role
 from edge.staff.assets import Assets
-from edge.staff.said import in_words, title_of
+from edge.staff.said import in_words_or_english, title_of
 from edge.staff.sessions import Session
 from edge.staff.words import LANGUAGES, Words, words_of
 from edge.store import Store
@@ -108,7 +108,8 @@ class View:
             return f"{MINUS}{text}" if amount_minor < 0 else text
 
         return {"when": when, "money": money, "quantity": lambda milli: quantity_text(milli, language),
-                "in_words": lambda text: in_words(text, words), "title": lambda value: title_of(value, words)}
+                "in_words": lambda text: in_words_or_english(text, words),
+                "title": lambda value: title_of(value, words)}
 
 
 def quantity_text(quantity_milli: int, language: str) -> str:

@@ -192,7 +192,8 @@ class Shop:
         self.labels = LabelDesk(self.store, self.prices, self.planner, stations)
         self.tills = TransactionDesk(self.store, self.prices)
         issues = IssueList()
-        issues.add(StoreChecks(self.store, self.planner, self.guard, stations, lambda: self.link, list, []).issues)
+        issues.add(StoreChecks(self.store, self.planner, self.guard, stations, lambda: self.link, list, list,
+                               []).issues)
         self.page = build_staff_page(StaffParts(
             self.store, self.prices, self.pickups, self.guard, self.planner, wanted, self.labels, stations,
             InlineArtist(), lambda: self.link, issues, self.members))
