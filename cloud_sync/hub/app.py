@@ -53,7 +53,9 @@ async def run_inline(function: Callable[..., Answer], *arguments: object) -> Ans
 class HubApp:
     """One handler per row of `access.ENDPOINTS`."""
 
-    def __init__(self, storage: HubStorage, run: Run, bells: Bells) -> None:
+    def __init__(self, storage: HubStorage, run: Run, bells: Bells, recheck_s: float = RECHECK_S) -> None:
+        """`recheck_s`: how often a waiting poll looks again without a bell; needless where no other process writes."""
+        self._recheck_s = recheck_s
         self._storage = storage
         self._run = run
         self._bells = bells
@@ -178,7 +180,7 @@ class HubApp:
             ring = self._bells.next_ring(feed)
             page = await self._run(self._storage.page_for_store, store, feed, after)
             left_s = deadline_s - asyncio.get_running_loop().time()
-            if page.records or left_s <= 0 or not await self._bells.wait(ring, min(left_s, RECHECK_S)):
+            if page.records or left_s <= 0 or not await self._bells.wait(ring, min(left_s, self._recheck_s)):
                 return page
 
     def _guarded(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
