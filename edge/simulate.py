@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 
 from cloud_sync.hub.app import HubApp, run_inline
 from cloud_sync.hub.bells import Bells
+from cloud_sync.hub.limits import WAIT_MAX_S
 from cloud_sync.hub.secrets import HubKey
 from cloud_sync.hub.storage import HubStorage, open_storage
 from drivers.openepaperlink.picture_codec import tag_types
@@ -37,6 +38,7 @@ from edge.daemon import Daemon, Parts
 from edge.db.connection import Connection
 from edge.db.writer import LoopWriter
 from edge.errors import Rejected, Transient
+from edge.heartbeats import WatchLimits
 from edge.labels.artist import InlineArtist
 from edge.pos.store_routes import MovementIn, ReceivedLine, receive
 from edge.proving.box_clock import BoxClock
@@ -47,7 +49,7 @@ from edge.proving.head_office import HeadOffice
 from edge.proving.hub_line import HubLine
 from edge.proving.online_orders import OnlineShop, PickupCrew
 from edge.proving.plan import START_WALL_MS, TIME_ZONE, Plan, draw_plan
-from edge.proving.ports import CURRENCY, OPERATOR_TOKEN, STORE_ID, LabelStanding, Standing
+from edge.proving.ports import CURRENCY, MONITOR_TOKEN, OPERATOR_TOKEN, STORE_ID, LabelStanding
 from edge.proving.process import current_process, install_processes
 from edge.proving.report import SimulationReport
 from edge.proving.servers import HubServer, StoreBox
@@ -60,7 +62,6 @@ from edge.proving.tills import Till
 from edge.proving.witness import Witness
 from edge.proving.world import Floor, World
 from edge.sd_notify import Notifier
-from edge.supervisor import PartState
 from edge.virtual_time import run
 
 HUB_KEY = "a simulated hub's key, known to all"
@@ -73,6 +74,9 @@ SETTLE_SHARE = 0.9
 
 COMMIT_S = (0.0005, 0.004)
 SLOW_COMMIT_S = (0.05, 0.8)
+WATCH = WatchLimits(writer_s=120.0)
+"""A writer in the loop counts no progress while it idles, as a thread does."""
+
 COMPLAINTS_MAX = 20
 ACTOR = "ana"
 
@@ -179,7 +183,7 @@ class StoreMaker:
         self._lives += 1
         randomness = self._plan.randomness(f"life {self._lives}")
         parts = Parts(self._clock, randomness, partial(self._writer, randomness), InlineArtist(),
-                      lambda _port: self._floor.port.open, hub_transport=self._line)
+                      lambda _port: self._floor.port.open, hub_transport=self._line, watch=WATCH)
         daemon = Daemon(self._settings(), self._credentials(), parts, Notifier(None))
         daemon.open(listen=False)
         return SimulatedStore(daemon)
@@ -203,12 +207,13 @@ class StoreMaker:
             database_key=Credential("database"), store_key=Credential("store"), state_directory=str(self._directory),
             base_stations=(configuration.OpenEPaperLinkStation(name=STATION, port=PORT),),
             tills=tuple(configuration.Till(id=str(number), token=Credential(f"till-{number}"))
-                        for number in range(1, self._plan.tills + 1)))
+                        for number in range(1, self._plan.tills + 1)),
+            monitors=(configuration.Monitor(id="world", token=Credential("monitor")),))
 
     def _credentials(self) -> Credentials:
         tills = {f"TRASTIENDA_TILL_{number}": self.till_token(number) for number in range(1, self._plan.tills + 1)}
         return Credentials({"TRASTIENDA_HUB": self.hub_token, "TRASTIENDA_DATABASE": "simulated database key",
-                            "TRASTIENDA_STORE": "simulated store key", **tills})
+                            "TRASTIENDA_STORE": "simulated store key", "TRASTIENDA_MONITOR": MONITOR_TOKEN, **tills})
 
 
 class SimulatedStore:
@@ -263,11 +268,8 @@ class SimulatedStore:
         reader = self._rooms.store.books.ledger_reader
         return list(reader.execute("SELECT label, sku, price_minor FROM claim ORDER BY label, sku, price_minor"))
 
-    def standing(self) -> Standing:
-        rooms, state = self._rooms, self._rooms.link.state
-        head = rooms.store.books.ledger_reader.execute("SELECT COALESCE(MAX(sequence), 0) FROM entry").fetchone()[0]
-        down = tuple(part.name for part in self._daemon.parts() if part.state is not PartState.RUNNING)
-        return Standing(head, state.backlog, state.up, rooms.store.clock.trusted, len(rooms.guard.held()), down)
+    def held_batches(self) -> int:
+        return len(self._rooms.guard.held())
 
     def books(self, skus: Iterable[str]) -> BooksSeen:
         books = self._rooms.store.books
@@ -289,7 +291,7 @@ class SimulatedHub:
     def __init__(self, path: Path, now_ms: Callable[[], int], randomness: random.Random) -> None:
         self._storage: HubStorage = open_storage(f"sqlite:///{path}", HubKey(HUB_KEY), now_ms, randomness.randbytes)
         self._storage.stores.ensure_operator(OPERATOR_TOKEN)
-        self._app = HubApp(self._storage, run_inline, Bells()).asgi()
+        self._app = HubApp(self._storage, run_inline, Bells(), recheck_s=WAIT_MAX_S).asgi()
 
     @property
     def app(self) -> ASGIApp:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 import msgspec
 
 from edge.proving.asgi import Question
-from edge.proving.ports import OPERATOR_TOKEN, SHOWN, STORE_ID
+from edge.proving.ports import MONITOR_TOKEN, OPERATOR_TOKEN, SHOWN, STORE_ID
 from edge.proving.sightings import BooksSeen, Buckets, Finding, LedgerEntry
 from edge.proving.tills import Till
 from edge.proving.world import World
@@ -35,6 +35,20 @@ class _Status(msgspec.Struct):
     sale_lines: int
     return_lines: int
     alarms: tuple[msgspec.Raw, ...]
+
+
+class _Part(msgspec.Struct):
+    name: str
+    state: str
+
+
+class _StoreStatus(msgspec.Struct):
+    link_up: bool
+    backlog: int
+    ledger_sequence: int
+    clock_trusted: bool
+    stations: dict[str, str]
+    parts: tuple[_Part, ...]
 
 
 class _AuditEntry(msgspec.Struct):
@@ -104,17 +118,19 @@ class AfterTheDay:
         if not world.box.up or not world.hub.up:
             yield "a computer is down"
             return
-        standing, status = world.box.store.standing(), await self._status()
+        held = world.box.store.held_batches()
+        if held:
+            yield f"{held} price batches wait for a person"
+        status, store = await self._status(), await self._store_status()
         hub_head = next((head.sequence for head in status.heads if head.epoch == EPOCH), 0)
-        if standing.held_batches:
-            yield f"{standing.held_batches} price batches wait for a person"
-        if hub_head != standing.head or standing.backlog:
-            yield f"the hub has {hub_head} of {standing.head} facts, backlog {standing.backlog}"
-        for each in (*_lags(status), *self._labels_pending()):
+        if hub_head != store.ledger_sequence or store.backlog:
+            yield f"the hub has {hub_head} of {store.ledger_sequence} facts, backlog {store.backlog}"
+        for each in (*_lags(status), *self._labels_pending(), *_ailing(store)):
             yield each
-        if not standing.link_up or not standing.clock_trusted or standing.parts_down:
-            yield (f"the line is {'up' if standing.link_up else 'down'}, the clock is "
-                   f"{'' if standing.clock_trusted else 'not '}believed, down: {standing.parts_down}")
+
+    async def _store_status(self) -> _StoreStatus:
+        answer = await self._world.box.request(Question.of("GET", "/v1/status", MONITOR_TOKEN))
+        return msgspec.json.decode(answer.body, type=_StoreStatus)
 
     def _labels_pending(self) -> Iterator[str]:
         world = self._world
@@ -167,3 +183,16 @@ def _lags(status: _Status) -> Iterator[str]:
     for feed, each in status.feeds.items():
         if each.lag:
             yield f"feed {feed} is {each.lag} behind"
+
+
+def _ailing(store: _StoreStatus) -> Iterator[str]:
+    if not store.link_up:
+        yield "the line to the hub counts as down"
+    if not store.clock_trusted:
+        yield "the wall clock is not believed"
+    for part in store.parts:
+        if part.state != "running":
+            yield f"{part.name} is {part.state}"
+    for name, state in store.stations.items():
+        if state != "ready":
+            yield f"base station {name} is {state}"

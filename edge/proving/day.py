@@ -43,12 +43,11 @@ class Day:
         watch = asyncio.get_running_loop().create_task(self._watch(), name="watch")
         world.box.power_up()
         await self._set_up()
+        world.ends_s = asyncio.get_running_loop().time() + world.plan.duration_s
         shoppers = asyncio.get_running_loop().create_task(self.shoppers.run(), name="shoppers")
         people = [self._alive(work) for work in (
             *(till.run() for till in self.tills), self.staff.run(), self.office.run(), self.shop.run(),
             self.crew.run(), self.faults.run())]
-        await asyncio.sleep(world.plan.duration_s)
-        world.over = True
         await asyncio.gather(*people)
         found = await self._end_of_day()
         for task in (shelf, watch, shoppers):

@@ -44,7 +44,7 @@ class Faults:
         self._world = world
         self._staff = staff
         self._randomness = world.plan.randomness("faults")
-        self._aimed = False
+        self._aim: asyncio.Future[float] | None = None
         self._box_hands = asyncio.Lock()
 
     async def run(self) -> None:
@@ -55,7 +55,7 @@ class Faults:
         await asyncio.gather(
             self._strike(rates.line_cuts, self._cut_line), self._strike(rates.storms, self._storm),
             self._strike(rates.hub_restarts, self._restart_hub), self._strike(rates.power_cuts, self._cut_power),
-            self._strike(rates.daemon_kills, self._kill_daemon), self._strike(rates.commit_kills, self._aim),
+            self._strike(rates.daemon_kills, self._kill_daemon), self._strike(rates.commit_kills, self._kill_at_commit),
             self._strike(rates.radio_resets, self._reset_radio), self._strike(rates.unplugs, self._unplug),
             self._strike(rates.label_power_cuts, self._cut_label_power),
             self._strike(rates.labels_lost, self._lose_label), self._strike(rates.clock_jumps, self._jump_clock),
@@ -79,10 +79,8 @@ class Faults:
 
     def commit_begins(self, commit_s: float) -> None:
         """A commit is under way and ends in `commit_s`: an aimed kill strikes just before or just after its end."""
-        if self._aimed:
-            self._aimed = False
-            at_s = max(0.0, commit_s + self._randomness.uniform(-COMMIT_WINDOW_S, COMMIT_WINDOW_S))
-            asyncio.get_running_loop().call_later(at_s, self._strike_aimed)
+        if self._aim is not None and not self._aim.done():
+            self._aim.set_result(max(0.0, commit_s + self._randomness.uniform(-COMMIT_WINDOW_S, COMMIT_WINDOW_S)))
 
     async def _strike(self, per_hour: float, fault: Callable[[], Coroutine[Any, Any, None]]) -> None:
         while await self._world.pause(per_hour, self._randomness):
@@ -137,20 +135,13 @@ class Faults:
             await self._lasts(DAEMON_DOWN_S)
             self._world.box.start_daemon()
 
-    async def _aim(self) -> None:
+    async def _kill_at_commit(self) -> None:
         """The next commit is the one to strike at."""
-        self._aimed = True
-
-    def _strike_aimed(self) -> None:
-        if self._box_hands.locked() or self._world.over:
-            return
-        self._world.tally.count("daemon_kill_at_commit")
-        task = asyncio.get_running_loop().create_task(self._kill_daemon(), name="aimed kill")
-        task.add_done_callback(self._struck)
-
-    def _struck(self, task: "asyncio.Task[None]") -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._world.violations.append(f"simulator: {task.get_name()}: {error!r}")
+        self._aim = asyncio.get_running_loop().create_future()
+        await asyncio.sleep(await self._aim)
+        if not self._box_hands.locked():
+            self._world.tally.count("daemon_kill_at_commit")
+            await self._kill_daemon()
 
     async def _copy_replica(self) -> None:
         while not self._world.over:

@@ -14,6 +14,7 @@ SHOWN = "shown"
 
 STORE_ID = "store-7"
 CURRENCY = "EUR"
+MONITOR_TOKEN = "the monitor of a simulated store"  # noqa: S105 - opens nothing outside a simulation
 OPERATOR_TOKEN = "the operator of a simulated hub"  # noqa: S105 - opens nothing outside a simulation
 
 
@@ -24,18 +25,6 @@ class LabelStanding:
     label: LabelId
     sku: str | None
     state: str
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How far a running store has come. `parts_down`: parts of the daemon that are not running."""
-
-    head: int
-    backlog: int
-    link_up: bool
-    clock_trusted: bool
-    held_batches: int
-    parts_down: tuple[str, ...]
 
 
 class RunningStore(Protocol):
@@ -84,7 +73,9 @@ class RunningStore(Protocol):
         """Label, SKU and price of every claim that is kept."""
         ...
 
-    def standing(self) -> Standing: ...
+    def held_batches(self) -> int:
+        """How many price batches wait for a person's word."""
+        ...
 
     def books(self, skus: Iterable[str]) -> BooksSeen:
         """The whole ledger, and the stock of these SKUs."""

@@ -13,6 +13,7 @@ from edge.proving.process import Gone
 from edge.proving.world import World
 
 TRY_AGAIN_S = 2.0
+TRIES_MAX = 3_000
 WRONG_LABEL_SHARE = 0.3
 """How often a hurried hand mistypes a label's address; nobody has heard of such a label."""
 
@@ -169,10 +170,17 @@ class Staff:
             world.witness.on_shelf(label, world.asked(began_s))
 
     async def _do(self, act: Act) -> None:
-        while True:
+        """Again and again: the store may be down, or may not know the product again yet. Raises what lasts."""
+        for attempt in range(TRIES_MAX):
             try:
                 await self._world.box.do(act)
             except Gone:
                 await asyncio.sleep(TRY_AGAIN_S)
+            except Exception as refusal:
+                if attempt == TRIES_MAX - 1:
+                    raise
+                self._world.tally.note("refused", type(refusal).__name__)
+                await asyncio.sleep(TRY_AGAIN_S)
             else:
                 return
+        raise AssertionError("the store was down all the time")

@@ -129,7 +129,7 @@ class Till:
             body = msgspec.json.encode({"business_day": day, "first": first, "last": last, "count": count,
                                         "total_minor": total_minor})
             answer = await self._insist(Question.of("POST", f"/v1/tills/{self.name}/close", self._token, body))
-            self._world.witness.acknowledged(f"close/{self.name}/{day}/{last:010d}/{count}/{total_minor}")
+            self._world.witness.acknowledged(f"close/{self.name}/{day}/{first:010d}/{last:010d}/{count}/{total_minor}")
             closed = msgspec.json.decode(answer.body, type=_Closed)
             if not closed.agrees:
                 self._world.violations.append(f"P2: till {self.name} and the store differ about {day}: {closed}")

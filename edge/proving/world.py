@@ -60,7 +60,7 @@ class Floor:
 
 @dataclass(slots=True)
 class World:
-    """One run. `over`: the busy time has ended; nobody begins anything new."""
+    """One run. `ends_s`: when the busy time ends, on the loop's clock; then nobody begins anything new."""
 
     plan: Plan
     tally: Tally
@@ -73,7 +73,12 @@ class World:
     witness: Witness
     eyes: ShelfEyes
     violations: list[str] = field(default_factory=list)
-    over: bool = False
+    ends_s: float = float("inf")
+
+    @property
+    def over(self) -> bool:
+        """Whether the busy time has ended."""
+        return asyncio.get_running_loop().time() >= self.ends_s
 
     def begun(self) -> float:
         """Powered seconds now: the beginning of something that is asked."""
@@ -85,8 +90,10 @@ class World:
 
     async def pause(self, per_hour: float, randomness: random.Random) -> bool:
         """Wait for the next of so many an hour; false when the busy time is over by then."""
-        await asyncio.sleep(randomness.expovariate(per_hour / HOUR_S))
-        return not self.over
+        left_s = self.ends_s - asyncio.get_running_loop().time()
+        wait_s = randomness.expovariate(per_hour / HOUR_S)
+        await asyncio.sleep(min(wait_s, left_s) if left_s > 0 else 0)
+        return wait_s < left_s
 
     async def powered_until(self, powered_s: float) -> None:
         """Wait until the box has been switched on for so long in all."""
