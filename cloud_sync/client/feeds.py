@@ -87,7 +87,6 @@ class FeedLoop(Loop):
         reader = self._reader
         if not reader.settled:
             reader.resume(await self._store.cursor(self._feed))
-        self.nudge.clear()
         wait_s, asked_s = reader.wait_s, now_s()
         answer = await self._hub.page(self._feed, reader.cursor, wait_s, self.stamp)
         self.line.monitor.contact()

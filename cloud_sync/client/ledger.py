@@ -8,9 +8,9 @@ import asyncio
 from enum import Enum
 
 from cloud_sync.client.errors import BadAnswer, Refused
-from cloud_sync.client.limits import BACKOFF_BASE_S, PUSH_BYTES_MAX, PUSH_COALESCE_S, PUSH_ENTRIES_MAX, SLICE_S
+from cloud_sync.client.limits import PUSH_BYTES_MAX, PUSH_COALESCE_S, PUSH_ENTRIES_MAX, SLICE_S
 from cloud_sync.client.link_state import Fence, FenceReason
-from cloud_sync.client.loop import Line, Loop, happened
+from cloud_sync.client.loop import Backoff, Line, Loop, happened
 from cloud_sync.client.port import StoreSide, Stretch
 from cloud_sync.client.wire import HubCalls
 from cloud_sync.contract.ledger import Entry, Gap, Head, Push, Pushed
@@ -131,6 +131,7 @@ class PushLoop(Loop):
         self._store = store
         self._hub = hub
         self._engine = LedgerPush()
+        self._unsettled = Backoff(line.randomness)
 
     async def turn(self) -> float:
         """One stretch of the ledger, or a wait for one."""
@@ -144,7 +145,8 @@ class PushLoop(Loop):
         await self.while_shut()
         if engine.state is PushState.UNKNOWN:
             self.line.hello_due.set()
-            return BACKOFF_BASE_S
+            return self._unsettled.next_s()
+        self._unsettled.reset()
         self.line.monitor.fence(engine.fence)
         return 0
 

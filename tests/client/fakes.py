@@ -4,7 +4,7 @@ import asyncio
 import functools
 import gzip
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import ParamSpec
@@ -73,6 +73,7 @@ class FakeStore:
     def __init__(self) -> None:
         self.new_entries = asyncio.Event()
         self.epoch = 1
+        self.claims_epoch: int | None = None
         self.entries: tuple[Entry, ...] = ()
         self.pruned_to = 0
         self.acked: list[tuple[int, int]] = []
@@ -81,6 +82,7 @@ class FakeStore:
         self.applied: list[tuple[Feed, list[Batch]]] = []
         self.forgotten: list[Feed] = []
         self.complete: list[Feed] = []
+        self.calls: Counter[str] = Counter()
         self.failing: dict[str, deque[BaseException]] = {}
         self.hanging: dict[str, asyncio.Event] = {}
 
@@ -94,7 +96,7 @@ class FakeStore:
     async def hello(self) -> Hello:
         await self._call("hello")
         cursors = {feed.value: (cursor.generation, cursor.offset) for feed, cursor in self.cursors.items()}
-        return Hello(self.epoch, head_of(self.entries), SCHEMA_VERSION, cursors)
+        return Hello(self.claims_epoch or self.epoch, head_of(self.entries), SCHEMA_VERSION, cursors)
 
     async def cursor(self, feed: Feed) -> Cursor | None:
         await self._call("cursor")
@@ -138,6 +140,7 @@ class FakeStore:
         self.acked.append((epoch, sequence))
 
     async def _call(self, method: str) -> None:
+        self.calls[method] += 1
         await asyncio.sleep(0)
         if self.failing.get(method):
             raise self.failing[method].popleft()
@@ -169,6 +172,11 @@ async def loses_the_reply(request: httpx.Request, handle: Handle) -> httpx.Respo
 
 async def arrives_twice(_request: httpx.Request, handle: Handle) -> httpx.Response:
     await handle()
+    return await handle()
+
+
+async def takes_five_seconds(_request: httpx.Request, handle: Handle) -> httpx.Response:
+    await asyncio.sleep(5)
     return await handle()
 
 

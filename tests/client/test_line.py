@@ -14,9 +14,11 @@ from cloud_sync.client.limits import (
     LONG_POLL_S,
     PUSH_ENTRIES_MAX,
     QUIET_S_MAX,
+    REFETCH_SPREAD_S,
     REQUEST_S_MAX,
     RETRY_AFTER_SPREAD_S,
     RING_SPREAD_S,
+    SLICE_S,
 )
 from cloud_sync.client.link_state import DoorbellState, FenceReason, LinkState, TroubleKind
 from cloud_sync.client.loop import Backoff
@@ -35,6 +37,7 @@ from tests.client.fakes import (
     never_answers,
     raises,
     refuses_connection,
+    takes_five_seconds,
     virtually,
 )
 
@@ -103,6 +106,16 @@ async def test_a_quiet_store_asks_little() -> None:
         await asyncio.sleep(3600)
         polls, hellos = len(Feed) * 3600 / LONG_POLL_S, 3600 / HELLO_EVERY_S
         assert len(scene.hub.requests) - before <= polls + 2 * hellos + len(Feed)
+
+
+@virtually
+async def test_a_quiet_store_reads_its_ledger_rarely() -> None:
+    async with Scene() as scene:
+        scene.store.sells("milk")
+        await scene.until(scene.in_step)
+        before = scene.store.calls["entries_after"]
+        await asyncio.sleep(3600)
+        assert scene.store.calls["entries_after"] - before <= 2 * 3600 / SLICE_S
 
 
 @virtually
@@ -208,6 +221,16 @@ async def test_a_page_applied_by_a_store_that_failed_afterwards_is_not_applied_a
         assert with_changes == [Feed.ITEMS]
 
 
+@virtually
+async def test_an_acknowledgement_that_the_store_could_not_keep_is_told_again_soon() -> None:
+    async with Scene() as scene:
+        await scene.until(scene.in_step)
+        await asyncio.sleep(60)
+        scene.store.fails("acknowledged", Unheard("disk full"))
+        scene.store.sells("milk")
+        await scene.until(lambda: scene.store.acked[-1:] == [(1, 1)], within_s=3)
+
+
 # --- the hub is away -------------------------------------------------------------------------------------------
 
 
@@ -262,8 +285,64 @@ async def test_retry_after_is_obeyed_by_every_loop_and_not_even_the_doorbell_cut
         before = len(scene.hub.requests)
         bell.pull()
         await scene.until(scene.in_step)
+        assert [at_s for at_s in scene.hub.times("hello") if asked_s < at_s < asked_s + 200] == []
         assert asked_s + 200 <= time_s() <= asked_s + 200 + RETRY_AFTER_SPREAD_S + BACKOFF_CAP_S
         assert min(at_s for at_s, _ in scene.hub.requests[before:]) >= asked_s + 200
+
+
+@virtually
+async def test_a_hello_that_was_already_under_way_does_not_undo_retry_after() -> None:
+    async with Scene() as scene:
+        scene.hub.holds_polls = False
+        await scene.until(scene.in_step)
+        await asyncio.sleep(60)
+        scene.hub.meets("hello", takes_five_seconds)
+        scene.hub.meets("policy", answers(500))
+        await scene.until(lambda: not scene.link.state.up, within_s=LONG_POLL_S)
+        scene.hub.meets("feeds", *[answers(429, headers={"retry-after": "200"})] * len(Feed))
+        await scene.until(lambda: "429" in scene.link.state.last_error, within_s=LONG_POLL_S)
+        said_s = time_s()
+        await asyncio.sleep(190)
+        assert [at_s for at_s, _ in scene.hub.requests if said_s + 0.1 < at_s] == []
+
+
+@virtually
+async def test_after_an_outage_one_failure_is_a_short_pause_again() -> None:
+    async with Scene() as scene:
+        scene.hub.broken = {"": answers(500)}
+        await asyncio.sleep(3600)
+        scene.hub.broken = {}
+        await scene.until(scene.in_step)
+        for number in range(10):
+            await asyncio.sleep(30)
+            scene.hub.meets("ledger", answers(500))
+            scene.hub.meets("hello", answers(500))
+            scene.store.sells(f"sale {number}")
+            await scene.until(scene.in_step, within_s=3)
+
+
+@virtually
+async def test_every_outage_is_said_once(logged: list[EventDict]) -> None:
+    async with Scene() as scene:
+        for _ in range(3):
+            await scene.until(lambda: scene.link.state.up)
+            scene.hub.broken = {"": answers(500)}
+            await asyncio.sleep(600)
+            scene.hub.broken = {}
+        await scene.until(lambda: scene.link.state.up)
+    assert said(logged, "hub lost") == said(logged, "hub back") == 3
+
+
+@virtually
+async def test_a_page_that_the_store_cannot_apply_is_not_the_lines_fault() -> None:
+    async with Scene() as scene:
+        await scene.until(scene.in_step)
+        scene.hub.meets("feeds/items", refuses_connection)
+        scene.store.fails("apply", *[Unheard("disk full")] * 1000)
+        scene.hub.logs[Feed.ITEMS].put({"milk": 1})
+        await asyncio.sleep(LONG_POLL_S + 30)
+        assert scene.link.state.up
+        assert [trouble.kind for trouble in scene.link.state.troubles] == [TroubleKind.STORE]
 
 
 @virtually
@@ -309,6 +388,23 @@ async def test_a_refused_credential_is_tried_rarely_and_works_once_it_is_let_in(
         assert len(scene.hub.requests) <= 4 * 3600 / BACKOFF_CAP_S
         scene.hub.broken = {}
         await scene.until(lambda: scene.link.state.up, within_s=BACKOFF_CAP_S + 1)
+
+
+@pytest.mark.parametrize("seeds", [range(10)])
+def test_a_refused_credential_does_not_knock_again_at_once(seeds: range) -> None:
+    knocks = 0
+
+    @virtually
+    async def first_minute(seed: int) -> None:
+        nonlocal knocks
+        async with Scene(seed=seed) as scene:
+            scene.hub.broken = {"": answers(403)}
+            await asyncio.sleep(60)
+            knocks += len(scene.hub.requests)
+
+    for seed in seeds:
+        first_minute(seed)
+    assert knocks <= 4 * len(seeds), "about three in a minute, where any other failure would make six"
 
 
 @virtually
@@ -372,6 +468,18 @@ async def test_a_fork_fences_the_push_while_everything_else_goes_on(logged: list
 
 
 @virtually
+async def test_a_fence_that_moves_is_not_said_again(logged: list[EventDict]) -> None:
+    async with Scene() as scene:
+        for count in range(1, 5):
+            scene.hub.ledgers[1] = chain([f"wine {number}" for number in range(count)])
+            await asyncio.sleep(HELLO_EVERY_S + 30)
+            fence = scene.link.state.fence
+            assert fence is not None
+            assert (fence.reason, fence.sequence) == (FenceReason.AHEAD, count)
+    assert said(logged, "ledger push FENCED") == 1
+
+
+@virtually
 async def test_a_fence_falls_by_itself_when_the_hub_agrees_again() -> None:
     async with Scene() as scene:
         scene.hub.ledgers[1] = chain(["wine"])
@@ -406,6 +514,17 @@ async def test_a_new_epoch_begins_a_ledger_of_its_own() -> None:
 
 
 @virtually
+async def test_a_store_that_contradicts_itself_about_its_epoch_does_not_make_it_hail_hellos() -> None:
+    async with Scene() as scene:
+        scene.store.sells("milk")
+        scene.store.claims_epoch = 5
+        await asyncio.sleep(3600)
+        assert len(scene.hub.times("hello")) <= 4 * 3600 / BACKOFF_CAP_S
+        scene.store.claims_epoch = None
+        await scene.until(scene.in_step, within_s=2 * BACKOFF_CAP_S)
+
+
+@virtually
 async def test_a_hub_that_takes_little_at_once_gets_it_all() -> None:
     async with Scene() as scene:
         scene.hub.entries_max = 3
@@ -428,6 +547,26 @@ async def test_a_retired_generation_is_forgotten_and_fetched_anew(generation: st
         assert scene.store.forgotten == [Feed.ITEMS]
         assert scene.store.cursors[Feed.ITEMS] == Cursor(generation, 1)
         await scene.until(lambda: scene.store.complete.count(Feed.ITEMS) == 2)
+
+
+def test_a_generation_retired_for_all_stores_is_not_fetched_by_all_in_one_second() -> None:
+    waited_s: list[float] = []
+
+    @virtually
+    async def refetches(seed: int) -> None:
+        async with Scene(seed=seed, feeds=(Feed.ITEMS,)) as scene:
+            await scene.until(scene.in_step)
+            scene.hub.meets("feeds/items", answers(409, '{"refetch": "g2"}'))
+            await scene.until(lambda: bool(scene.store.forgotten))
+            told_s = scene.hub.times("feeds/items")[-1]
+            scene.hub.logs[Feed.ITEMS] = Log("g2")
+            await scene.until(scene.in_step)
+            waited_s.append(scene.hub.times("feeds/items")[scene.hub.times("feeds/items").index(told_s) + 1] - told_s)
+
+    for seed in range(10):
+        refetches(seed)
+    assert max(waited_s) - min(waited_s) > REFETCH_SPREAD_S / 3
+    assert max(waited_s) <= REFETCH_SPREAD_S + 1
 
 
 @virtually
@@ -506,6 +645,38 @@ async def test_without_a_broker_the_store_lives_by_polling_and_says_so_once(logg
 
 
 @virtually
+async def test_what_rang_while_the_broker_was_away_is_made_up_for_when_it_is_back() -> None:
+    bell = FakeBell()
+    bell.connects = False
+    async with Scene(bell=bell) as scene:
+        scene.hub.holds_polls = False
+        await scene.until(scene.in_step)
+        for number in range(5):
+            scene.hub.logs[Feed.PRICES].put({"milk": number})
+            bell.connects = True
+            await scene.until(lambda: scene.link.state.doorbell is DoorbellState.CONNECTED)
+            await scene.until(scene.in_step, within_s=RING_SPREAD_S + 0.5)
+            bell.connects = False
+            bell.lose()
+            await asyncio.sleep(30)
+
+
+@virtually
+async def test_a_bell_that_hung_well_for_long_is_soon_hung_again() -> None:
+    bell = FakeBell()
+    bell.connects = False
+    async with Scene(bell=bell) as scene:
+        await asyncio.sleep(3600)
+        bell.connects = True
+        for _ in range(10):
+            await scene.until(lambda: scene.link.state.doorbell is DoorbellState.CONNECTED)
+            await asyncio.sleep(3600)
+            bell.lose()
+            await scene.until(lambda: scene.link.state.doorbell is DoorbellState.LOST)
+            await scene.until(lambda: scene.link.state.doorbell is DoorbellState.CONNECTED, within_s=1.5)
+
+
+@virtually
 async def test_a_broker_that_throws_us_out_at_once_is_tried_ever_more_rarely() -> None:
     bell = FakeBell()
     async with Scene(bell=bell) as scene:
@@ -569,9 +740,12 @@ async def test_a_line_that_was_stopped_can_run_again() -> None:
         scene.store.sells("bread")
         scene.hub.logs[Feed.PRICES].put({"milk": 99})
         hellos = len(scene.hub.times("hello"))
+        requests = len(scene.hub.requests)
+        scene.hub.meets("hello", answers(500), answers(500))
         scene.start()
-        await scene.until(scene.in_step, within_s=1)
-        assert len(scene.hub.times("hello")) == hellos + 1
+        await scene.until(scene.in_step, within_s=5)
+        assert len(scene.hub.times("hello")) == hellos + 3
+        assert all(path.endswith("/hello") for _, path in scene.hub.requests[requests:requests + 3])
 
 
 @virtually

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import random
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,7 +14,9 @@ import trustme
 
 from cloud_sync.client import transport
 from cloud_sync.client.errors import BadAnswer, LineDown, Refused
+from cloud_sync.client.session import HubLink
 from cloud_sync.client.transport import Channel, HubAddress
+from tests.client.fakes import FakeStore
 
 Serve = Callable[[bytes, bytes, asyncio.StreamWriter], Awaitable[None]]
 """Gets a request's head and body, and writes whatever it likes."""
@@ -196,6 +199,21 @@ async def test_httpcore_1093_a_leaked_place_in_the_pool_costs_one_request(monkey
         assert leaked.status_code == 200
 
 
+async def test_httpcore_1093_a_client_whose_request_had_to_be_cancelled_is_not_used_again(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    async with server(saying(b"")) as url, channel(url) as line:
+        told_to_stop = asyncio.create_task(line.request("GET", "/"))
+        await asyncio.sleep(0.1)
+        told_to_stop.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await told_to_stop
+        assert line._lease is None
+        monkeypatch.setattr(transport, "REQUEST_S_MAX", 0.1)
+        with pytest.raises(LineDown, match="no answer in time"):
+            await line.request("GET", "/")
+        assert line._lease is None
+
+
 async def test_a_replaced_client_lets_its_other_requests_finish(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "POOL_S", 0.1)
 
@@ -305,6 +323,28 @@ async def test_an_in_process_hub_that_never_answers_is_given_up_and_stays_the_ca
     assert (await line.request("GET", "/")).status == 200
     await line.close()
     assert not closed
+
+
+async def test_a_line_that_ends_leaves_no_connection_open() -> None:
+    open_now: set[asyncio.StreamWriter] = set()
+
+    async def serve(_head: bytes, _body: bytes, writer: asyncio.StreamWriter) -> None:
+        open_now.add(writer)
+        writer.write(answer(b"", "503 Later"))
+
+    store = FakeStore()
+    async with server(serve) as url:
+        link = HubLink(store_id="s", address=HubAddress(url, "token"), store=store, randomness=random.Random(1),
+                       wall_ms=lambda: 0)
+        task = asyncio.create_task(link.run())
+        async with asyncio.timeout(5):
+            while not open_now:  # noqa: ASYNC110 - the server tells nobody
+                await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        async with asyncio.timeout(5):
+            while not all(writer.is_closing() for writer in open_now):  # noqa: ASYNC110 - the server tells nobody
+                await asyncio.sleep(0.01)
 
 
 def test_p11_an_address_does_not_show_its_token() -> None:
