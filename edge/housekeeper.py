@@ -8,15 +8,26 @@ from collections import deque
 from collections.abc import Iterable
 from functools import partial
 
+import structlog
+
 from edge.db.connection import Connection
 from edge.db.ledger import store_clock
 from edge.db.queries import LEDGER, REPLICA
-from edge.db.replica import activate_due
-from edge.limits import HOUSEKEEPING_BATCH_MAX, HOUSEKEEPING_PAUSE_MAX_S, PRICE_INTERVALS_BATCH_MAX
+from edge.db.replica import activate_due, look_again_at_all
+from edge.errors import Corrupt, Transient
+from edge.limits import (
+    HOUSEKEEPING_BATCH_MAX,
+    HOUSEKEEPING_PAUSE_MAX_S,
+    HOUSEKEEPING_PAUSE_MIN_S,
+    PRICE_INTERVALS_BATCH_MAX,
+    WRITE_TROUBLE_PAUSE_S,
+)
 from edge.pickups.desk import PickupDesk
 from edge.prices.claim_book import expire
 from edge.prices.price_desk import NoPrice, PriceDesk
 from edge.store import News, Store, Topic
+
+_log = structlog.get_logger(__name__)
 
 
 class Housekeeper:
@@ -29,6 +40,9 @@ class Housekeeper:
         self._wake = asyncio.Event()
         self._changed: deque[str] = deque()
         self._changed_set: set[str] = set()
+        self._corrections_seen = 0
+        self._stamp_due_powered_ms = 0
+        self._troubled = False
         self.progress = 0
 
     def follow_news(self, news: News) -> None:
@@ -39,33 +53,52 @@ class Housekeeper:
             self._wake.set()
 
     async def run(self) -> None:
-        """Keep house until cancelled."""
+        """Keep house until cancelled. A disk that takes nothing stops the work, not the worker."""
         while True:
-            await self.round()
             self.progress += 1
             self._wake.clear()
             try:
-                await asyncio.wait_for(self._wake.wait(), self._pause_s())
+                await self.round()
+                self._troubled = False
+                pause_s = self._pause_s()
+            except (Transient, Corrupt) as trouble:
+                if not self._troubled:
+                    _log.error("housekeeping waits: the books cannot be written", reason=str(trouble))
+                self._troubled, pause_s = True, WRITE_TROUBLE_PAUSE_S
+            try:
+                await asyncio.wait_for(self._wake.wait(), pause_s)
             except TimeoutError:
                 continue
+            await asyncio.sleep(HOUSEKEEPING_PAUSE_MIN_S)  # news come in swarms
 
     async def round(self) -> None:
-        """Do everything that is due now."""
+        """Do everything that is due now. Nothing is written when nothing is due."""
         store = self._store
         store.clock.check()
         moment, now_powered_ms = store.moment(), store.clock.powered_ms()
-        activated = await store.books.replica.submit(lambda c: activate_due(c, moment, HOUSEKEEPING_BATCH_MAX))
-        stamp = store.clock.stamp()
-
-        def operation(connection: Connection) -> list[str]:
-            store_clock(connection, stamp)
-            return expire(connection, now_powered_ms, HOUSEKEEPING_BATCH_MAX)
-
-        lifted = await store.books.ledger.submit(operation)
+        if store.clock.corrections != self._corrections_seen:
+            corrections = store.clock.corrections
+            await store.books.replica.submit(look_again_at_all)
+            self._corrections_seen = corrections
+        activated: list[str] = []
+        if self._is_past(self._next_price_ms(), moment.wall_ms):
+            activated = await store.books.replica.submit(lambda c: activate_due(c, moment, HOUSEKEEPING_BATCH_MAX))
+        lifted: list[str] = []
+        if self._is_past(self._next_expiry_powered_ms(), now_powered_ms):
+            lifted = await store.books.ledger.submit(lambda c: expire(c, now_powered_ms, HOUSEKEEPING_BATCH_MAX))
         if activated or lifted:
             store.tell(Topic.PRICES, *activated, *lifted)
-        await self._pickups.erase_people()
+        if now_powered_ms >= self._stamp_due_powered_ms:
+            await self._stamp(now_powered_ms)
         await self._write_intervals()
+
+    async def _stamp(self, now_powered_ms: int) -> None:
+        """What is done by the clock, every now and then: persist it, forget people whose time has come."""
+        stamp = self._store.clock.stamp()
+        await self._store.books.ledger.submit(lambda connection: store_clock(connection, stamp))
+        if self._store.clock.trusted:  # a clock that ran ahead must not erase a customer who is on the way
+            await self._pickups.erase_people()
+        self._stamp_due_powered_ms = now_powered_ms + int(HOUSEKEEPING_PAUSE_MAX_S * 1000)
 
     def _note(self, skus: Iterable[str]) -> None:
         for sku in skus:
@@ -80,7 +113,11 @@ class Housekeeper:
             self._changed_set.difference_update(skus)
             charges = [(sku, charge) for sku in skus if (charge := self._charge_of(sku)) is not None]
             now_ms = self._store.clock.wall_ms()
-            await self._store.books.ledger.submit(partial(_write_intervals, charges=charges, now_ms=now_ms))
+            try:
+                await self._store.books.ledger.submit(partial(_write_intervals, charges=charges, now_ms=now_ms))
+            except (Transient, Corrupt):
+                self._note(skus)
+                raise
 
     def _charge_of(self, sku: str) -> int | None:
         try:
@@ -91,17 +128,28 @@ class Housekeeper:
 
     def _pause_s(self) -> float:
         """Until the next date or the end of the next grace, at most a named pause."""
-        if self._changed:
-            return 0.0
-        books, clock = self._store.books, self._store.clock
-        boundary_ms = books.replica_reader.execute(REPLICA.next_price_boundary).fetchone()[0]
-        expiry_ms = books.ledger_reader.execute(LEDGER.next_cap_expiry).fetchone()[0]
+        clock = self._store.clock
+        price_ms, expiry_ms = self._next_price_ms(), self._next_expiry_powered_ms()
         pauses = [HOUSEKEEPING_PAUSE_MAX_S]
-        if boundary_ms is not None:
-            pauses.append((boundary_ms - clock.wall_ms()) / 1000)
+        if price_ms is not None:
+            pauses.append((price_ms - clock.wall_ms()) / 1000)
         if expiry_ms is not None:
             pauses.append((expiry_ms - clock.powered_ms()) / 1000)
-        return max(0.05, min(pauses))
+        return max(HOUSEKEEPING_PAUSE_MIN_S, min(pauses))
+
+    def _next_price_ms(self) -> int | None:
+        """When the next dated price begins or ends, by the wall clock."""
+        boundary: int | None = self._store.books.replica_reader.execute(REPLICA.next_price_boundary).fetchone()[0]
+        return boundary
+
+    def _next_expiry_powered_ms(self) -> int | None:
+        """When the next claim ends, by the powered clock."""
+        expiry: int | None = self._store.books.ledger_reader.execute(LEDGER.next_cap_expiry).fetchone()[0]
+        return expiry
+
+    @staticmethod
+    def _is_past(due_ms: int | None, now_ms: int) -> bool:
+        return due_ms is not None and due_ms <= now_ms
 
 
 def _write_intervals(connection: Connection, charges: list[tuple[str, int]], now_ms: int) -> None:

@@ -129,6 +129,9 @@ HOUSEKEEPING_BATCH_MAX = 500
 HOUSEKEEPING_PAUSE_MAX_S = 30.0
 """Longest pause between two rounds; also how stale the persisted powered clock may be."""
 
+HOUSEKEEPING_PAUSE_MIN_S = 0.05
+"""Shortest pause between two rounds, so that a swarm of news is one round."""
+
 PRICE_INTERVALS_BATCH_MAX = 1000
 """SKUs whose applied price is written down in one transaction."""
 

@@ -4,9 +4,11 @@ import asyncio
 import multiprocessing
 from collections import OrderedDict
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import Protocol
 
 from drivers.port import Blob, Encoder, LabelDescription, Picture
+from edge.errors import Transient
 from edge.labels.content import LabelContent
 from edge.labels.render import draw
 from edge.labels.template import Template
@@ -23,19 +25,32 @@ class Artist(Protocol):
 
 
 class PoolArtist:
-    """Draws in worker processes: threads would hold up the tills (glyphs are drawn under the interpreter lock)."""
+    """Draws in worker processes: threads would hold up the tills (glyphs are drawn under the interpreter lock).
+
+    A worker that was killed (out of memory) takes its pool with it; the next picture gets a new one.
+    """
 
     def __init__(self, workers: int) -> None:
-        context = multiprocessing.get_context("forkserver")
-        self._pool = ProcessPoolExecutor(workers, mp_context=context)
+        self._workers = workers
+        self._context = multiprocessing.get_context("forkserver")
+        self._pool = self._new_pool()
 
     async def draw(self, template: Template, content: LabelContent, description: LabelDescription,
                    encoder: Encoder) -> tuple[Picture, Blob]:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, draw, template, content, description, encoder)
+        pool, loop = self._pool, asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(pool, draw, template, content, description, encoder)
+        except BrokenProcessPool as error:
+            if self._pool is pool:
+                self._pool = self._new_pool()
+                pool.shutdown(wait=False)
+            raise Transient(f"the process that draws pictures was killed: {error}") from error
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _new_pool(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(self._workers, mp_context=self._context)
 
 
 class InlineArtist:

@@ -21,6 +21,7 @@ from drivers.port import (
     Failed,
     LabelDescription,
     OfferRefused,
+    Picture,
     Progress,
     Seen,
     Shown,
@@ -181,6 +182,15 @@ class LabelPlanner:
             return self._wanted.of(row.sku, description)
         except (NothingToShow, LookupError, ValueError):
             return None
+
+    async def picture_of(self, row: LabelRow) -> Picture | None:
+        """What the label should show, drawn; `None` while that cannot be said. Raises `render.CannotDraw`."""
+        wanted, station = self.wanted_of(row), self._stations.get(row.station)
+        description = station.describe(row.label) if station else None
+        if wanted is None or station is None or description is None:
+            return None
+        picture, _ = await self._artist.draw(wanted.template, wanted.content, description, station.encode)
+        return picture
 
     async def run(self) -> None:
         """Plan until cancelled. A disk that takes nothing stops the planning, not the planner."""

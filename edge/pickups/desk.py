@@ -5,9 +5,10 @@ with its own stock moves: reserving moves sellable to reserved, picking moves re
 hand-over.
 """
 
+import hmac
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import msgspec
@@ -17,7 +18,7 @@ from cloud_sync.contract.facts import ExceptionRaised, PickupStep, StockMove
 from cloud_sync.contract.feeds import Batch, Cursor, Feed, Put
 from cloud_sync.contract.pickup import FINAL, PickupState, Step, next_state
 from edge.db.connection import Connection
-from edge.db.ledger import Outcome, draft, raise_exception, record
+from edge.db.ledger import Outcome, draft, fact_of, raise_exception, record
 from edge.db.queries import LEDGER
 from edge.errors import Rejected
 from edge.limits import CODE_ATTEMPTS_MAX, PICKUPS_LISTED_MAX
@@ -26,6 +27,8 @@ from edge.store import Store, Topic
 
 _order_decoder = msgspec.json.Decoder(Order)
 _HUB = "hub"
+_OWN = "hub:"
+_MAY_BE_HANDED_OVER = frozenset({PickupState.STAGED, PickupState.READY, PickupState.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,10 @@ class Pickup:
 
 @dataclass(frozen=True, slots=True)
 class StepRequest:
-    """A step somebody takes. `transition_id` makes a repeat harmless; `line` picks one line, `None` all of them."""
+    """A step somebody takes. `transition_id` makes a repeat harmless; `line` picks one line, `None` all of them.
+
+    `supervised`: a supervisor hands over without a code, with a reason.
+    """
 
     order_id: str
     transition_id: str
@@ -77,6 +83,7 @@ class StepRequest:
     line: int | None = None
     code: str = ""
     reason: str = ""
+    supervised: bool = False
 
 
 class PickupDesk:
@@ -122,7 +129,10 @@ class PickupDesk:
         return str(row[0]) if row else None
 
     async def take_step(self, request: StepRequest) -> Pickup:
-        """Take a step once; a repeat changes nothing. Raises `Rejected` for a step that may not be taken now."""
+        """Take a step once; a repeat changes nothing. Raises `Rejected` for a step that may not be taken now.
+
+        Accepting, rejecting and cancelling are not taken here: they follow from what the hub says.
+        """
         given = self._vault.code_hmac(request.code) if request.code else ""
         refusal = await self._store.record(lambda connection: self._step(connection, request, given))
         if refusal:
@@ -150,7 +160,7 @@ class PickupDesk:
             connection.execute(LEDGER.update_pickup_from_hub, (order.revision, order.notified_ms,
                                                                int(order.cancel_requested), order.order_id))
             if order.cancel_requested:
-                self._cancel(connection, _row(known), order.revision)
+                self._cancel(connection, _row(connection.execute(LEDGER.pickup, (order.order_id,)).fetchone()))
 
     def _accept_new(self, connection: Connection, order: Order, sealed: bytes | None) -> None:
         now_ms = self._store.clock.wall_ms()
@@ -161,26 +171,30 @@ class PickupDesk:
         for line in order.lines:
             connection.execute(LEDGER.insert_pickup_line, (order.order_id, line.line, line.sku, line.quantity_milli,
                                                            line.price_minor))
-        if sealed and order.person_id:
-            connection.execute(LEDGER.put_person, (order.person_id, sealed, None))
+        if sealed and order.person_id:  # whatever becomes of the order, its person is forgotten at last
+            forget_ms = now_ms + (self._store.policy.hold_max_s + self._store.policy.person_keep_s) * 1000
+            connection.execute(LEDGER.put_person, (order.person_id, sealed, forget_ms))
         row = _row(connection.execute(LEDGER.pickup, (order.order_id,)).fetchone())
-        short = [] if order.cancel_requested else self._short_skus(connection, order)
-        request = StepRequest(order.order_id, f"{order.order_id}/reserve", Step.ACCEPT, _HUB)
         if order.cancel_requested:
-            self._cancel(connection, row, order.revision)
-        elif short:
-            reason = f"not available: {', '.join(short)}"
+            self._cancel(connection, row)
+            return
+        request = StepRequest(order.order_id, _own_id(order.order_id, "reserve"), Step.ACCEPT, _HUB)
+        reason = self._why_not(connection, order)
+        if reason:
             rejected = StepRequest(order.order_id, request.transition_id, Step.REJECT, _HUB, reason=reason)
             self._write(connection, row, rejected, PickupState.REJECTED, ())
         else:
             self._reserve(connection, row, request)
 
-    def _short_skus(self, connection: Connection, order: Order) -> list[str]:
-        """SKUs whose reservation would take available-to-promise below zero (P5)."""
+    def _why_not(self, connection: Connection, order: Order) -> str:
+        """Why the order cannot be promised: a reservation may not take available-to-promise below zero (P5)."""
+        if not order.lines or any(line.quantity_milli <= 0 for line in order.lines):
+            return "a line without a quantity"
         wanted: dict[str, int] = defaultdict(int)
         for line in order.lines:
             wanted[line.sku] += line.quantity_milli
-        return sorted(sku for sku, quantity in wanted.items() if self._available_milli(connection, sku) < quantity)
+        short = sorted(sku for sku, quantity in wanted.items() if self._available_milli(connection, sku) < quantity)
+        return f"not available: {', '.join(short)}" if short else ""
 
     def _available_milli(self, connection: Connection, sku: str) -> int:
         row = connection.execute(LEDGER.stock, (sku,)).fetchone()
@@ -199,19 +213,29 @@ class PickupDesk:
         found = connection.execute(LEDGER.pickup, (request.order_id,)).fetchone()
         if found is None:
             return f"no order {request.order_id} in this store"
+        taken = fact_of(connection, _fact_key(request.transition_id))
+        if isinstance(taken, PickupStep):
+            same = (taken.order_id, taken.step) == (request.order_id, request.step)
+            return "" if same else (f"{request.transition_id} was {taken.step} of order {taken.order_id}; "
+                                    "mint another id for every step")
+        if request.transition_id.startswith(_OWN):
+            return f"no step but our own has an id that begins with {_OWN}"
         row = _row(found)
-        if connection.execute(LEDGER.fact, (_fact_key(request.transition_id),)).fetchone():
-            return ""
-        target = next_state(row.state, request.step)
-        if target is None:
-            return f"order {row.order_id} is {row.state}: it cannot {request.step.value.replace('_', ' ')} now"
-        carry_out = self._PHYSICAL.get(request.step)
+        carry_out = self._STEPS.get(request.step)
         if carry_out is None:
-            self._write(connection, row, request, target, ())
-            return ""
+            return f"{request.step.value} is for the hub to say"
         return carry_out(self, connection, row, request, given_hmac)
 
+    @staticmethod
+    def _refusal(row: PickupRow, step: Step) -> str:
+        """Why this step does not lead on from where the order is; an empty text if it does."""
+        if next_state(row.state, step) is not None:
+            return ""
+        return f"order {row.order_id} is {row.state}: it cannot {step.value.replace('_', ' ')} now"
+
     def _pick(self, connection: Connection, row: PickupRow, request: StepRequest, _given_hmac: str) -> str:
+        if refusal := self._refusal(row, request.step):
+            return refusal
         lines = _lines(connection, row.order_id)
         picked = [line for line in lines if request.line in (None, line.line) and line.reserved_milli]
         if not picked:
@@ -226,44 +250,71 @@ class PickupDesk:
 
     def _stage(self, connection: Connection, row: PickupRow, request: StepRequest, _given_hmac: str) -> str:
         left = [str(line.line) for line in _lines(connection, row.order_id) if line.reserved_milli]
-        if left:
-            return f"order {row.order_id}: pick line {', '.join(left)} first"
+        refusal = self._refusal(row, request.step)
+        if refusal or left:
+            return refusal or f"order {row.order_id}: pick line {', '.join(left)} first"
         self._write(connection, row, request, PickupState.STAGED, ())
         return ""
 
-    def _hand_over(self, connection: Connection, row: PickupRow, request: StepRequest, given_hmac: str) -> str:
-        if row.code_attempts >= CODE_ATTEMPTS_MAX:
-            return f"order {row.order_id}: {CODE_ATTEMPTS_MAX} wrong codes; ask a supervisor"
-        if row.code_hmac != given_hmac:
-            connection.execute(LEDGER.count_code_attempt, (row.order_id,))
-            return f"wrong code for order {row.order_id}; {CODE_ATTEMPTS_MAX - row.code_attempts - 1} attempts left"
-        lines = _lines(connection, row.order_id)
-        moves = tuple(StockMove(line.sku, staged_milli=-line.picked_milli) for line in lines if line.picked_milli)
-        self._write(connection, row, request, PickupState.HANDED_OVER, moves)
-        self._erase_later(connection, row)
+    def _ready(self, connection: Connection, row: PickupRow, request: StepRequest, _given_hmac: str) -> str:
+        if refusal := self._refusal(row, request.step):
+            return refusal
+        self._write(connection, row, request, PickupState.READY, ())
         return ""
 
-    def _cancel(self, connection: Connection, row: PickupRow, revision: int) -> None:
+    def _hand_over(self, connection: Connection, row: PickupRow, request: StepRequest, given_hmac: str) -> str:
+        """Goods that left have left (P6): a hand-over counts from wherever they were staged, and even when the
+        customer's cancelling came in between; then a person is told."""
+        if row.state not in _MAY_BE_HANDED_OVER:
+            return self._refusal(row, request.step) or f"order {row.order_id} is {row.state}"
+        if refusal := self._code_refusal(connection, row, request, given_hmac):
+            return refusal
+        lines = _lines(connection, row.order_id)
+        if row.state is PickupState.CANCELLED:
+            moves = tuple(StockMove(line.sku, sellable_milli=-line.quantity_milli) for line in lines)
+        else:
+            moves = tuple(StockMove(line.sku, staged_milli=-line.picked_milli) for line in lines if line.picked_milli)
+        self._write(connection, row, request, PickupState.HANDED_OVER, moves)
+        if row.state is PickupState.CANCELLED or row.cancel_requested:
+            self._late_cancel(connection, replace(row, state=PickupState.HANDED_OVER))
+        return ""
+
+    def _code_refusal(self, connection: Connection, row: PickupRow, request: StepRequest, given_hmac: str) -> str:
+        """Why this caller may not take the goods away; counts a wrong code."""
+        if request.supervised:
+            return "" if request.reason.strip() else "a hand-over without a code needs a reason"
+        if row.code_attempts >= CODE_ATTEMPTS_MAX:
+            return f"order {row.order_id}: {CODE_ATTEMPTS_MAX} wrong codes; ask a supervisor"
+        if not hmac.compare_digest(row.code_hmac, given_hmac):
+            connection.execute(LEDGER.count_code_attempt, (row.order_id,))
+            return f"wrong code for order {row.order_id}; {CODE_ATTEMPTS_MAX - row.code_attempts - 1} attempts left"
+        return ""
+
+    def _cancel(self, connection: Connection, row: PickupRow) -> None:
         """The hub asks to cancel. What was handed over stays handed over and becomes a refund request (P6)."""
-        chain, now_ms = self._store.books.chain, self._store.clock.wall_ms()
+        if row.state is PickupState.HANDED_OVER:
+            self._late_cancel(connection, row)
         if next_state(row.state, Step.CANCEL) is None:
-            raised = ExceptionRaised(reason="late-cancel", about=row.order_id,
-                                     detail=f"cancel requested, but the order is {row.state}: refund it")
-            raise_exception(connection, chain, raised, now_ms, key=f"late-cancel/{row.order_id}/{revision}")
-            return
+            return  # it ended before: there is nothing left to cancel
         lines = _lines(connection, row.order_id)
         moves = tuple(StockMove(line.sku, sellable_milli=line.reserved_milli + line.picked_milli,
                                 reserved_milli=-line.reserved_milli, staged_milli=-line.picked_milli)
                       for line in lines if line.reserved_milli or line.picked_milli)
-        request = StepRequest(row.order_id, f"{row.order_id}/cancel/{revision}", Step.CANCEL, _HUB)
+        request = StepRequest(row.order_id, _own_id(row.order_id, "cancel"), Step.CANCEL, _HUB)
         self._write(connection, row, request, PickupState.CANCELLED, moves)
         for line in lines:
             connection.execute(LEDGER.set_pickup_line, (0, 0, row.order_id, line.line))
-        self._erase_later(connection, row)
+
+    def _late_cancel(self, connection: Connection, row: PickupRow) -> None:
+        raised = ExceptionRaised(reason="late-cancel", about=row.order_id,
+                                 detail=f"cancel requested, but the order is {row.state}: refund it")
+        raise_exception(connection, self._store.books.chain, raised, self._store.clock.wall_ms(),
+                        key=f"late-cancel/{row.order_id}")
 
     def _erase_later(self, connection: Connection, row: PickupRow) -> None:
+        """The person is not needed any more; unless another order of the same person still is open."""
         erase_ms = self._store.clock.wall_ms() + self._store.policy.person_keep_s * 1000
-        connection.execute(LEDGER.set_person_erasure, (erase_ms, row.person_id))
+        connection.execute(LEDGER.set_person_erasure, (erase_ms, row.person_id, row.person_id, row.order_id))
 
     def _write(self, connection: Connection, row: PickupRow, request: StepRequest, target: PickupState,
                moves: tuple[StockMove, ...]) -> None:
@@ -273,17 +324,23 @@ class PickupDesk:
                           order_revision=row.revision, actor=request.actor, moves=moves, reason=request.reason)
         made = draft(_fact_key(request.transition_id), fact, occurred_ms=now_ms, recorded_ms=now_ms,
                      business_day=self._store.business_day(now_ms))
-        if record(connection, self._store.books.chain, made).outcome is Outcome.NEW:
-            connection.execute(LEDGER.set_pickup_state, (target, now_ms, row.order_id))
+        outcome = record(connection, self._store.books.chain, made).outcome
+        assert outcome is Outcome.NEW, f"{made.fact_key} was taken before, as somebody looked up"
+        connection.execute(LEDGER.set_pickup_state, (target, now_ms, row.order_id))
         if target in FINAL and row.person_id:
             self._erase_later(connection, row)
 
-    _PHYSICAL: ClassVar[dict[Step, Callable[["PickupDesk", Connection, PickupRow, StepRequest, str], str]]] = {
-        Step.PICK: _pick, Step.STAGE: _stage, Step.HAND_OVER: _hand_over}
+    _STEPS: ClassVar[dict[Step, Callable[["PickupDesk", Connection, PickupRow, StepRequest, str], str]]] = {
+        Step.PICK: _pick, Step.STAGE: _stage, Step.READY: _ready, Step.HAND_OVER: _hand_over}
 
 
 def _fact_key(transition_id: str) -> str:
     return f"pickup/{transition_id}"
+
+
+def _own_id(order_id: str, what: str) -> str:
+    """A transition that follows from the hub's word; no caller may give one that begins like it."""
+    return f"{_OWN}{order_id}/{what}"
 
 
 def _row(row: tuple[str, int, str, int, str, str, int, str, int | None, int, int]) -> PickupRow:

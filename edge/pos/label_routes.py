@@ -1,7 +1,7 @@
 """Labels over the API: the list, their pictures, binding, exclusion, light."""
 
-import asyncio
 from collections.abc import Callable, Mapping
+from typing import Annotated
 
 import msgspec
 from starlette.requests import Request
@@ -12,11 +12,13 @@ from edge.db.connection import Connection
 from edge.db.label_rows import LabelRow, label_row, label_rows
 from edge.db.ledger import Chain
 from edge.db.queries import LEDGER
+from edge.domain.barcode import CODE_LENGTH_MAX
 from edge.errors import Rejected, Transient
 from edge.labels import bindings
 from edge.labels.bindings import Act
 from edge.labels.planner import LabelPlanner, Urgency
-from edge.labels.render import preview_png, render
+from edge.labels.render import preview_png
+from edge.limits import KEY_CHARACTERS_MAX
 from edge.pos.app import Handler, body_of, json_response, principal_of
 from edge.pos.problems import ProblemAnswer
 from edge.prices.price_desk import PriceDesk
@@ -24,6 +26,7 @@ from edge.store import Store, Topic
 
 Change = Callable[[Connection, Chain, Act], None]
 LIGHT_SECONDS_MAX = 60.0
+_Text = Annotated[str, msgspec.Meta(max_length=KEY_CHARACTERS_MAX)]
 
 
 class LabelOut(msgspec.Struct, frozen=True):
@@ -43,12 +46,12 @@ class LabelOut(msgspec.Struct, frozen=True):
 class LabelIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What somebody decides about a label. `act_id` is minted by the caller: sent twice, it counts once."""
 
-    act_id: str = ""
-    code: str = ""
-    reason: str = ""
-    sku: str = ""
+    act_id: _Text = ""
+    code: Annotated[str, msgspec.Meta(max_length=CODE_LENGTH_MAX)] = ""
+    reason: _Text = ""
+    sku: _Text = ""
     price_minor: int = 0
-    seconds: float = 5.0
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=LIGHT_SECONDS_MAX)] = 5.0
 
 
 class LabelDesk:
@@ -103,20 +106,16 @@ class LabelDesk:
         if station is None:
             raise Transient(f"label {label} has no base station")
         try:
-            await station.light(label, Colour.RED, min(seconds, LIGHT_SECONDS_MAX))
+            await station.light(label, Colour.RED, seconds)
         except OfferRefused as refusal:
             raise Transient(str(refusal)) from refusal
 
     async def picture(self, label: str) -> bytes:
         """PNG of what the label should show. Raises a 404 problem when there is nothing to show."""
-        row = self._row(label)
-        wanted = self._planner.wanted_of(row)
-        station = self._stations.get(row.station)
-        description = station.describe(label) if station else None
-        if wanted is None or description is None:
+        picture = await self._planner.picture_of(self._row(label))
+        if picture is None:
             raise ProblemAnswer(404, "no-picture", "Nothing to show on this label yet")
-        drawn = await asyncio.to_thread(render, wanted.template, wanted.content, description)
-        return preview_png(drawn)
+        return preview_png(picture)
 
     def _row(self, label: str) -> LabelRow:
         row = label_row(self._store.books.ledger_reader, label)

@@ -1,22 +1,27 @@
 """What tills and staff ask of stock, pickups and held prices."""
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cloud_sync.contract.facts import Movement, StockMove
+from cloud_sync.contract.facts import QUANTITY_MILLI_MAX, Movement, StockMove
 from cloud_sync.contract.pickup import Step
 from edge.db.connection import Connection
 from edge.db.ledger import Outcome, draft, record
 from edge.db.queries import LEDGER
-from edge.limits import TRANSACTION_LINES_MAX
+from edge.limits import KEY_CHARACTERS_MAX, TRANSACTION_LINES_MAX
 from edge.pickups.desk import Pickup, PickupDesk, StepRequest
+from edge.pos.access import Role
 from edge.pos.app import Handler, body_of, json_response, principal_of
 from edge.pos.problems import ProblemAnswer
 from edge.prices.guard_desk import GuardDesk
 from edge.store import Store
+
+_Key = Annotated[str, msgspec.Meta(min_length=1, max_length=KEY_CHARACTERS_MAX, pattern=r"^[^\x00-\x1f\x7f]*$")]
+_Text = Annotated[str, msgspec.Meta(max_length=KEY_CHARACTERS_MAX)]
 
 
 class StockOut(msgspec.Struct, frozen=True):
@@ -34,27 +39,30 @@ class StockOut(msgspec.Struct, frozen=True):
 class ReceivedLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Goods of one SKU; `quantity_milli` in thousandths."""
 
-    sku: str
-    quantity_milli: int
+    sku: _Key
+    quantity_milli: Annotated[int, msgspec.Meta(ge=-QUANTITY_MILLI_MAX, le=QUANTITY_MILLI_MAX)]
 
 
 class MovementIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Goods that came in. `movement_id` is minted by the caller: sent twice, it counts once."""
 
-    movement_id: str
+    movement_id: _Key
     lines: list[ReceivedLine]
-    reason: str = "receipt"
-    document: str = ""
+    reason: _Text = "receipt"
+    document: _Text = ""
 
 
 class StepIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A pickup step. `transition_id` is minted by the caller; `line` for one line, absent for all."""
+    """A pickup step. `transition_id` is minted by the caller; `line` for one line, absent for all.
 
-    transition_id: str
+    A supervisor hands over without `code`, with a `reason`.
+    """
+
+    transition_id: _Key
     step: Step
     line: int | None = None
-    code: str = ""
-    reason: str = ""
+    code: _Text = ""
+    reason: _Text = ""
 
 
 class PickupOut(msgspec.Struct, frozen=True):
@@ -107,8 +115,9 @@ def store_handlers(store: Store, pickups: PickupDesk, guard: GuardDesk) -> Mappi
 
     async def post_pickup_step(request: Request) -> Response:
         body = msgspec.json.decode(await body_of(request), type=StepIn)
-        wanted = StepRequest(request.path_params["order_id"], body.transition_id, body.step,
-                             principal_of(request).id, body.line, body.code, body.reason)
+        caller = principal_of(request)
+        wanted = StepRequest(request.path_params["order_id"], body.transition_id, body.step, caller.id, body.line,
+                             body.code, body.reason, supervised=caller.role is Role.SUPERVISOR and not body.code)
         return json_response(pickup_out(await pickups.take_step(wanted)))
 
     async def held_batches(_request: Request) -> Response:

@@ -225,7 +225,7 @@ SELECT order_id, revision, state, placed_ms, currency, code_hmac, code_attempts,
     cancel_requested, changed_ms FROM pickup WHERE order_id = ?
 
 -- name: pickup_by_code
-SELECT order_id FROM pickup WHERE code_hmac = ? AND state = 'ready'
+SELECT order_id FROM pickup WHERE code_hmac = ? AND state IN ('ready', 'staged')
 
 -- name: pickups_open
 SELECT order_id, revision, state, placed_ms, currency, code_hmac, code_attempts, person_id, notified_ms,
@@ -262,13 +262,14 @@ WHERE pickup_line.sku = ? AND pickup_line.reserved_milli > 0
 
 -- name: put_person
 INSERT INTO person (person_id, sealed, erase_after_ms) VALUES (?, ?, ?)
-ON CONFLICT (person_id) DO UPDATE SET sealed = excluded.sealed
+ON CONFLICT (person_id) DO UPDATE SET sealed = excluded.sealed, erase_after_ms = excluded.erase_after_ms
 
 -- name: person
 SELECT sealed FROM person WHERE person_id = ?
 
 -- name: set_person_erasure
-UPDATE person SET erase_after_ms = ? WHERE person_id = ?
+UPDATE person SET erase_after_ms = ? WHERE person_id = ? AND NOT EXISTS (SELECT 1 FROM pickup
+    WHERE person_id = ? AND order_id <> ? AND state NOT IN ('handed_over', 'rejected', 'cancelled'))
 
 -- name: erase_people
 DELETE FROM person WHERE erase_after_ms <= ?
