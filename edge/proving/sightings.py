@@ -101,6 +101,7 @@ class WitnessedLine(msgspec.Struct, frozen=True):
     amount_minor: int
     sku: str = ""
     code: str = ""
+    flags: tuple[str, ...] = ()
 
 
 class WitnessedMove(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from drivers.port import LabelId, Picture, PictureVersion
-from edge.proving.picture_reader import ItemKey, PictureReader
+from edge.proving.picture_reader import ItemKey, PictureReader, Printed
 from edge.proving.promises import exactly_once, no_sale_refused, nothing_is_lost, promised_once
 from edge.proving.shelf import ShelfRecord
 from edge.proving.sightings import (
@@ -163,6 +163,10 @@ class Witness:
         while self._claimed and self._claimed[0][2].ended_s <= until_s:
             self._judge_claimed_shown(*self._claimed.popleft())
         self._shelf.forget_before(until_s)
+
+    def printed(self, label: LabelId, version: PictureVersion) -> Printed | None:
+        """What a picture that the label has drawn promises."""
+        return self._shelf.says(label, version)
 
     def claims_stand(self, claims: Iterable[tuple[LabelId, str, int]]) -> list[str]:
         """Prices on screens that no open claim `(label, sku, price)` of the store covers: lost claims."""

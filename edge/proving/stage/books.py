@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from edge.clock import Clock, StoreClock
 from edge.db.books import derive_key
 from edge.db.connection import connect
+from edge.db.ledger import load_clock
 from edge.proving.sightings import BooksSeen, Buckets, LedgerEntry
 from edge.proving.stage.hub_operator import HubOperator
 
@@ -15,8 +17,7 @@ _ENTRIES = """SELECT sequence, fact_key, kind, occurred_ms, business_day, payloa
 WHERE epoch = ? ORDER BY sequence"""
 _STOCK = "SELECT sku, sellable_milli, reserved_milli, staged_milli, quarantine_milli FROM stock"
 _EPOCH = "SELECT value FROM meta WHERE key = 'epoch'"
-_CLAIMS = """SELECT label, sku, price_minor FROM claim
-WHERE closes_powered_ms IS NULL"""
+_CLAIMS = "SELECT label, sku, price_minor, closes_powered_ms FROM claim"
 
 
 def store_books(state_directory: Path, database_key: str, store: str) -> BooksSeen:
@@ -32,12 +33,14 @@ def store_books(state_directory: Path, database_key: str, store: str) -> BooksSe
     return BooksSeen(store, epoch, entries, stock)
 
 
-def open_claims(state_directory: Path, database_key: str) -> list[tuple[str, str, int]]:
-    """Label, SKU and price of every claim that nothing has closed yet."""
+def open_claims(state_directory: Path, database_key: str, clock: Clock) -> list[tuple[str, str, int]]:
+    """Label, SKU and price of every claim that is open now."""
     connection = connect(state_directory / "ledger.db", derive_key(database_key, "ledger.db"), synchronous="FULL",
                          read_only=True)
     try:
-        return [(label, sku, price_minor) for label, sku, price_minor in connection.execute(_CLAIMS)]
+        now_powered_ms = StoreClock(clock, load_clock(connection)).powered_ms()
+        return [(label, sku, price_minor) for label, sku, price_minor, closes_powered_ms in connection.execute(_CLAIMS)
+                if closes_powered_ms is None or closes_powered_ms > now_powered_ms]
     finally:
         connection.close()
 

@@ -88,6 +88,6 @@ def _price(section: Section, randomness: random.Random) -> int:
     return randomness.randrange(low, high) // 10 * 10 + randomness.choice((5, 9))
 
 
-def codes_of(goods: Iterable[Goods]) -> dict[str, Goods]:
+def by_sku(goods: Iterable[Goods]) -> dict[str, Goods]:
     """By SKU."""
     return {each.sku: each for each in goods}

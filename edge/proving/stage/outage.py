@@ -31,7 +31,7 @@ class CuttableLine:
         """Relay again."""
         self._cut = False
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """The end."""
         self.cut()
         if self._server is not None:

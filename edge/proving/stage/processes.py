@@ -28,13 +28,14 @@ class ProcessFailed(OSError):
 
 
 class Process:
-    """One `trastienda` command. `log`: where its output goes; started again it goes on there."""
+    """One `trastienda` command. `environment`: what it gets beside ours. `log`: where its output goes; started again it
+    goes on there."""
 
     def __init__(self, name: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         self.name = name
         self.log = log
         self._arguments = tuple(arguments)
-        self._environment = {**_inherited(), **environment}
+        self.environment = dict(environment)
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -53,7 +54,7 @@ class Process:
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-c", _COMMAND, *self._arguments, stdin=asyncio.subprocess.DEVNULL, stdout=log,
-                stderr=log, env=self._environment, start_new_session=True)
+                stderr=log, env={**_inherited(), **self.environment}, start_new_session=True)
 
     def check(self) -> None:
         """Raises `ProcessFailed` when it ended by itself, `ConfigurationError` when it was used wrongly."""

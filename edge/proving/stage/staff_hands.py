@@ -86,6 +86,10 @@ class StaffHands:
             raise StoreRefused(f"{self.who.name} could not sign in: {answer.status}")
         self._line.headers = {"Cookie": _cookie_header(session), "X-Trastienda": "demo"}
 
+    def share(self, other: "StaffHands") -> None:
+        """Another window of the same browser: the same session."""
+        self._line.headers = other._line.headers
+
     async def labels(self) -> list[Label]:
         """Every label the store has heard."""
         return msgspec.json.decode((await self._ask("GET", "/v1/labels")).body, type=list[Label])

@@ -17,12 +17,16 @@ SHOWN = "shown"
 
 
 class WallStaff:
-    """`hangs`: label → product it hangs under, as last acknowledged."""
+    """`hangs`: label → product it hangs under, as last acknowledged. Three pairs of hands: one hangs, one looks, one
+    rearranges."""
 
-    def __init__(self, hands: StaffHands, play: Play, randomness: random.Random) -> None:
+    def __init__(self, hanging: StaffHands, looking: StaffHands, rearranging: StaffHands, play: Play,
+                 randomness: random.Random) -> None:
         self.hangs: dict[LabelId, Goods] = {}
         self.states: Counter[str] = Counter()
-        self._hands = hands
+        self._hanging = hanging
+        self._looking = looking
+        self._rearranging = rearranging
         self._play = play
         self._randomness = randomness
         self._acts = 0
@@ -31,9 +35,9 @@ class WallStaff:
         """Every label as soon as its base station has heard it; ends early when the play does."""
         waiting = dict(wanted)
         while waiting and not self._play.ending.is_set():
-            for label in await self._hands.labels():
+            for label in await self._hanging.labels():
                 if label.label in waiting and not self._play.ending.is_set():
-                    await self._hang(label.label, waiting.pop(label.label))
+                    await self._hang(self._hanging, label.label, waiting.pop(label.label))
             if waiting:
                 await self._play.pause(HEARD_LOOK_S)
 
@@ -41,7 +45,7 @@ class WallStaff:
         """What the store says of every label; what it calls shown is put before the witness."""
         began_s = self._play.now_s()
         before = dict(self.hangs)
-        labels = await self._hands.labels()
+        labels = await self._looking.labels()
         asked = self._play.since(began_s)
         for label in labels:
             hangs = self.hangs.get(label.label)
@@ -62,24 +66,24 @@ class WallStaff:
                 continue
             label = self._randomness.choice(sorted(self.hangs))
             if self._randomness.random() < 0.5:
-                await self._hang(label, self._randomness.choice(goods))
+                await self._hang(self._rearranging, label, self._randomness.choice(goods))
             else:
                 await self._exclude_for_a_while(label)
 
-    async def _hang(self, label: LabelId, goods: Goods) -> None:
+    async def _hang(self, hands: StaffHands, label: LabelId, goods: Goods) -> None:
         self.hangs.pop(label, None)
         act_id = self._act_id()
-        asked = await self._done(self._hands.bind(label, goods.code, act_id), act_id)
+        asked = await self._done(hands.bind(label, goods.code, act_id), act_id)
         self._play.witness.on_shelf(label, asked)
         self.hangs[label] = goods
 
     async def _exclude_for_a_while(self, label: LabelId) -> None:
         act_id = self._act_id()
-        asked = await self._done(self._hands.exclude(label, act_id, "covered by a poster"), act_id)
+        asked = await self._done(self._rearranging.exclude(label, act_id, "covered by a poster"), act_id)
         self._play.witness.off_shelf(label, asked)
         await self._play.pause(EXCLUDED_FOR_S)
         act_id = self._act_id()
-        asked = await self._done(self._hands.include(label, act_id), act_id)
+        asked = await self._done(self._rearranging.include(label, act_id), act_id)
         self._play.witness.on_shelf(label, asked)
 
     async def _done(self, doing: Awaitable[None], act_id: str) -> Span:
@@ -91,4 +95,4 @@ class WallStaff:
 
     def _act_id(self) -> str:
         self._acts += 1
-        return f"{self._hands.who.id}-{self._acts}"
+        return f"demo-{self._acts}"
