@@ -66,7 +66,8 @@ class Housekeeper:
                     _log.error("housekeeping waits: the books cannot be written", reason=str(trouble))
                 self._troubled, pause_s = True, WRITE_TROUBLE_PAUSE_S
             try:
-                await asyncio.wait_for(self._wake.wait(), pause_s)
+                async with asyncio.timeout(pause_s):
+                    await self._wake.wait()
             except TimeoutError:
                 continue
             await asyncio.sleep(HOUSEKEEPING_PAUSE_MIN_S)  # news come in swarms

@@ -143,7 +143,8 @@ class Supervisor:
             pause_s = self._judge(part, error)
             part.asked.clear()
             try:
-                await asyncio.wait_for(part.asked.wait(), pause_s)
+                async with asyncio.timeout(pause_s):
+                    await part.asked.wait()
             except TimeoutError:
                 continue
             part.recent_s.clear()

@@ -539,7 +539,8 @@ class LabelPlanner:
             return
         self._work.clear()
         try:
-            await asyncio.wait_for(self._work.wait(), max(0.0, timeout_s))
+            async with asyncio.timeout(max(0.0, timeout_s)):
+                await self._work.wait()
         except TimeoutError:
             return
 
