@@ -71,6 +71,10 @@ class TillRecord:
         """Keys of which another meaning was kept as a conflict."""
         return (sending.fact_key for sending in self._all() if sending.end is _End.CONFLICT)
 
+    def lines_in_conflict(self) -> int:
+        """Lines of meanings that were kept as conflicts."""
+        return sum(len(sending.meaning.lines) for sending in self._all() if sending.end is _End.CONFLICT)
+
     def unfinished(self) -> Iterator[str]:
         """Keys that were sent and not answered for good."""
         return (sending.fact_key for sending in self._all() if sending.end is _End.OPEN)

@@ -5,6 +5,7 @@ httpx costs about a millisecond a request, which a crowd of tills on a small mac
 
 import asyncio
 from dataclasses import dataclass
+from typing import cast
 
 import httptools
 
@@ -124,8 +125,7 @@ class _Protocol(asyncio.Protocol):
     # asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own are no subclass
 
     def data_received(self, data: bytes) -> None:
         if self.lost:

@@ -1,7 +1,7 @@
 """Customers who order online and collect in the store, and the staff who pick for them.
 
-Goods are received for the orders, but less than everybody wants, so that some order must be turned away (P5). A few
-customers cancel, some of them too late.
+Goods are received for the orders, but less than everybody wants, and some of them go over the tills as well, so that
+some orders must be turned away (P5). A few customers cancel, some of them too late.
 """
 
 import random
@@ -18,6 +18,9 @@ from edge.proving.stage.staff_hands import Pickup, StaffHands
 LINES_MAX = 3
 UNITS_MAX = 2
 UNIT_MILLI = 1000
+CONTESTED_SHARE = 0.06
+"""Lines with goods that tills sell too, as fast as they come in."""
+
 CANCEL_SHARE = 0.08
 LATE_CANCEL_SHARE = 0.25
 """Of those who cancel: after they have collected."""
@@ -45,14 +48,16 @@ class Order:
 
 
 class OrderCrowd:
-    """`goods`: what can be ordered. `pause_s`: between two orders."""
+    """`quiet`: goods that hardly anybody buys in the store; `contested`: goods that many do. `pause_s`: between two
+    orders."""
 
-    def __init__(self, hub: HubOperator, play: Play, goods: Sequence[Goods], randomness: random.Random,
-                 pause_s: float) -> None:
+    def __init__(self, hub: HubOperator, play: Play, quiet: Sequence[Goods], contested: Sequence[Goods],
+                 randomness: random.Random, pause_s: float) -> None:
         self.orders: dict[str, Order] = {}
         self._hub = hub
         self._play = play
-        self._goods = list(goods)
+        self._quiet = list(quiet)
+        self._contested = list(contested)
         self._randomness = randomness
         self._pause_s = pause_s
         self._taken: set[str] = set()
@@ -75,7 +80,8 @@ class OrderCrowd:
         while True:
             self._deliveries += 1
             movement_id = f"delivery-{self._deliveries}"
-            chosen = self._randomness.sample(self._goods, max(1, len(self._goods) // 3))
+            goods = [*self._quiet, *self._contested]
+            chosen = goods if self._deliveries == 1 else self._randomness.sample(goods, max(1, len(goods) // 4))
             await hands.receive(movement_id, {each.sku: UNIT_MILLI * self._randomness.randint(*DELIVERY_UNITS)
                                               for each in chosen})
             self._play.witness.acknowledged(f"movement/{movement_id}")
@@ -102,7 +108,7 @@ class OrderCrowd:
 
     async def _place(self) -> None:
         order_id = f"online-{len(self.orders) + 1:05d}"
-        chosen = self._randomness.sample(self._goods, self._randomness.randint(1, min(LINES_MAX, len(self._goods))))
+        chosen = self._chosen()
         lines = tuple(OrderLine(number, each.sku, UNIT_MILLI * self._randomness.randint(1, UNITS_MAX), each.price_minor)
                       for number, each in enumerate(chosen, start=1))
         quantities = Counter[str]()
@@ -113,6 +119,12 @@ class OrderCrowd:
         cancels = self._randomness.random() < CANCEL_SHARE
         late = cancels and self._randomness.random() < LATE_CANCEL_SHARE
         self.orders[order_id] = Order(order_id, lines, placed.pickup_code, cancels and not late, late)
+
+    def _chosen(self) -> list[Goods]:
+        """One to a few different products."""
+        wanted = [self._randomness.choice(self._contested if self._randomness.random() < CONTESTED_SHARE
+                                          else self._quiet) for _ in range(self._randomness.randint(1, LINES_MAX))]
+        return list({each.sku: each for each in wanted}.values())
 
     async def _see_through(self, hands: StaffHands, pickup: Pickup) -> None:
         """From accepted to handed over; stops where the store says that the order is no longer there to be taken on."""

@@ -59,9 +59,9 @@ class CuttableLine:
 
 async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """One direction, until its end; a broken connection is one."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, RuntimeError):  # uvloop's word for a connection that is gone
         while data := await reader.read(RELAY_BYTES_MAX):
             writer.write(data)
             await writer.drain()
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, RuntimeError):
         writer.write_eof()

@@ -74,7 +74,3 @@ def percentile(samples: Sequence[float], percent: int) -> int:
         return round(samples[0]) if samples else 0
     return round(statistics.quantiles(samples, n=100, method="inclusive")[percent - 1])
 
-
-def as_json(report: DemoReport) -> bytes:
-    """One line; whole seconds without a fraction."""
-    return msgspec.json.encode(report)

@@ -33,7 +33,7 @@ GRACE_S = 3
 
 REPLAYING_TILLS, MADE_TILLS = 8, 4
 MADE_SALES_PAUSE_S = 0.4
-ORDERABLE = 40
+ORDERABLE, CONTESTED = 40, 4
 PRICE_PAUSE_S = 1.5
 ORDER_PAUSE_S = 0.8
 REARRANGE_PAUSE_S = 4.0
@@ -89,6 +89,7 @@ class Show:
                                  UNITED_STATES if script.catalogue else SPAIN)
         self.goods: list[Goods] = []
         self.opened_s = 0.0
+        self.outages_begun: list[Outage] = []
         self.prices: PriceChanger
         self.orders: OrderCrowd
         self.wall: WallStaff
@@ -214,8 +215,11 @@ class Show:
         seed, premises, play = self.script.seed, self.premises, self.play
         self.prices = PriceChanger(premises.operator, premises.till_line(PRICE_CHECK), play, self._labelled,
                                    chance(seed, "prices"), PRICE_PAUSE_S)
-        orderable = chance(seed, "orderable").sample(self._labelled, min(ORDERABLE, len(self._labelled)))
-        self.orders = OrderCrowd(premises.operator, play, orderable, chance(seed, "orders"), ORDER_PAUSE_S)
+        labelled = {each.sku for each in self._labelled}
+        quiet = [each for each in self.goods if each.sku not in labelled] or self._labelled
+        orderable = chance(seed, "orderable").sample(quiet, min(ORDERABLE, len(quiet)))
+        self.orders = OrderCrowd(premises.operator, play, orderable, self._labelled[:CONTESTED], chance(seed, "orders"),
+                                 ORDER_PAUSE_S)
         self.wall = WallStaff(self._hands["wall"], self._hands["look"], self._hands["rearrange"], play,
                               chance(seed, "wall"))
 
@@ -263,6 +267,7 @@ class Show:
             await self._date_prices(start_s - self.play.now_s(), outage.length_s)
             await asyncio.sleep(max(0.0, start_s - self.play.now_s()))
             self.premises.cut_line()
+            self.outages_begun.append(outage)
             self.play.line_up = False
             self.play.witness.outage_began()
             self.prices.line_cut()

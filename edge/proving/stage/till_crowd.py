@@ -20,7 +20,9 @@ from edge.proving.stage.play import Play
 
 REPLY_LOST_SHARE = 0.03
 SENT_AGAIN_SHARE = 0.02
-CONFLICT_SHARE = 0.002
+CONFLICT_EVERY, CONFLICT_AT = 100, 7
+"""One sale in so many comes again with another meaning, the seventh for a start."""
+
 VOID_SHARE = 0.01
 REMEMBERED_MAX = 32
 """Transactions that may come again; the oldest is forgotten."""
@@ -103,6 +105,7 @@ class Till:
         self._currency = currency
         self._randomness = randomness
         self._pause_s = pause_s
+        self._served = 0
         self._days: dict[str, _Day] = {}
         self._remembered: deque[_Sold] = deque(maxlen=REMEMBERED_MAX)
 
@@ -127,10 +130,11 @@ class Till:
         sold = self._sale(scanned, basket, day)
         await self._send(sold, reply_lost=self._randomness.random() < REPLY_LOST_SHARE)
         self._play.happened["sales"] += 1
+        self._served += 1
         self._remembered.append(sold)
         if self._randomness.random() < SENT_AGAIN_SHARE:
             await self._send(self._randomness.choice(self._remembered))
-        if self._randomness.random() < CONFLICT_SHARE:
+        if self._served % CONFLICT_EVERY == CONFLICT_AT:
             await self._send(_with_another_meaning(sold))
         if self._randomness.random() < VOID_SHARE:
             await self._send(self._void(sold, basket, day))
@@ -224,7 +228,7 @@ class Till:
             return
         closed = msgspec.json.decode(answer.body, type=_Closed)
         self._play.witness.acknowledged(
-            f"close/{self.name}/{day}/{account.last:010d}/{account.last}/{account.total_minor}")
+            f"close/{self.name}/{day}/{1:010d}/{account.last:010d}/{account.last}/{account.total_minor}")
         if not closed.agrees:
             self._play.witness.till_close_failed(
                 self.name, day, f"the store's account differs, {closed.missing_count} transactions missing")
