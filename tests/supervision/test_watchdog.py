@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,30 +11,9 @@ from edge.heartbeats import BusySince, Counter, Heartbeats, Stall, Watchdog
 from edge.limits import WATCHDOG_STATUS_CHARACTERS_MAX
 from edge.sd_notify import Notifier, watchdog_interval_s
 from edge.virtual_time import VirtualTimeLoop, run
+from tests.fake_systemd import FakeSystemd
 
 INTERVAL_S = 10.0
-
-
-class FakeSystemd:
-    """The other end of $NOTIFY_SOCKET."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
-        self._socket.bind("\0" + address[1:] if address.startswith("@") else address)
-
-    def heard(self) -> list[str]:
-        """The datagrams since the last look."""
-        datagrams = []
-        while True:
-            try:
-                datagrams.append(self._socket.recv(4096).decode())
-            except BlockingIOError:
-                return datagrams
-
-    def close(self) -> None:
-        self._socket.close()
 
 
 @pytest.fixture(params=["path", "abstract"])
