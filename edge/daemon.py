@@ -34,6 +34,7 @@ from edge.clock import Clock, StoreClock, SystemClock
 from edge.credentials import Credential, Credentials
 from edge.db import replica
 from edge.db.books import Books, MakeWriter, open_books
+from edge.db.ledger import head
 from edge.db.writer import ThreadWriter
 from edge.errors import ConfigurationError
 from edge.health.checks import StoreChecks
@@ -261,7 +262,10 @@ class Daemon:
         return link
 
     def _link_state(self) -> LinkState:
-        return self.rooms.link.state
+        """The line now; the link itself counts the backlog only now and then while the line is down."""
+        state, books = self.rooms.link.state, self.rooms.store.books
+        waiting = head(books.ledger_reader, books.chain).sequence - (state.acked_sequence or 0)
+        return replace(state, backlog=max(0, waiting))
 
     def _principals(self, settings: Settings) -> dict[str, Principal]:
         """Who may call, by token. Raises `ConfigurationError` where two callers could not be told apart."""

@@ -81,7 +81,9 @@ def health_handlers(view: HealthView) -> Mapping[str, Handler]:
         return json_response({"status": "failing" if stalled else "ok"}, 503 if stalled else 200)
 
     async def readyz(_request: Request) -> Response:
-        ready = view.store.books.replica_reader.execute(REPLICA.item_count).fetchone()[0] > 0
+        """Items come by one feed and prices by another: a till needs both."""
+        reader = view.store.books.replica_reader
+        ready = all(reader.execute(count).fetchone()[0] > 0 for count in (REPLICA.item_count, REPLICA.list_price_count))
         return json_response({"status": "ready" if ready else "waiting for the first catalogue"}, 200 if ready else 503)
 
     async def metrics(_request: Request) -> Response:
