@@ -121,18 +121,20 @@ class Loop(ABC):
         """The last turn failed somewhere: what was assumed of either side no longer holds."""
 
     async def while_shut(self) -> None:  # noqa: B027 - most loops have nothing to do meanwhile
-        """Called about every `SLICE_S` while the gate is shut."""
+        """Called about every `SLICE_S` while the gate is shut or the hub wants to be left alone."""
 
     def stamp(self) -> None:
         """Count progress."""
         self.progress += 1
 
     async def ready(self) -> None:
-        """Wait until the hub has welcomed us and wants to be asked."""
-        await self.obey_retry_after()
-        while not self.line.open.is_set():
+        """Wait until the hub has welcomed us and wants to be asked; while waiting for one, the other may change."""
+        while (left_s := self.line.wait_s()) > 0 or not self.line.open.is_set():
             await self.while_shut()
-            await happened(self.line.open, SLICE_S)
+            if left_s > 0:
+                await asyncio.sleep(min(left_s, SLICE_S))
+            else:
+                await happened(self.line.open, SLICE_S)
             self.stamp()
 
     async def obey_retry_after(self) -> None:

@@ -175,9 +175,12 @@ async def arrives_twice(_request: httpx.Request, handle: Handle) -> httpx.Respon
     return await handle()
 
 
-async def takes_five_seconds(_request: httpx.Request, handle: Handle) -> httpx.Response:
-    await asyncio.sleep(5)
-    return await handle()
+def takes_a_while(seconds: float, then: Fault | None = None) -> Fault:
+    async def fault(request: httpx.Request, handle: Handle) -> httpx.Response:
+        await asyncio.sleep(seconds)
+        return await (then(request, handle) if then else handle())
+
+    return fault
 
 
 async def never_answers(_request: httpx.Request, _handle: Handle) -> httpx.Response:

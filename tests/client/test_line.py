@@ -37,7 +37,7 @@ from tests.client.fakes import (
     never_answers,
     raises,
     refuses_connection,
-    takes_five_seconds,
+    takes_a_while,
     virtually,
 )
 
@@ -280,10 +280,12 @@ async def test_retry_after_is_obeyed_by_every_loop_and_not_even_the_doorbell_cut
         scene.hub.meets("ledger", answers(429, headers={"retry-after": "200"}))
         scene.store.sells("milk")
         await scene.until(lambda: bool(scene.link.state.troubles))
-        asked_s = time_s()
+        asked_s = scene.hub.times("ledger")[-1]
         await asyncio.sleep(LONG_POLL_S + 1)
         before = len(scene.hub.requests)
+        scene.store.sells("bread")
         bell.pull()
+        await scene.until(lambda: scene.link.state.backlog == 2, within_s=SLICE_S + 1)
         await scene.until(scene.in_step)
         assert [at_s for at_s in scene.hub.times("hello") if asked_s < at_s < asked_s + 200] == []
         assert asked_s + 200 <= time_s() <= asked_s + 200 + RETRY_AFTER_SPREAD_S + BACKOFF_CAP_S
@@ -293,17 +295,18 @@ async def test_retry_after_is_obeyed_by_every_loop_and_not_even_the_doorbell_cut
 @virtually
 async def test_a_hello_that_was_already_under_way_does_not_undo_retry_after() -> None:
     async with Scene() as scene:
-        scene.hub.holds_polls = False
         await scene.until(scene.in_step)
-        await asyncio.sleep(60)
-        scene.hub.meets("hello", takes_five_seconds)
-        scene.hub.meets("policy", answers(500))
-        await scene.until(lambda: not scene.link.state.up, within_s=LONG_POLL_S)
-        scene.hub.meets("feeds", *[answers(429, headers={"retry-after": "200"})] * len(Feed))
-        await scene.until(lambda: "429" in scene.link.state.last_error, within_s=LONG_POLL_S)
+        scene.hub.meets("ledger", takes_a_while(3, answers(429, headers={"retry-after": "200"})))
+        scene.hub.meets("hello", takes_a_while(5))
+        scene.store.sells("milk")
+        await asyncio.sleep(1)
+        scene.hub.meets("feeds/policy", answers(500))
+        scene.hub.logs[Feed.POLICY].put({"policy": 1})
+        await scene.until(lambda: "429" in scene.link.state.last_error)
         said_s = time_s()
         await asyncio.sleep(190)
-        assert [at_s for at_s, _ in scene.hub.requests if said_s + 0.1 < at_s] == []
+        assert "hello" not in {trouble.part for trouble in scene.link.state.troubles}, "the hello did come through"
+        assert [path for at_s, path in scene.hub.requests if at_s > said_s] == []
 
 
 @virtually
@@ -746,6 +749,18 @@ async def test_a_line_that_was_stopped_can_run_again() -> None:
         await scene.until(scene.in_step, within_s=5)
         assert len(scene.hub.times("hello")) == hellos + 3
         assert all(path.endswith("/hello") for _, path in scene.hub.requests[requests:requests + 3])
+
+
+@virtually
+async def test_a_line_that_runs_again_asks_the_store_where_it_stands() -> None:
+    async with Scene() as scene:
+        scene.hub.logs[Feed.ITEMS].put({"milk": 1})
+        await scene.until(scene.in_step)
+        await scene.stop()
+        scene.store.cursors.clear()
+        scene.store.rows[Feed.ITEMS].clear()
+        scene.start()
+        await scene.until(lambda: scene.in_step() and scene.store.rows[Feed.ITEMS] == {"milk": 1}, within_s=1)
 
 
 @virtually
