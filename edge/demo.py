@@ -141,7 +141,7 @@ def _report(show: Show, ending: Ending, options: DemoOptions, violations: list[s
                                          percentile(prices.to_proof_ms, 99), percentile(prices.to_till_ms, 50)),
         orders=OrdersReport(orders.total(), orders["ready"], orders["handed_over"],
                             orders.total() - orders["ready"] - orders["handed_over"]),
-        ledger=LedgerReport(ending.status.ledger_sequence, len(ending.hub.entries)), backlog=ending.status.backlog,
+        ledger=LedgerReport(len(ending.store.entries), len(ending.hub.entries)), backlog=ending.status.backlog,
         outage_s=_whole(outage_s),
         checked={each.promise: each.checked for each in ending.findings if each.promise.startswith("P")},
         violations=violations)

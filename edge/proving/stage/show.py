@@ -51,6 +51,7 @@ TILLS_STOP_S = 60.0
 LABELS_SETTLE_S = 20.0
 DRAIN_S = 90.0
 DRAIN_LOOK_S = 0.2
+READ_TRIES = 5
 CLOCKS_APART_S = 0.1
 
 
@@ -143,11 +144,11 @@ class Show:
         self.play.ending.set()
         await self._stop_cast()
         labels = await self._until_labels_settled()
-        status = await self._until_drained()
+        await self._until_drained()
         await self.orders.look_at_all(self._hands["orders"])
+        store, hub = await self._read_books()
+        status = await self.status()
         self._eyes.look()
-        store = store_books(self.premises.state_directory, self.premises.database_key, self.premises.operator.store)
-        hub = await hub_books(self.premises.operator, store.epoch, sorted(store.stock))
         findings = self.play.witness.verdict(store, hub, self.play.now_s(), self._seconds_of())
         return Ending(store, hub, status, labels, findings)
 
@@ -304,15 +305,25 @@ class Show:
                 return labels
             await asyncio.sleep(DRAIN_LOOK_S)
 
-    async def _until_drained(self) -> Status:
+    async def _until_drained(self) -> None:
         """Until the hub has everything (P9), for a bounded time."""
         until_s = self.play.now_s() + DRAIN_S
-        while True:
+        while self.play.now_s() < until_s:
             status = await self.status()
-            hub_head = await self.hub_head(status.epoch)
-            if (status.backlog == 0 and hub_head == status.ledger_sequence) or self.play.now_s() > until_s:
-                return status
+            if status.backlog == 0 and await self.hub_head(status.epoch) == status.ledger_sequence:
+                return
             await asyncio.sleep(DRAIN_LOOK_S)
+
+    async def _read_books(self) -> tuple[BooksSeen, BooksSeen]:
+        """Both ledgers at one moment: a label may still prove a price whose time has just come, so read again then."""
+        premises = self.premises
+        for _ in range(READ_TRIES):
+            store = store_books(premises.state_directory, premises.database_key, premises.operator.store)
+            hub = await hub_books(premises.operator, store.epoch, sorted(store.stock))
+            if len(store.entries) == len(hub.entries):
+                break
+            await asyncio.sleep(DRAIN_LOOK_S)
+        return store, hub
 
     async def hub_head(self, epoch: int) -> int:
         """How far the hub has the store's ledger."""
