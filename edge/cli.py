@@ -6,11 +6,13 @@ Exit codes: 0 done, 1 failed, 2 wrong use or configuration (systemd does not res
 import asyncio
 import json
 import os
+import ssl
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
 import click
 import msgspec
@@ -20,11 +22,17 @@ if TYPE_CHECKING:
     from edge.credentials import Credentials
 
 _Result = TypeVar("_Result")
+_Answer = TypeVar("_Answer", bound=msgspec.Struct)
 
 FAILED = 1
 WRONG_USE = 2
+ASK_TIMEOUT_S = 10.0
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+store_option = click.option("--store", "url", default="http://127.0.0.1:8443", show_default=True,
+                            help="The store daemon's address.")
+authority_option = click.option("--authority", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+                                help="PEM file that vouches for the store's certificate, if the system does not.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -40,11 +48,12 @@ def run(config: Path, as_json: bool) -> None:
     """Run the store daemon with the settings in CONFIG."""
     from edge.daemon import run_daemon
     from edge.logs import set_up_logs
-    from edge.sd_notify import Notifier
+    from edge.sd_notify import Notifier, watchdog_interval_s
 
     set_up_logs(as_json=as_json or not sys.stderr.isatty())
     with _reported(as_json):
-        _run_loop(run_daemon(config, _credentials(), Notifier.from_environment(os.environ)))
+        _run_loop(run_daemon(config, _credentials(), Notifier.from_environment(os.environ),
+                             watchdog_interval_s(os.environ, os.getpid())))
 
 
 @main.command()
@@ -79,15 +88,18 @@ def hub(database: str, host: str, port: int, tls_certificate: Path | None, tls_k
     """Run the central service."""
     from cloud_sync.hub.main import DEFAULT_DATABASE, HubOptions, HubRunning, run_hub
     from edge.logs import set_up_logs
+    from edge.sd_notify import Notifier
 
     set_up_logs(as_json=as_json or not sys.stderr.isatty())
     options = HubOptions(database=database or DEFAULT_DATABASE, host=host, port=port, tls_certificate=tls_certificate,
                          tls_key=tls_key, insecure_lan=insecure_lan,
                          broker=_broker(broker, broker_user, tls=not broker_plain))
+    notifier = Notifier.from_environment(os.environ)
 
     def ready(running: HubRunning) -> None:
         minted = f"; its key and token were written to {running.credentials_file}" if running.credentials_file else ""
         _say(as_json, msgspec.to_builtins(running), f"Hub at {running.url}, data in {running.database}{minted}")
+        notifier.ready(f"hub at {running.url}")
 
     with _reported(as_json):
         run_hub(options, ready)
@@ -156,28 +168,30 @@ def demo(catalogue: Path | None, sales: Path | None, labels: int, seconds: float
 
 @main.command()
 @click.argument("code")
-@click.option("--store", "url", default="http://127.0.0.1:8443", show_default=True, help="The store daemon's address.")
+@store_option
 @click.option("--token", envvar="TRASTIENDA_TOKEN", required=True, help="A till's token (or TRASTIENDA_TOKEN).")
+@authority_option
 @json_option
-def price(code: str, url: str, token: str, as_json: bool) -> None:
+def price(code: str, url: str, token: str, authority: Path | None, as_json: bool) -> None:
     """Ask what a till may charge for CODE (a barcode or SKU)."""
     from edge.domain.money import format_money
 
-    answer = _ask(f"{url}/v1/lookup/{code}", token, as_json)
-    quote = msgspec.json.decode(answer, type=_Quote)
-    held = " (held low until the shelf has proven the increase)" if quote.held_low else ""
-    text = format_money(quote.charge_minor, quote.currency, "en").text
-    _say(as_json, msgspec.json.decode(answer), f"{quote.name}: {text}{held}")
+    with _reported(as_json):
+        answer, answered = _ask(f"{url}/v1/lookup/{quote(code, safe='')}", token, authority, _Quote)
+    held = " (held low until the shelf has proven the increase)" if answered.held_low else ""
+    text = format_money(answered.charge_minor, answered.currency, "en").text
+    _say(as_json, msgspec.json.decode(answer), f"{answered.name}: {text}{held}")
 
 
 @main.command()
-@click.option("--store", "url", default="http://127.0.0.1:8443", show_default=True, help="The store daemon's address.")
+@store_option
 @click.option("--token", envvar="TRASTIENDA_TOKEN", required=True, help="A monitor's token (or TRASTIENDA_TOKEN).")
+@authority_option
 @json_option
-def status(url: str, token: str, as_json: bool) -> None:
+def status(url: str, token: str, authority: Path | None, as_json: bool) -> None:
     """How a running store is."""
-    answer = _ask(f"{url}/v1/status", token, as_json)
-    store = msgspec.json.decode(answer, type=_Status)
+    with _reported(as_json):
+        answer, store = _ask(f"{url}/v1/status", token, authority, _Status)
     lines = [f"Store {store.store} ({store.name}): line {'up' if store.link_up else 'DOWN'}, "
              f"{store.backlog} facts wait, {store.items} items",
              f"Labels: {', '.join(f'{count} {state}' for state, count in store.labels.items())}"]
@@ -224,18 +238,37 @@ class _Status(msgspec.Struct):
     issues: list[_Issue]
 
 
-def _ask(url: str, token: str, as_json: bool) -> bytes:
-    """GET from a running store; a failure is one clear message."""
+class _Problem(msgspec.Struct):
+    """What a problem answer says to a person."""
+
+    title: str
+    detail: str = ""
+
+
+def _ask(url: str, token: str, authority: Path | None, kind: type[_Answer]) -> tuple[bytes, _Answer]:
+    """GET from a running store: the answer as it came and as what is shown of it.
+
+    Raises `ConnectionError` when it cannot be had, `Rejected` when the store does not let this token do that.
+    """
     import httpx
 
-    with _reported(as_json):
-        try:
-            reply = httpx.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=10.0)
-        except httpx.HTTPError as error:
-            raise ConnectionError(f"{url}: {error}: is the daemon running, and is this its address?") from error
-        if reply.status_code != httpx.codes.OK:
-            raise ConnectionError(f"{url}: {reply.status_code} {reply.text}")
-        return reply.content
+    from edge.errors import Rejected
+
+    trust = ssl.create_default_context(cafile=authority) if authority else True
+    try:
+        reply = httpx.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=ASK_TIMEOUT_S, verify=trust)
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+        raise ConnectionError(f"{url}: {error}: is the daemon running, and is this its address?") from error
+    try:
+        if reply.status_code == httpx.codes.OK:
+            return reply.content, msgspec.json.decode(reply.content, type=kind)
+        problem = msgspec.json.decode(reply.content, type=_Problem)
+    except msgspec.MsgspecError as error:
+        raise ConnectionError(f"{url}: {reply.status_code}, and no store's answer: is this its address?") from error
+    said = f"{url}: {problem.title}{f': {problem.detail}' if problem.detail else ''}"
+    if reply.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        raise Rejected(said)
+    raise ConnectionError(said)
 
 
 def _broker(address: str | None, user: str | None, *, tls: bool) -> "BrokerOptions | None":
@@ -283,14 +316,14 @@ def _reported(as_json: bool) -> Iterator[None]:
     from cloud_sync.hub.errors import ConfigurationError as HubConfigurationError
     from cloud_sync.hub.errors import HubError
     from cloud_sync.hub.errors import Rejected as HubRejected
-    from edge.errors import Corrupt, Rejected
+    from edge.errors import Corrupt, Rejected, Transient
     from edge.supervisor import VitalPartFailed
 
     try:
         yield
     except (Rejected, HubConfigurationError, HubRejected) as error:
         _fail(str(error), WRONG_USE, as_json)
-    except (Corrupt, HubError, VitalPartFailed, OSError) as error:
+    except (Corrupt, Transient, HubError, VitalPartFailed, OSError) as error:
         _fail(str(error), FAILED, as_json)
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise SystemExit(130) from None

@@ -2,9 +2,8 @@
 
 import asyncio
 import contextlib
-import functools
 import random
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec
