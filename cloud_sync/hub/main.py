@@ -152,10 +152,10 @@ async def _serve(options: HubOptions, storage: HubStorage, run: Run, ready: Call
         doorbell = Doorbell(storage.stores, run, connect, random.SystemRandom())
         bells.listen(doorbell.grown)
         tasks.append(asyncio.create_task(doorbell.run(), name="doorbell"))
-    server = _Server(_config(options, HubApp(storage, run, bells).asgi()), bells, options.signals)
+    server = _Server(_config(options, HubApp(storage, run, bells).asgi()), bells, options.signals,
+                     lambda: ready(_url(options, listener)))
     serving = asyncio.create_task(server.serve([listener]), name="http")
     try:
-        ready(_url(options, listener))
         await asyncio.shield(serving)
     finally:
         server.should_exit = True
@@ -187,11 +187,15 @@ def _config(options: HubOptions, app: Starlette) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    """Lets long polls go before it waits for them, and ends on a signal without killing the process."""
+    """Lets long polls go before it waits for them, and ends on a signal without killing the process.
 
-    def __init__(self, config: uvicorn.Config, bells: Bells, signals: bool) -> None:
+    `started`: called once it serves and hears signals.
+    """
+
+    def __init__(self, config: uvicorn.Config, bells: Bells, signals: bool, started: Callable[[], None]) -> None:
         super().__init__(config)
         self._bells = bells
+        self._tell_started = started
         self._signals = (signal.SIGINT, signal.SIGTERM) if signals else ()
 
     @contextlib.contextmanager
@@ -205,6 +209,10 @@ class _Server(uvicorn.Server):
         finally:
             for number in self._signals:
                 loop.remove_signal_handler(number)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._tell_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._bells.close()

@@ -74,10 +74,17 @@ def test_a_wrong_configuration_is_not_started_again_and_anything_else_is(name: s
     assert service["ExecStart"].startswith(f"{PROGRAM} ")
 
 
-def test_the_store_says_when_it_is_ready_and_is_watched_and_reloads_on_a_hang_up() -> None:
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_waits_until_the_program_itself_says_that_it_is_ready(name: str) -> None:
+    service = Unit(name)["Service"]
+
+    assert (service["Type"], service["NotifyAccess"]) == ("notify", "main")
+    assert int(service["TimeoutStartSec"]) > 90, "more than systemd's own: a long ledger is checked first"
+
+
+def test_the_store_is_watched_and_reloads_on_a_hang_up() -> None:
     service = Unit("trastienda.service")["Service"]
 
-    assert service["Type"] == "notify"
     assert int(service["WatchdogSec"]) > 0
     assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"
 
