@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -57,7 +58,7 @@ from edge.housekeeper import Housekeeper
 from edge.intake import Intake
 from edge.labels.content import LabelContent
 from edge.labels.planner import LabelPlanner, LabelState
-from edge.labels.template import Template, load_templates
+from edge.labels.template import Template, Templates, load_templates
 from edge.labels.wanted import WantedPictures
 from edge.pickups.desk import Pickup, PickupDesk, StepRequest
 from edge.pickups.people import PeopleVault
@@ -119,7 +120,7 @@ class StoreKit:
         self.artist = QuickArtist()
         self.hub = Hub(self)
         self.settle_s = SETTLE_S
-        self._make_writer = make_writer or (lambda connection, name: LoopWriter(connection, lambda: COMMIT_S))
+        self._make_writer = make_writer or _quick_writer
         self._labels: dict[str, ShelfLabel] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._ids = 0
@@ -138,7 +139,7 @@ class StoreKit:
         self.pickups = PickupDesk(self.store, PeopleVault(STORE_SECRET))
         self.guard = GuardDesk(self.store)
         self.intake = Intake(self.store, self.pickups, self.guard)
-        wanted = WantedPictures(self.store, self.prices, load_templates([shipped("config/templates")]))
+        wanted = WantedPictures(self.store, self.prices, _templates())
         stations: dict[str, BaseStation] = {self.station.name: self.station}
         self.planner = LabelPlanner(self.store, self.prices, wanted, self.artist, stations)
         self.labels = LabelDesk(self.store, self.prices, self.planner, stations)
@@ -175,6 +176,10 @@ class StoreKit:
         for file in self.directory.glob("replica.db*"):
             file.unlink()
         await self.open()
+
+    async def parts_stop(self) -> None:
+        """Planner and housekeeper stand still; the desks go on answering."""
+        await self._stop_parts()
 
     async def time_passes(self, seconds: float) -> None:
         """So long, with everything that happens in it."""
@@ -247,10 +252,11 @@ class StoreKit:
         return sorted((row[0], money(row[2])) for row in rows)
 
     async def _stop_parts(self) -> None:
-        broken = [task for task in self._tasks if task.done()]
-        for task in self._tasks:
+        tasks, self._tasks = self._tasks, []
+        broken = [task for task in tasks if task.done()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         for task in broken:
             task.result()
 
@@ -478,6 +484,17 @@ class Hub:
         await self._kit.a_moment()
 
 
+@lru_cache(maxsize=1)
+def _templates() -> Templates:
+    return load_templates([shipped("config/templates")])
+
+
+def _quick_writer(connection: Connection, _name: str) -> LoopWriter:
+    """Virtual time waits for no disk; the scenes' power cuts are cuts of the process, which need no fsync."""
+    connection.execute("PRAGMA synchronous = OFF")
+    return LoopWriter(connection, lambda: COMMIT_S)
+
+
 def gtin_of(sku: str) -> str:
     """A valid EAN-13 for a word, always the same."""
     body = f"20{int.from_bytes(hashlib.sha256(sku.encode()).digest()[:6], 'big') % 10**10:010d}"
@@ -496,6 +513,7 @@ class QuickArtist:
     """Draws nothing, but names each picture by its content as a real encoding would."""
 
     def __init__(self) -> None:
+        self.version_of: Callable[[LabelContent], str] = _by_content
         self.takes_s = 0.0
         self.troubles: list[Exception] = []
 
@@ -504,12 +522,15 @@ class QuickArtist:
         await asyncio.sleep(self.takes_s)
         if self.troubles:
             raise self.troubles.pop(0)
-        version = hashlib.sha256(f"{content.sku}/{content.name}/{content.price_minor}".encode()).hexdigest()[:16]
         payload = msgspec.json.encode(WhatAPictureSays(content.sku, content.price_minor))
-        return Picture(1, 1, b"\0"), Blob(version, 0, payload)
+        return Picture(1, 1, b"\0"), Blob(self.version_of(content), 0, payload)
 
     def close(self) -> None:
         """Nothing to close."""
+
+
+def _by_content(content: LabelContent) -> str:
+    return hashlib.sha256(f"{content.sku}/{content.name}/{content.price_minor}".encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -526,7 +547,8 @@ class Offer:
 class ScriptedStation:
     """A base station that does what the scene says. Every label of the scene is in reach.
 
-    `before_offer` looks on while an offer is being made; `refuses` answers all offers with that reason.
+    `before_offer` looks on while an offer is being made; `refuses` answers all offers with that reason;
+    `proves_at_once`: the label proves before the offer is even answered.
     """
 
     name: str
@@ -534,6 +556,7 @@ class ScriptedStation:
     progress: int = 0
     refuses: str = ""
     takes_s: float = 0.0
+    proves_at_once: bool = False
     sink: Callable[[DriverEvent], None] = lambda event: None
     before_offer: Callable[[Offer], Awaitable[None] | None] = lambda offer: None
     offers: dict[str, list[Offer]] = field(default_factory=lambda: defaultdict(list))
@@ -568,6 +591,8 @@ class ScriptedStation:
         if self.refuses:
             raise OfferRefused(self.refuses)
         self.offers[label].append(offer)
+        if self.proves_at_once:
+            self.says(Shown(label, blob.version))
 
     async def light(self, label: str, colour: Colour, seconds: float) -> None:
         if self.refuses:

@@ -39,13 +39,13 @@ def charge(list_price_minor: int, cap_minor: int | None) -> int:
 def after_offer(claims: Sequence[Claim], offered: Claim, claims_max: int) -> list[Claim] | None:
     """The label's claims once `offered` is about to be put on air. To be committed before the offer.
 
-    An equal claim is renewed, closing or not. Above `claims_max` the dearest of a SKU fold into its cheapest;
-    `None` when nothing can fold: the offer must wait for a proof.
+    An equal claim is renewed, closing or not. Above `claims_max` the dearest earlier ones of a SKU fold into its
+    cheapest; `None` when nothing can fold: the offer must wait for a proof.
     """
     kept = [claim for claim in claims if not _same_terms(claim, offered)]
     kept.append(offered)
     while len(kept) > claims_max:
-        folded = _fold_dearest(kept)
+        folded = _fold_dearest(kept, offered)
         if folded is None:
             return None
         kept = folded
@@ -104,9 +104,13 @@ def _closed(claim: Claim, before_order: int, closes_powered_ms: int) -> Claim:
     return replace(claim, closes_powered_ms=closes_powered_ms)
 
 
-def _fold_dearest(claims: list[Claim]) -> list[Claim] | None:
-    """Drop the dearest claim of a SKU that has a cheaper one; the cheapest then lasts as long as both would have."""
-    for dearest in sorted(claims, key=lambda claim: -claim.price_minor):
+def _fold_dearest(claims: list[Claim], offered: Claim) -> list[Claim] | None:
+    """Drop the dearest claim of a SKU that has a cheaper one; the cheapest then lasts as long as both would have.
+
+    Never the one just offered: the cheapest would inherit its order, and its proof could not close it.
+    """
+    earlier = [claim for claim in claims if claim is not offered]
+    for dearest in sorted(earlier, key=lambda claim: -claim.price_minor):
         cheaper = [claim for claim in claims if claim.sku == dearest.sku and claim.price_minor < dearest.price_minor]
         if cheaper:
             cheapest = min(cheaper, key=lambda claim: claim.price_minor)

@@ -144,8 +144,9 @@ class PickupDesk:
 
     async def erase_people(self) -> None:
         """Forget people whose time has come."""
-        now_ms = self._store.clock.wall_ms()
-        await self._store.books.ledger.submit(lambda connection: connection.execute(LEDGER.erase_people, (now_ms,)))
+        now_ms, books = self._store.clock.wall_ms(), self._store.books
+        if books.ledger_reader.execute(LEDGER.people_due, (now_ms,)).fetchone():
+            await books.ledger.submit(lambda connection: connection.execute(LEDGER.erase_people, (now_ms,)))
 
     def _with_lines(self, row: PickupRow) -> Pickup:
         reader = self._store.books.ledger_reader

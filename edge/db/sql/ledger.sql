@@ -271,6 +271,9 @@ SELECT sealed FROM person WHERE person_id = ?
 UPDATE person SET erase_after_ms = ? WHERE person_id = ? AND NOT EXISTS (SELECT 1 FROM pickup
     WHERE person_id = ? AND order_id <> ? AND state NOT IN ('handed_over', 'rejected', 'cancelled'))
 
+-- name: people_due
+SELECT 1 FROM person WHERE erase_after_ms <= ? LIMIT 1
+
 -- name: erase_people
 DELETE FROM person WHERE erase_after_ms <= ?
 
