@@ -222,11 +222,11 @@ STAFF_COALESCE_S = 0.25
 STAFF_SUBJECTS_MAX = 256
 """Labels named in one event; above it pages fetch what they show."""
 
-STAFF_SWEEP_S = 5.0
+STAFF_SWEEP_S = 2.0
 """How often some labels are looked at again without news."""
 
-STAFF_SWEEP_LABELS_MAX = 256
-"""Labels looked at again in one sweep; the next sweep goes on behind them."""
+STAFF_SWEEP_LABELS_MAX = 128
+"""Labels looked at again in one sweep, and as many that wait; the next sweep goes on behind them."""
 
 STAFF_SLICE_LABELS = 32
 """Labels looked at in the event loop without a pause for the tills: a few milliseconds."""

@@ -108,9 +108,10 @@ class Board:
         self._live_version = live_version
         self._issues: tuple[tuple[str, int], list[Issue]] | None = None
 
-    def figures(self) -> Figures:
+    async def figures(self) -> Figures:
         """The home page's figures."""
         index, reader = self._index, self._store.books.ledger_reader
+        await index.catch_up()
         today = self._store.business_day(self._store.clock.wall_ms())
         sales, total_minor = reader.execute(STAFF.sales_of_day, (today,)).fetchone()
         pickups = dict(reader.execute(STAFF.pickup_counts).fetchall())

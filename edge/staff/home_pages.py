@@ -18,17 +18,18 @@ def home_handlers(page: StaffPage) -> Mapping[str, Handler]:
     """The handlers of what one looks at first, by the names in `edge.staff.routes.STAFF_RULES`."""
     view, board, store = page.view, page.board, page.parts.store
 
-    def home_values() -> dict[str, object]:
-        return {"figures": board.figures(), "issues": board.issues(), "sales": board.sales.newest(LAST_SALES_AT_HOME)}
+    async def home_values() -> dict[str, object]:
+        return {"figures": await board.figures(), "issues": board.issues(),
+                "sales": board.sales.newest(LAST_SALES_AT_HOME)}
 
     def link_values() -> dict[str, object]:
         return {"link": board.link(), "stations": board.stations()}
 
     async def home(request: Request) -> Response:
-        return view.page(request, session_of(request), "home.html", home_values())
+        return view.page(request, session_of(request), "home.html", await home_values())
 
     async def home_fragment(request: Request) -> Response:
-        return view.part(request, session_of(request), "parts/home.html", home_values())
+        return view.part(request, session_of(request), "parts/home.html", await home_values())
 
     async def sales(request: Request) -> Response:
         return view.page(request, session_of(request), "sales.html", {"sales": board.sales.newest()})

@@ -14,9 +14,9 @@ from drivers.port import BaseStation, StationState
 from edge.db.label_rows import LabelRow, label_row
 from edge.db.queries import LEDGER
 from edge.labels.planner import LabelPlanner, LabelState
-from edge.limits import STAFF_SLICE_LABELS, STAFF_SWEEP_LABELS_MAX
+from edge.limits import STAFF_SLICE_LABELS, STAFF_SUBJECTS_MAX, STAFF_SWEEP_LABELS_MAX
 from edge.staff.products import STAFF, product_name
-from edge.store import Store
+from edge.store import News, Store, Topic
 
 SERVING = frozenset({StationState.READY, StationState.DEGRADED})
 
@@ -69,34 +69,43 @@ class LabelIndex:
         self._stations = stations
         self._stands: dict[str, Stand] = {}
         self._counts: Counter[Standing] = Counter()
-        self._sweep: list[str] = []
+        self._stale: set[str] = set()
+        self._stale_skus: set[str] = set()
+        self._turn: list[str] = []
         self.filled = False
+
+    def follow_news(self, news: News) -> None:
+        """The store's listener: what there is news of is looked at before anybody sees it again."""
+        if news.topic is Topic.LABEL:
+            self._stale |= news.subjects
+        elif news.topic is Topic.PRICES:
+            self._stale_skus |= news.subjects
 
     async def fill(self) -> None:
         """Look at every label, a slice at a time."""
-        await self.look_at(self._all_labels())
+        await self._look_at(self._all_labels())
         self.filled = True
 
-    async def look_at(self, labels: Iterable[str]) -> None:
-        """Look at these labels again."""
-        for place, label in enumerate(labels):
-            self.stand_of(label)
-            if place % STAFF_SLICE_LABELS == STAFF_SLICE_LABELS - 1:
-                await asyncio.sleep(0)
+    async def catch_up(self) -> None:
+        """Look at the labels there was news of."""
+        labels, skus = self._stale, self._stale_skus
+        self._stale, self._stale_skus = set(), set()
+        if len(skus) > STAFF_SUBJECTS_MAX:
+            await self.fill()
+        else:
+            await self._look_at(labels | {label for sku in skus for label in self.labels_of(sku)})
 
     async def sweep(self) -> list[str]:
-        """Look at the next labels in turn; returns those that stand elsewhere than was known."""
-        if not self._sweep:
-            self._sweep = self._all_labels()
-        turn, self._sweep = self._sweep[:STAFF_SWEEP_LABELS_MAX], self._sweep[STAFF_SWEEP_LABELS_MAX:]
-        before = {label: self._stands.get(label) for label in turn}
-        await self.look_at(turn)
-        return [label for label in turn if self._stands.get(label) != before[label]]
-
-    def stand_of(self, label: str) -> Stand | None:
-        """The label now; `None` when the store has none of this name."""
-        row = label_row(self._store.books.ledger_reader, label)
-        return self.stand(row) if row else None
+        """Look at labels without news, at those that wait before the next in turn; returns those that stand elsewhere
+        than was known."""
+        if not self._turn:
+            self._turn = self._all_labels()
+        waiting = [stand.label for stand in self._stands.values() if stand.standing is Standing.QUEUED]
+        looked_at = [*waiting[:STAFF_SWEEP_LABELS_MAX], *self._turn[:STAFF_SWEEP_LABELS_MAX]]
+        self._turn = self._turn[STAFF_SWEEP_LABELS_MAX:]
+        before = {label: self._stands.get(label) for label in looked_at}
+        await self._look_at(before)
+        return [label for label, stand in before.items() if self._stands.get(label) != stand]
 
     def stand(self, row: LabelRow) -> Stand:
         """The label of this row now."""
@@ -129,6 +138,14 @@ class LabelIndex:
     def labels_of(self, sku: str) -> list[str]:
         """The labels under which a product hangs."""
         return [label for (label,) in self._store.books.ledger_reader.execute(LEDGER.labels_of_sku, (sku,)).fetchall()]
+
+    async def _look_at(self, labels: Iterable[str]) -> None:
+        for place, label in enumerate(labels):
+            row = label_row(self._store.books.ledger_reader, label)
+            if row is not None:
+                self.stand(row)
+            if place % STAFF_SLICE_LABELS == STAFF_SLICE_LABELS - 1:
+                await asyncio.sleep(0)
 
     def _all_labels(self) -> list[str]:
         return [label for (label,) in self._store.books.ledger_reader.execute(STAFF.label_names).fetchall()]

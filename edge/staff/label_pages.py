@@ -55,7 +55,8 @@ def label_handlers(page: StaffPage) -> Mapping[str, Handler]:
     """The handlers of labels, by the names in `edge.staff.routes.STAFF_RULES`."""
     view, index, tiles = page.view, page.index, page.board.tiles
 
-    def filters(show: str, query: str) -> dict[str, object]:
+    async def filters(show: str, query: str) -> dict[str, object]:
+        await index.catch_up()
         counted = [Filter(each.name, each.title, each.icon, each.standings, index.count(*each.standings))
                    for each in FILTERS]
         return {"filters": counted, "show": show, "query": query}
@@ -65,15 +66,16 @@ def label_handlers(page: StaffPage) -> Mapping[str, Handler]:
         found = _row_of(page, query.strip().lower())
         if found is not None:
             return RedirectResponse(f"/staff/labels/{found.label}", 303)
+        counts = await filters(show, query)
         chosen = index.page(_standings(show), _product_of(page, query), _number(request), WALL_LABELS_PER_PAGE)
 
         def page_path(number: int) -> str:
             return "/staff/labels?" + urlencode({"show": show, "q": query, "page": number})
-        values = {"tiles": tiles.of(chosen.labels), "page": chosen, "page_path": page_path, **filters(show, query)}
+        values = {"tiles": tiles.of(chosen.labels), "page": chosen, "page_path": page_path, **counts}
         return view.page(request, session_of(request), "wall.html", values)
 
     async def filters_fragment(request: Request) -> Response:
-        values = filters(_show(request), request.query_params.get("q", "")[:100])
+        values = await filters(_show(request), request.query_params.get("q", "")[:100])
         return view.part(request, session_of(request), "parts/filters.html", values)
 
     async def tiles_fragment(request: Request) -> Response:

@@ -132,7 +132,8 @@ class Live:
             yield f"retry: {RETRY_MS}\n".encode() + (HEARTBEAT if since == self.version else FETCH_ALL)
             while not stream.closed and loop.time() < ends_at:
                 try:
-                    await asyncio.wait_for(stream.wake.wait(), STAFF_HEARTBEAT_S)
+                    async with asyncio.timeout(STAFF_HEARTBEAT_S):
+                        await stream.wake.wait()
                 except TimeoutError:
                     if self._sessions.is_over(stream.session):
                         break
@@ -146,7 +147,8 @@ class Live:
 
     async def _wait_for_news(self, timeout_s: float) -> None:
         try:
-            await asyncio.wait_for(self._news.wait(), max(0.0, timeout_s))
+            async with asyncio.timeout(max(0.0, timeout_s)):  # not wait_for: Python 3.11's may swallow a cancellation
+                await self._news.wait()
         except TimeoutError:
             return
         await asyncio.sleep(STAFF_COALESCE_S)
@@ -155,13 +157,11 @@ class Live:
         self._news.clear()
         topics, labels, skus = self._topics, self._labels, self._skus
         self._topics, self._labels, self._skus = set(), set(), set()
-        if labels is not None:
-            labels |= {label for sku in skus for label in self._index.labels_of(sku)}
-            await self._index.look_at(labels)
-        elif topics:
-            await self._index.fill()
         if not topics:
             return
+        await self._index.catch_up()
+        if labels is not None:
+            labels |= {label for sku in skus for label in self._index.labels_of(sku)}
         named = None if labels is None or len(labels) > STAFF_SUBJECTS_MAX else tuple(sorted(labels))
         event = Event(tuple(sorted(topic.value for topic in topics)), named)
         self._told += 1

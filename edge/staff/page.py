@@ -72,6 +72,7 @@ class StaffPage:
 
     def follow_news(self, news: News) -> None:
         """The store's listener."""
+        self.index.follow_news(news)
         self.live.follow_news(news)
 
     async def run(self) -> None:

@@ -12,12 +12,13 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import msgspec
+from argon2 import PasswordHasher
 from starlette.applications import Starlette
 
 from cloud_sync.client.link_state import LinkState
 from cloud_sync.contract.documents import Item, Order, OrderLine, Person, Policy, Price
-from cloud_sync.contract.facts import LineKind, TransactionKind
-from cloud_sync.contract.feeds import Batch, Checkpoint, Feed, Put
+from cloud_sync.contract.facts import LineKind, StaffAct, TransactionKind, decode_fact
+from cloud_sync.contract.feeds import Batch, Change, Checkpoint, Delete, Feed, Put
 from drivers.port import (
     Blob,
     Colour,
@@ -55,16 +56,20 @@ from edge.pos.transactions import LineIn, TillDay, TransactionDesk, TransactionI
 from edge.prices.guard_desk import GuardDesk
 from edge.prices.price_desk import PriceDesk
 from edge.shipped import shipped
+from edge.staff import sign_in as sign_in_room
 from edge.staff.page import StaffPage, StaffParts
 from edge.staff.routes import STAFF_RULES, build_staff_page, staff_handlers
-from edge.staff.sign_in import Member, hash_pin
+from edge.staff.sign_in import Member
 from edge.store import Identity, Store, Topic
 
 NOON_MS = 1_795_431_600_000
 """2026-11-23 12:00 in Madrid."""
 
+sign_in_room._hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+"""What a hash costs is argon2's own affair; here it would only take minutes."""
+
 PINS = {"ana": "246810", "luis": "135791", "teo": "975310"}
-PIN_HASHES = {person: hash_pin(pin) for person, pin in PINS.items()}
+PIN_HASHES = {person: sign_in_room.hash_pin(pin) for person, pin in PINS.items()}
 MEMBERS = (Member("ana", "Ana", Role.SUPERVISOR, PIN_HASHES["ana"]),
            Member("luis", "Luis", Role.STAFF, PIN_HASHES["luis"]),
            Member("teo", "Teo", Role.TECHNICIAN, PIN_HASHES["teo"]))
@@ -223,9 +228,19 @@ class Shop:
 
     async def feed(self, feed: Feed, documents: "dict[str, Item] | dict[str, Price]") -> None:
         """A batch of the hub's feed arrives and is told."""
+        await self._apply(feed, *(Put(index + 1, key, self._offset + 1, msgspec.Raw(msgspec.json.encode(document)))
+                                  for index, (key, document) in enumerate(documents.items())))
+
+    async def feed_item(self, sku: str, name: str) -> None:
+        """A product gets another name."""
+        await self.feed(Feed.ITEMS, {sku: Item(sku, name)})
+
+    async def forget_item(self, sku: str) -> None:
+        """A product leaves the catalogue."""
+        await self._apply(Feed.ITEMS, Delete(1, sku, self._offset + 1))
+
+    async def _apply(self, feed: Feed, *changes: Change) -> None:
         self._offset += 1
-        changes = tuple(Put(index + 1, key, self._offset, msgspec.Raw(msgspec.json.encode(document)))
-                        for index, (key, document) in enumerate(documents.items()))
         batch, moment = Batch(changes, Checkpoint("one", self._offset)), self.store.moment()
         applied = await self.books.replica.submit(lambda c: apply_batch(c, feed, batch, moment, {}))
         self.store.tell(Topic.PRICES, *applied.skus)
@@ -262,6 +277,12 @@ class Shop:
         order = Order(order_id, 1, self.clocks.wall, lines, "EUR", f"person-{order_id}", Person(customer, "42"), code)
         put = Put(1, order_id, 1, msgspec.Raw(msgspec.json.encode(order)))
         await self.pickups.apply(Batch((put,), Checkpoint("one", self._offset)))
+
+    def acts(self) -> list[StaffAct]:
+        """What people decided, oldest first."""
+        rows = self.books.ledger_reader.execute("SELECT payload FROM entry WHERE kind = 'staff-act' ORDER BY sequence")
+        facts = [decode_fact(payload) for (payload,) in rows.fetchall()]
+        return [fact for fact in facts if isinstance(fact, StaffAct)]
 
     def row(self, label: str) -> LabelRow | None:
         """The label as the ledger has it."""
