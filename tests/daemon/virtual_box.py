@@ -27,8 +27,7 @@ from edge.pos.label_routes import LabelOut
 from edge.proving.asgi import Answer, Question, ask
 from edge.proving.box_clock import BoxClock
 from edge.sd_notify import Notifier
-from edge.settings import Settings
-from edge.yaml_reader import read_yaml
+from edge.settings import Settings, load
 from tests.client.fakes import STORE, TOKEN, FakeHub
 from tests.fake_systemd import FakeSystemd
 
@@ -100,6 +99,7 @@ class VirtualBox:
         self.hub = FakeHub()
         self.radio = VirtualRadio(random.Random(5))
         self.port = MemoryPort(self.radio)
+        self.other_port = MemoryPort(VirtualRadio(random.Random(8)))
         self.label = VirtualLabel(LABEL, tag_types()[0x01], self.radio, random.Random(6), check_in_s=5.0)
         self.writers: dict[str, SlowBoxWriter] = {}
         self.artist = InlineArtist()
@@ -115,11 +115,11 @@ class VirtualBox:
         """The settings in this text, with the box's own directory."""
         path = self.directory / "store.yaml"
         path.write_text((yaml or self.yaml) + f"state_directory: {self.directory / 'state'}\n")
-        return read_yaml(path, Settings, bytes_max=1 << 20)
+        return load(path)
 
     def start(self) -> Daemon:
         """systemd starts the daemon."""
-        parts = Parts(self.clock, random.Random(7), self._make_writer, self.artist, lambda port: self._open_link,
+        parts = Parts(self.clock, random.Random(7), self._make_writer, self.artist, lambda port: lambda: self._open_link(port),
                       hub_transport=self.hub.transport)
         self.daemon = Daemon(self.settings(), Credentials(SECRETS), parts, Notifier(self._systemd.address))
         self.daemon.open(listen=False)
@@ -205,8 +205,8 @@ class VirtualBox:
         self.writers[name] = SlowBoxWriter(connection)
         return self.writers[name]
 
-    async def _open_link(self) -> ByteLink:
-        return StubbornLink(await self.port.open(), self)
+    async def _open_link(self, device: str) -> ByteLink:
+        return StubbornLink(await (self.port if device == "/dev/aisle" else self.other_port).open(), self)
 
 
 @contextlib.asynccontextmanager
