@@ -1,4 +1,4 @@
-"""P3 and P8 through power cuts, kills, and clocks that lie: grace runs on time switched on, dates on a believed clock."""
+"""P3 and P8 through power cuts, kills and lying clocks: grace runs on time switched on, dates on a believed clock."""
 
 import pytest
 
