@@ -389,8 +389,10 @@ class LabelPlanner:
             return
         self._wanted_hash[label] = wanted.content_hash
         on_air = self._air.of(label)
-        if not is_due(wanted.content_hash, row.proven_content, bool(row.outstanding)) or (
-                on_air and on_air.content_hash == wanted.content_hash):
+        if not is_due(wanted.content_hash, row.proven_content, bool(row.outstanding)):
+            await self._is_fine(row)
+            return
+        if on_air and on_air.content_hash == wanted.content_hash:
             return
         if on_air is None and self._air.is_full(row.station):
             self._air.wait(row.station, label, urgency)
@@ -452,6 +454,12 @@ class LabelPlanner:
     async def _say(self, row: LabelRow, problem: str) -> None:
         if row.failure != problem:
             await self._store.books.ledger.submit(lambda c: c.execute(LEDGER.fail_label, (problem, row.label)))
+            self._store.tell(Topic.LABEL, row.label)
+
+    async def _is_fine(self, row: LabelRow) -> None:
+        """What once kept the label from being served (a product that left the catalogue and came back) is over."""
+        if row.failure is not None:
+            await self._store.books.ledger.submit(lambda c: c.execute(LEDGER.fail_label, (None, row.label)))
             self._store.tell(Topic.LABEL, row.label)
 
     # --- small things -----------------------------------------------------------------------------------------
