@@ -74,8 +74,8 @@ SETTLE_SHARE = 0.9
 
 COMMIT_S = (0.0005, 0.004)
 SLOW_COMMIT_S = (0.05, 0.8)
-WATCH = WatchLimits(writer_s=120.0)
-"""A writer in the loop counts no progress while it idles, as a thread does."""
+WATCH = WatchLimits(writer_s=float("inf"))
+"""A writer in the loop cannot hang, and counts no progress while it idles."""
 
 COMPLAINTS_MAX = 20
 ACTOR = "ana"
@@ -158,7 +158,7 @@ def _floor(plan: Plan, witness: Witness) -> Floor:
         shelf.put_up(VirtualLabel(
             f"{0x0200_0000_1000 + number:016x}", tag_type, radio, plan.randomness(f"label {number}"),
             check_in_s=plan.check_in_s, radio_loss=plan.radio_loss, settle_s=SETTLE_SHARE * tag_type.settle_s))
-    return Floor(radio, port, shelf)
+    return Floor(radio, port, shelf, noise)
 
 
 class StoreMaker:
@@ -173,6 +173,7 @@ class StoreMaker:
         self._line = line
         self._floor = floor
         self._lives = 0
+        self._artist = InlineArtist()  # pictures are the same in every life
 
     def till_token(self, number: int) -> str:
         """What till `number` shows."""
@@ -182,7 +183,7 @@ class StoreMaker:
         """A new life."""
         self._lives += 1
         randomness = self._plan.randomness(f"life {self._lives}")
-        parts = Parts(self._clock, randomness, partial(self._writer, randomness), InlineArtist(),
+        parts = Parts(self._clock, randomness, partial(self._writer, randomness), self._artist,
                       lambda _port: self._floor.port.open, hub_transport=self._line, watch=WATCH)
         daemon = Daemon(self._settings(), self._credentials(), parts, Notifier(None))
         daemon.open(listen=False)

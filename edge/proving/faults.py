@@ -68,6 +68,8 @@ class Faults:
         world.line.weather = FINE
         world.clock.put_wrong(0)
         world.floor.port.plug_in()
+        for noise in world.floor.noise:
+            noise.flip = noise.drop = 0.0
         if not world.hub.up:
             world.hub.start()
         if not world.clock.on:

@@ -83,7 +83,7 @@ def draw_plan(seed: int, days: float) -> Plan:
     return Plan(
         seed=seed, days=days, items=48, labels=40, tills=3,
         grace_s=draw.choice((30, 90, 240, 600)), check_in_s=draw.choice((45.0, 90.0, 150.0)),
-        radio_loss=draw.choice((0.0, 0.05, 0.15, 0.3)), line_noise=draw.choice((0.0, 0.0, 0.0005)),
+        radio_loss=draw.choice((0.0, 0.05, 0.15, 0.3)), line_noise=draw.choice((0.0, 0.0, 0.00002)),
         slow_commits=draw.choice((0.02, 0.1, 0.3)), keeps_hours=draw.random() < 0.3,
         rates=Rates(baskets=90 * busy, shoppers=240 * busy, price_changes=30 * busy, rebinds=8, exclusions=6, lights=4,
                     receipts=2, orders=5 * busy, cancels=1.5),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from drivers.port import LabelId
 from drivers.virtual.label import VirtualLabel
+from drivers.virtual.line_faults import LineFaults
 from drivers.virtual.memory_port import MemoryPort
 from drivers.virtual.radio import VirtualRadio
 from drivers.virtual.shelf import VirtualShelf
@@ -37,6 +38,7 @@ class Floor:
     radio: VirtualRadio
     port: MemoryPort
     shelf: VirtualShelf
+    noise: list[LineFaults]
     hangs: dict[LabelId, str] = field(default_factory=dict)
     recent: dict[LabelId, list[str]] = field(default_factory=dict)
     off_shelf: set[LabelId] = field(default_factory=set)
