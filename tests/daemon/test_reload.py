@@ -51,7 +51,8 @@ def test_the_order_of_a_list_and_the_form_of_the_file_say_nothing(tmp_path: Path
     async def scene() -> None:
         async with virtual_box(tmp_path) as box:
             await box.until(lambda: box.daemon.rooms.stations["aisle"].state is StationState.READY)
-            again = "# the same, written otherwise\n" + AISLE + YAML + 'tills:\n  - token: !credential till-1\n    id: "1"\n'
+            till = 'tills:\n  - token: !credential till-1\n    id: "1"\n'
+            again = "# the same, written otherwise\n" + AISLE + YAML + till
             assert await box.daemon.reload(box.settings(again)) == []
             assert box.port.opened == 1
 

@@ -119,8 +119,8 @@ class VirtualBox:
 
     def start(self) -> Daemon:
         """systemd starts the daemon."""
-        parts = Parts(self.clock, random.Random(7), self._make_writer, self.artist, lambda port: lambda: self._open_link(port),
-                      hub_transport=self.hub.transport)
+        parts = Parts(self.clock, random.Random(7), self._make_writer, self.artist,
+                      lambda port: lambda: self._open_link(port), hub_transport=self.hub.transport)
         self.daemon = Daemon(self.settings(), Credentials(SECRETS), parts, Notifier(self._systemd.address))
         self.daemon.open(listen=False)
         self._life = asyncio.create_task(self.daemon.run())
