@@ -1,6 +1,5 @@
 """Free loopback ports, and peers served the way the daemon serves."""
 
-import asyncio
 import multiprocessing
 import socket
 import time

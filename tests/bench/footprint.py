@@ -47,8 +47,8 @@ def run() -> list[dict[str, object]]:
              "conditions": f"process tree, {ITEMS} items, idle, one second after ready"},
             {"name": "ready_s", "value": round(value, 3), "unit": "s", "limit": round(READY_LIMIT * peer, 3),
              "peer": round(peer, 3), "ratio": round(value / peer, 3),
-             "conditions": f"from process start to /readyz, {ITEMS} items; peer: a fresh interpreter opens the file and "
-                           f"reads every row; medians of {ROUNDS}"}]
+             "conditions": f"from process start to /readyz, {ITEMS} items; peer: a fresh interpreter opens the file "
+                           f"and reads every row; medians of {ROUNDS}"}]
 
 
 def _pss_mb(pid: int) -> float:

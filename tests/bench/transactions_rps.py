@@ -49,8 +49,8 @@ def run() -> dict[str, object]:
     value, limit = statistics.median(ours), 1 / (1 / a + 1 / b)
     return {"name": "transactions_rps", "value": round(value), "unit": "transactions/s",
             "limit": round(RATIO_LIMIT * limit), "peer": round(limit), "ratio": round(value / limit, 3),
-            "conditions": f"{TILLS} tills, one request in flight each, 3 lines, durable (WAL, FULL), median of {ROUNDS}; "
-                          f"a = {a:.0f}/s decode-only PUT, b = {b:.0f}/s the same SQL in groups of {WRITER_GROUP_MAX}"}
+            "conditions": f"{TILLS} tills, one request in flight each, 3 lines, durable (WAL, FULL), median of "
+                          f"{ROUNDS}; a = {a:.0f}/s decode-only PUT, b = {b:.0f}/s the same SQL in groups of {WRITER_GROUP_MAX}"}
 
 
 def decoding_app() -> Starlette:
@@ -114,9 +114,10 @@ def _recorded(path: Path, seed: int, count: int) -> list[list[list[tuple[str, tu
     for sequence in range(count):
         recorder = _Recorder(connection)
         lines = tuple(SaleLine(line=line, kind=LineKind.SALE, quantity_milli=1000, amount_minor=199,
-                               sku=str(1_000_000 + chance.randrange(ITEMS)), code="0400000000000") for line in (1, 2, 3))
-        fact = Transaction(till=str(sequence % TILLS + 1), business_day=DAY, sequence=sequence, type=TransactionKind.SALE,
-                           currency="USD", total_minor=597, lines=lines)
+                               sku=str(1_000_000 + chance.randrange(ITEMS)), code="0400000000000")
+                      for line in (1, 2, 3))
+        fact = Transaction(till=str(sequence % TILLS + 1), business_day=DAY, sequence=sequence,
+                           type=TransactionKind.SALE, currency="USD", total_minor=597, lines=lines)
         made = Draft(fact_key(fact.till, DAY, sequence), fact, meaning_digest(fact), 0, DAY, 0)
         record_transaction(recorder, chain, made, fact)  # type: ignore[arg-type]  # a recorder is connection enough
         recorded.append(recorder.statements)
