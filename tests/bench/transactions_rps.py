@@ -50,7 +50,8 @@ def run() -> dict[str, object]:
     return {"name": "transactions_rps", "value": round(value), "unit": "transactions/s",
             "limit": round(RATIO_LIMIT * limit), "peer": round(limit), "ratio": round(value / limit, 3),
             "conditions": f"{TILLS} tills, one request in flight each, 3 lines, durable (WAL, FULL), median of "
-                          f"{ROUNDS}; a = {a:.0f}/s decode-only PUT, b = {b:.0f}/s the same SQL in groups of {WRITER_GROUP_MAX}"}
+                          f"{ROUNDS}; a = {a:.0f}/s decode-only PUT, b = {b:.0f}/s the same SQL in groups of "
+                          f"{WRITER_GROUP_MAX}"}
 
 
 def decoding_app() -> Starlette:
