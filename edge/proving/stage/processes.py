@@ -19,6 +19,10 @@ STOP_S = 15.0
 LOG_TAIL_CHARACTERS = 2000
 """What is shown of the log of a process that failed."""
 
+WRONG_USE = 2
+_SAYS = "trastienda: "
+"""How the command begins its one clear message."""
+
 _SIGTERM_WITH_PARENT = "import ctypes; ctypes.CDLL(None).prctl(1, 15)"
 _COMMAND = f"{_SIGTERM_WITH_PARENT}; from edge.cli import main; main()"
 
@@ -60,8 +64,9 @@ class Process:
         """Raises `ProcessFailed` when it ended by itself, `ConfigurationError` when it was used wrongly."""
         if self._process is not None and self._process.returncode is not None:
             tail = self.log.read_text("utf-8", errors="replace")[-LOG_TAIL_CHARACTERS:].strip()
-            text = f"{self.name} ended with exit code {self._process.returncode}:\n{tail}"
-            raise ConfigurationError(text) if self._process.returncode == 2 else ProcessFailed(text)
+            if self._process.returncode == WRONG_USE:
+                raise ConfigurationError(tail.rpartition(_SAYS)[2])
+            raise ProcessFailed(f"{self.name} ended with exit code {self._process.returncode}:\n{tail}")
 
     async def finish(self) -> None:
         """Wait until it ends by itself. Raises as `check` unless it ended well."""

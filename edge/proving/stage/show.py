@@ -78,7 +78,7 @@ class Ending:
 
 
 class Show:
-    """`open()`, `run()`, then `end()` for the verdict; `close()` in any case."""
+    """`open()`, `run()` (or `begin()` and do as you like), then `end()` for the verdict; `close()` in any case."""
 
     def __init__(self, script: Script, directory: Path, clock: Clock) -> None:
         self.script = script
@@ -121,7 +121,7 @@ class Show:
 
     async def run(self, seconds: float | None, outages: Iterator[Outage]) -> None:
         """Play until the time is over. Raises `ProcessFailed` when a process ends by itself."""
-        self._start()
+        self.begin()
         cutting = asyncio.create_task(self._cut(outages), name="outages")
         try:
             while seconds is None or self.play.now_s() - self.opened_s < seconds:
@@ -130,6 +130,20 @@ class Show:
         finally:
             cutting.cancel()
             self._mend()
+
+    def begin(self) -> None:
+        """Everybody sets to work, until `end()`."""
+        hung = dict(zip(self.aisle.labels, itertools.cycle(self._labelled), strict=False))
+        jobs = [self.wall.hang_all(hung), self.wall.keep_looking(),
+                self.wall.rearrange(self._labelled, REARRANGE_PAUSE_S), self.prices.run(), self.orders.order(),
+                self.orders.receive(self._hands["goods in"]), self.orders.pick(self._hands["picker 1"]),
+                self.orders.pick(self._hands["picker 2"])]
+        self._cast = [asyncio.create_task(job) for job in jobs]
+        goods = by_sku(self.goods)
+        for number, name in enumerate(self.tills):
+            till = Till(name, self.premises.till_line(name), self.play, goods, self.premises.country.currency,
+                        chance(self.script.seed, f"till {name}"), 0.0 if self._queues else MADE_SALES_PAUSE_S)
+            self._tills.append(asyncio.create_task(till.run(self._baskets(number)), name=f"till {name}"))
 
     def check(self) -> None:
         """Raises what went wrong behind the scenes: a process that ended, a bug in one of the cast."""
@@ -171,8 +185,12 @@ class Show:
         self.play.store_up = False
         await self.premises.store.kill()
 
+    def look_at_shelf(self) -> None:
+        """Tell the witness what every screen did until now."""
+        self._eyes.look()
+
     async def start_store(self) -> None:
-        """It is started again."""
+        """It is started again, and sells when this returns."""
         await self.premises.open_store()
         self.play.lives += 1
         self.play.store_up = True
@@ -223,19 +241,6 @@ class Show:
                                  ORDER_PAUSE_S)
         self.wall = WallStaff(self._hands["wall"], self._hands["look"], self._hands["rearrange"], play,
                               chance(seed, "wall"))
-
-    def _start(self) -> None:
-        hung = dict(zip(self.aisle.labels, itertools.cycle(self._labelled), strict=False))
-        jobs = [self.wall.hang_all(hung), self.wall.keep_looking(),
-                self.wall.rearrange(self._labelled, REARRANGE_PAUSE_S), self.prices.run(), self.orders.order(),
-                self.orders.receive(self._hands["goods in"]), self.orders.pick(self._hands["picker 1"]),
-                self.orders.pick(self._hands["picker 2"])]
-        self._cast = [asyncio.create_task(job) for job in jobs]
-        goods = by_sku(self.goods)
-        for number, name in enumerate(self.tills):
-            till = Till(name, self.premises.till_line(name), self.play, goods, self.premises.country.currency,
-                        chance(self.script.seed, f"till {name}"), 0.0 if self._queues else MADE_SALES_PAUSE_S)
-            self._tills.append(asyncio.create_task(till.run(self._baskets(number)), name=f"till {name}"))
 
     def _baskets(self, till: int) -> Iterator[Basket]:
         """A till's customers; a file that is through begins again, as other customers."""
