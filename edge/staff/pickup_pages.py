@@ -108,8 +108,8 @@ def _said(request: Request, found: PickupView, step: Step, line: int | None) -> 
     if step is Step.STAGE:
         return words.say("Order %(order)s is put aside.", order=order)
     if step is Step.READY:
-        return words.say("Order %(order)s is ready for %(customer)s.", order=order, customer=customer)
-    return words.say("Order %(order)s is handed over to %(customer)s.", order=order, customer=customer)
+        return words.say("Ready for %(customer)s: order %(order)s.", order=order, customer=customer)
+    return words.say("Handed over to %(customer)s: order %(order)s.", order=order, customer=customer)
 
 
 def _scanned_line(page: StaffPage, found: PickupView, code: str, request: Request) -> int:

@@ -47,6 +47,8 @@ TITLES: dict[str, str] = {
     "overcharged": marked("Charged more than the shelf"),
     "clock-untrusted": marked("Clock not believed"),
     "void-before-original": marked("Void came before its sale"),
+    "already-voided": marked("Voided twice"),
+    "voids-no-sale": marked("Void of what was no sale"),
     "available-below-zero": marked("Sold below what orders were promised"),
     "conflict": marked("Sent twice with different meaning"),
     "till-close-differs": marked("Till's day differs"),

@@ -259,9 +259,13 @@ class Shop:
             self.station.proves(label)
             await self.until(lambda: self.state(label) is LabelState.SHOWN)
 
-    async def sells(self, sku: str, sequence: int, quantity_milli: int = 1000) -> None:
-        """Till 1 sells something."""
-        amount = PRICES[sku] * quantity_milli // 1000
+    async def hold_a_price(self) -> None:
+        """Somebody at the hub mistypes a price; the guard holds it."""
+        await self.feed(Feed.PRICES, {f"regular/{WINE}": Price(WINE, 7, "EUR")})
+
+    async def sells(self, sku: str, sequence: int, quantity_milli: int = 1000, price_minor: int | None = None) -> None:
+        """Till 1 sells something, at its first price unless told otherwise."""
+        amount = (PRICES[sku] if price_minor is None else price_minor) * quantity_milli // 1000
         line = LineIn(1, quantity_milli, amount, sku=sku, kind=LineKind.SALE)
         await self.tills.take(TillDay("1", "2026-11-23"), sequence, TransactionIn(
             TransactionKind.SALE, "EUR", amount, self.store.local(self.clocks.wall), [line]))
@@ -299,6 +303,15 @@ class Shop:
         async with asyncio.timeout(timeout_s):
             while not condition():  # noqa: ASYNC110  what it waits for has no event
                 await asyncio.sleep(0.005)
+
+    def stop_page(self) -> None:
+        """The page's part ends, as the daemon ends it before its servers."""
+        self._running[-1].cancel()
+
+    def close_streams(self) -> None:
+        """Every live line breaks."""
+        for stream in self.page.live._streams:
+            stream.close()
 
     # --- people at the page -----------------------------------------------------------------------------------
 

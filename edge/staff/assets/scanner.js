@@ -6,6 +6,7 @@ const LENGTH_MIN = 4;    // shorter bursts are no code
 
 let keys = "";
 let last = 0;
+let before = "";         // what the field held in which the burst began to arrive
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
@@ -13,6 +14,7 @@ document.addEventListener("keydown", (event) => {
   if (now - last > GAP_MS) keys = "";
   last = now;
   if (event.key.length === 1) {
+    if (!keys) before = document.activeElement?.value ?? "";
     keys += event.key;
   } else if (event.key === "Enter") {
     const code = keys;
@@ -29,7 +31,7 @@ function scanned(code, event) {
   if (typing && !field) return;
   event.preventDefault();
   event.stopPropagation();
-  if (typing && focused.value.endsWith(code)) focused.value = focused.value.slice(0, -code.length);
+  if (typing) focused.value = before;
   if (!field) {
     location.assign(`/staff/price?code=${encodeURIComponent(code)}`);
     return;
