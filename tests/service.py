@@ -25,10 +25,11 @@ class Service:
         self._log_path = directory / "log"
         self._log = self._log_path.open("wb")
 
-    def start(self, *arguments: str | Path, user: str | None = None, **environment: str) -> "subprocess.Popen[bytes]":
-        """Run the command; nothing of the test's environment but PATH."""
+    def start(self, *arguments: str | Path, prefix: tuple[str, ...] = (),
+              **environment: str) -> "subprocess.Popen[bytes]":
+        """Run the command, behind `prefix`, with nothing of the test's environment but PATH."""
         self.process = subprocess.Popen(
-            [COMMAND, *arguments], stdout=self._log, stderr=self._log, cwd="/", user=user,
+            [*prefix, COMMAND, *arguments], stdout=self._log, stderr=self._log, cwd="/",
             env={"PATH": os.environ["PATH"], "NOTIFY_SOCKET": str(self._address), "WATCHDOG_USEC": str(WATCHDOG_US),
                  **environment})
         return self.process

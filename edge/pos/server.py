@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import os
 import socket
 import ssl
 from collections.abc import Generator
@@ -22,7 +23,8 @@ def bind(host: str, port: int) -> socket.socket:
         return socket.create_server((str(address[0]), port), family=family, backlog=LISTEN_BACKLOG)
     except OSError as error:
         hint = ": is another program listening there?" if error.errno == errno.EADDRINUSE else ""
-        raise ConfigurationError(f"{host} port {port}: {error.strerror}{hint}") from error
+        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        raise ConfigurationError(f"{host} port {port}: {reason}{hint}") from error
 
 
 def tls_context(certificate: Path, key: Path, credential: str) -> ssl.SSLContext:

@@ -72,9 +72,9 @@ base_stations: [{self.base_stations}]
         self.service.start("run", self.write(), **self.secrets)
         self.service.hears("READY=1")
 
-    def exit_code(self, **how: str) -> int:
+    def exit_code(self, *, prefix: tuple[str, ...] = ()) -> int:
         """Start what is not going to run."""
-        self.service.start("run", self.write(), **self.secrets, **how)
+        self.service.start("run", self.write(), prefix=prefix, **self.secrets)
         return self.service.ends()
 
     def get(self, path: str, token: str = "till 1") -> httpx.Response:
