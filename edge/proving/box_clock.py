@@ -61,6 +61,11 @@ class BoxClock:
         """The power is gone."""
         self._switch(on=False)
 
+    @property
+    def wrong_ms(self) -> int:
+        """How far the wall clock stands beside the truth."""
+        return self._wrong_ms
+
     def put_wrong(self, wrong_ms: int) -> None:
         """The wall clock jumps to so much beside the truth; 0 is NTP putting it right."""
         self._wrong_ms = wrong_ms

@@ -128,6 +128,7 @@ class Faults:
                 world.floor.radio.power_off()
             await self._lasts(BOX_OFF_S)
             await world.floor.radio.restart()
+            world.clock.put_wrong(min(0, world.clock.wrong_ms))  # a clock that ran on a tired battery lags, if anything
             world.box.power_up()
 
     async def _kill_daemon(self) -> None:

@@ -6,6 +6,7 @@ import msgspec
 
 from edge.proving.asgi import Question
 from edge.proving.catalogue import Entry, make_items
+from edge.proving.plan import CLEAR_OUT_S, OPENS_MINUTE
 from edge.proving.ports import CURRENCY, OPERATOR_TOKEN, STORE_ID
 from edge.proving.process import Gone
 from edge.proving.world import World
@@ -43,7 +44,7 @@ class HeadOffice:
         registered = msgspec.json.decode(answer, type=_Registered)
         assert registered.token is not None
         await self._put("/v1/policy", {"grace_s": self._world.plan.grace_s, "guard_share_percent": GUARD_SHARE_PERCENT,
-                                       "clear_out_s": 600})
+                                       "clear_out_s": CLEAR_OUT_S, "hours": self._hours()})
         await self._import()
         return registered.token
 
@@ -55,6 +56,12 @@ class HeadOffice:
                 await self._promote()
             else:
                 await self._reprice()
+
+    def _hours(self) -> list[dict[str, int]]:
+        closes_minute = self._world.plan.closes_minute
+        if closes_minute is None:
+            return []
+        return [{"opens_minute": OPENS_MINUTE, "closes_minute": closes_minute}] * 7
 
     async def _import(self) -> None:
         world = self._world

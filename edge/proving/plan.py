@@ -10,7 +10,11 @@ from dataclasses import dataclass
 START_WALL_MS = 1_767_596_400_000
 """Monday 2026-01-05, 08:00 in Madrid."""
 
+START_MINUTE = 480
 TIME_ZONE = "Europe/Madrid"
+OPENS_MINUTE = 360
+CLEAR_OUT_S = 600
+HOURS_SHARE = 0.35
 CALM_AFTER_S = 120.0
 """The world is set up before the first fault."""
 
@@ -49,7 +53,10 @@ class FaultRates:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One run. `check_in_s`: how often labels ask; `radio_loss`: share of messages lost in the air, each way."""
+    """One run. `check_in_s`: how often labels ask; `radio_loss`: share of messages lost in the air, each way.
+
+    `closes_minute`: when the store closes every day, after local midnight; `None`: it is always open.
+    """
 
     seed: int
     days: float
@@ -61,7 +68,7 @@ class Plan:
     radio_loss: float
     line_noise: float
     slow_commits: float
-    keeps_hours: bool
+    closes_minute: int | None
     rates: Rates
     faults: FaultRates
 
@@ -84,10 +91,16 @@ def draw_plan(seed: int, days: float) -> Plan:
         seed=seed, days=days, items=48, labels=40, tills=3,
         grace_s=draw.choice((30, 90, 240, 600)), check_in_s=draw.choice((45.0, 90.0, 150.0)),
         radio_loss=draw.choice((0.0, 0.05, 0.15, 0.3)), line_noise=draw.choice((0.0, 0.0, 0.00002)),
-        slow_commits=draw.choice((0.02, 0.1, 0.3)), keeps_hours=draw.random() < 0.3,
+        slow_commits=draw.choice((0.02, 0.1, 0.3)), closes_minute=_closes_minute(draw, days),
         rates=Rates(baskets=90 * busy, shoppers=240 * busy, price_changes=30 * busy, rebinds=8, exclusions=6, lights=4,
                     receipts=2, orders=5 * busy, cancels=1.5),
-        faults=FaultRates(line_cuts=1.5 * bad, storms=1.5 * bad, hub_restarts=1.0 * bad, power_cuts=1.2 * bad,
-                          daemon_kills=1.0 * bad, commit_kills=2.5 * bad, radio_resets=1.0 * bad, unplugs=0.7 * bad,
+        faults=FaultRates(line_cuts=1.5 * bad, storms=1.5 * bad, hub_restarts=1.0 * bad, power_cuts=2.5 * bad,
+                          daemon_kills=1.0 * bad, commit_kills=8 * bad, radio_resets=1.0 * bad, unplugs=0.7 * bad,
                           label_power_cuts=4 * bad, labels_lost=0.4 * bad, clock_jumps=0.6 * bad),
     )
+
+
+def _closes_minute(draw: random.Random, days: float) -> int | None:
+    """Some stores keep hours; the last ones of a short run close before its end."""
+    share = draw.uniform(0.4, 0.9)
+    return min(1260, START_MINUTE + int(share * days * 1440)) if draw.random() < HOURS_SHARE else None

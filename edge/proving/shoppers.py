@@ -4,9 +4,12 @@ The cruellest shopper reads a screen in the moment before it changes and pays in
 """
 
 import asyncio
+import itertools
 from collections.abc import Coroutine
 
 from drivers.port import LabelId
+from edge.proving.plan import CLEAR_OUT_S, OPENS_MINUTE, START_MINUTE
+from edge.proving.sightings import Span
 from edge.proving.tills import Till
 from edge.proving.world import LOOK_EVERY_S, World
 
@@ -15,6 +18,10 @@ LAST_MOMENT_S = 0.3
 
 ASK_AGAIN_S = 0.2
 """A shopper whose store is down waits at the till, as long as the grace lasts."""
+
+COMPARE_CLAIMS_EVERY_S = 30.0
+CLOCK_TOLERANCE_S = 130.0
+"""A wall clock that is believed may be wrong by two minutes; so many earlier is everybody out."""
 
 ASK_EVERYTHING_S = 600.0
 """How often somebody walks through the whole store with a price checker."""
@@ -31,7 +38,8 @@ class Shoppers:
 
     async def run(self) -> None:
         """Come and go until the busy time is over."""
-        await asyncio.gather(self._come(), self._check_everything(), self._watch_screens())
+        await asyncio.gather(self._come(), self._check_everything(), self._watch_screens(), self._compare_claims(),
+                             self._go_home())
 
     async def done(self) -> None:
         """Wait for those who still walk."""
@@ -63,6 +71,29 @@ class Shoppers:
             for label in tuple(world.floor.labels.values()):
                 for change in label.history[began.get(label.address, 0):]:
                     self._screen_changed(label.address, change.at_s, change.version)
+
+    async def _compare_claims(self) -> None:
+        """What stands on a screen, the store must know of: again and again, and at once after a new start."""
+        world, lives = self._world, 0
+        while True:
+            await asyncio.sleep(COMPARE_CLAIMS_EVERY_S if lives == world.box.lives else 0.1)
+            if world.box.up:
+                lives = world.box.lives
+                world.eyes.look()
+                world.violations += world.witness.claims_stand(world.box.store.open_claims())
+
+    async def _go_home(self) -> None:
+        """A store that keeps hours is empty some time after it closed, and fills again when it opens."""
+        plan, loop = self._world.plan, asyncio.get_running_loop()
+        closes_minute = plan.closes_minute
+        if closes_minute is None:
+            return
+        for day in itertools.count():
+            gone_s = _seconds_until(day, closes_minute) + CLEAR_OUT_S - CLOCK_TOLERANCE_S
+            await asyncio.sleep(max(0.0, gone_s - loop.time()))
+            away_s = _seconds_until(day + 1, OPENS_MINUTE) - loop.time()
+            now_s = self._world.clock.powered_s()
+            self._world.witness.nobody_there(Span(now_s, now_s + away_s))
 
     def _screen_changed(self, label: LabelId, at_s: float, version: str) -> None:
         """Whatever stood there before, somebody had just read it."""
@@ -97,3 +128,8 @@ class Shoppers:
     async def _ask(self, sku: str) -> int | None:
         till = self._randomness.choice(self._tills)
         return await till.price(self._world.truth.items[sku].code)
+
+
+def _seconds_until(day: int, minute: int) -> float:
+    """A minute after local midnight of a day of the run, on the loop's clock."""
+    return (day * 1440 + minute - START_MINUTE) * 60.0
