@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -215,10 +216,20 @@ class Show:
         """What sells most gets a label, so that tills and shelf really meet."""
         if not self._queues:
             return chance(self.script.seed, "labels").sample(self.goods, min(self.script.labels, len(self.goods)))
-        sold: dict[str, int] = {}
-        for line in (line for queue in self._queues for basket in queue for line in basket.lines):
-            sold[line.sku] = sold.get(line.sku, 0) + 1
-        return sorted(self.goods, key=lambda each: (-sold.get(each.sku, 0), each.sku))[:self.script.labels]
+        return self._by_sales()[:self.script.labels]
+
+    def _choose_quiet(self) -> list[Goods]:
+        """What hardly anybody buys in the store is there for those who order."""
+        if self._queues:
+            return self._by_sales()[-ORDERABLE:]
+        labelled = {each.sku for each in self._labelled}
+        rest = [each for each in self.goods if each.sku not in labelled] or self.goods
+        return chance(self.script.seed, "orderable").sample(rest, min(ORDERABLE, len(rest)))
+
+    def _by_sales(self) -> list[Goods]:
+        """What sells most in the file comes first."""
+        sold = Counter(line.sku for queue in self._queues for basket in queue for line in basket.lines)
+        return sorted(self.goods, key=lambda each: (-sold[each.sku], each.sku))
 
     async def _sign_in(self) -> None:
         people = {"wall": SUPERVISOR, "look": SUPERVISOR, "status": SUPERVISOR, "goods in": COLLEAGUE,
@@ -234,11 +245,8 @@ class Show:
         seed, premises, play = self.script.seed, self.premises, self.play
         self.prices = PriceChanger(premises.operator, premises.till_line(PRICE_CHECK), play, self._labelled,
                                    chance(seed, "prices"), PRICE_PAUSE_S)
-        labelled = {each.sku for each in self._labelled}
-        quiet = [each for each in self.goods if each.sku not in labelled] or self._labelled
-        orderable = chance(seed, "orderable").sample(quiet, min(ORDERABLE, len(quiet)))
-        self.orders = OrderCrowd(premises.operator, play, orderable, self._labelled[:CONTESTED], chance(seed, "orders"),
-                                 ORDER_PAUSE_S)
+        self.orders = OrderCrowd(premises.operator, play, self._choose_quiet(), self._labelled[:CONTESTED],
+                                 chance(seed, "orders"), ORDER_PAUSE_S)
         self.wall = WallStaff(self._hands["wall"], self._hands["look"], self._hands["rearrange"], play,
                               chance(seed, "wall"))
 
