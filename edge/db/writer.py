@@ -100,6 +100,11 @@ class Writer(Protocol):
         """Grows while the writer moves, idle or not; the watchdog reads it."""
         ...
 
+    @property
+    def broken(self) -> str:
+        """Why nothing is written any more; empty while the file can be trusted."""
+        ...
+
     async def submit(self, operation: Operation[_Result]) -> _Result:
         """Run `operation` in the writer's next transaction; raises what it raised.
 
@@ -129,6 +134,10 @@ class ThreadWriter:
         self._abandoned = False
         self.progress = 0
         self._thread.start()
+
+    @property
+    def broken(self) -> str:
+        return self._group.broken
 
     async def submit(self, operation: Operation[_Result]) -> _Result:
         if self._closed:
@@ -208,6 +217,10 @@ class LoopWriter:
         """With nothing to do there is nothing to prove: every look at an idle writer counts."""
         self._idle_looks += not self._waiting
         return self._groups + self._idle_looks
+
+    @property
+    def broken(self) -> str:
+        return self._group.broken
 
     async def submit(self, operation: Operation[_Result]) -> _Result:
         if self._closed:

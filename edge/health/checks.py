@@ -30,10 +30,10 @@ class StoreChecks:
 
     def issues(self) -> Iterable[Issue]:
         """Everything that is wrong now."""
-        yield from self._line()
-        yield from self._devices()
-        yield from self._prices_and_people()
         yield from self._machine()
+        yield from self._devices()
+        yield from self._line()
+        yield from self._prices_and_people()
 
     def _line(self) -> Iterable[Issue]:
         state = self._link_state()
@@ -66,6 +66,11 @@ class StoreChecks:
                         "Open the list of exceptions and decide each.")
 
     def _machine(self) -> Iterable[Issue]:
+        for name, writer in (("ledger", self._store.books.ledger), ("replica", self._store.books.replica)):
+            if writer.broken:
+                yield Issue(f"{name}-broken", Severity.ERROR, f"{name}.db: {writer.broken}",
+                            "Tills may ask prices and must keep their sales. Call support: the disk is dying or full "
+                            "of damage, and a backup has to be restored.")
         if not self._store.clock.trusted:
             yield Issue("clock-untrusted", Severity.ERROR, "The box's clock cannot be believed",
                         "Check time synchronisation; until then price increases wait.")

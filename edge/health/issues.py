@@ -35,10 +35,17 @@ class IssueList:
         self._checks: list[Check] = []
 
     def add(self, check: Check) -> None:
-        """Ask this check from now on; it must be quick and never raise."""
+        """Ask this check from now on; it must be quick. What it found before it raised counts."""
         self._checks.append(check)
 
     def now(self) -> list[Issue]:
         """Everything that is wrong at this moment, the worst first."""
-        found = [issue for check in self._checks for issue in check()]
+        found: list[Issue] = []
+        for check in self._checks:
+            try:
+                for issue in check():
+                    found.append(issue)
+            except Exception as error:  # a store that cannot even be looked at has more to say than that
+                found.append(Issue("check-failed", Severity.ERROR, f"Not everything could be checked: {error}",
+                                   "See the journal, and call support if this stays."))
         return sorted(found, key=lambda issue: (issue.severity.value, issue.key))

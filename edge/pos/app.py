@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from edge.db.connection import Trouble, trouble_of
 from edge.errors import Corrupt, Rejected, Transient
 from edge.limits import BODY_BYTES_MAX
 from edge.pos.access import Authenticate, Principal, Role, Rule, Tokens
@@ -69,6 +70,10 @@ def _problem_of(error: Exception, request: Request) -> ProblemAnswer:
         return ProblemAnswer(503, "not-stored", "Not stored", str(error), recorded=False, retry_after_s=RETRY_AFTER_S)
     if isinstance(error, Corrupt):
         return ProblemAnswer(503, "not-stored", "The store can no longer write", str(error), recorded=False,
+                             retry_after_s=60)
+    if trouble_of(error) is not Trouble.STATEMENT:
+        _log.error("the books cannot be read", method=request.method, path=request.url.path, error=str(error))
+        return ProblemAnswer(503, "unreadable", "The store's books cannot be read", str(error), recorded=False,
                              retry_after_s=60)
     _log.error("a request failed", method=request.method, path=request.url.path, exc_info=error)
     return ProblemAnswer(500, "bug", "The store made a mistake", "it is in the log; send the request again")
