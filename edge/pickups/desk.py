@@ -191,6 +191,8 @@ class PickupDesk:
         """Why the order cannot be promised: a reservation may not take available-to-promise below zero (P5)."""
         if not order.lines or any(line.quantity_milli <= 0 for line in order.lines):
             return "a line without a quantity"
+        if len({line.line for line in order.lines}) < len(order.lines):
+            return "two lines of one number"
         wanted: dict[str, int] = defaultdict(int)
         for line in order.lines:
             wanted[line.sku] += line.quantity_milli

@@ -251,6 +251,7 @@ WHERE order_id = ? ORDER BY line
 
 -- name: insert_pickup_line
 INSERT INTO pickup_line (order_id, line, sku, quantity_milli, price_minor) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (order_id, line) DO NOTHING
 
 -- name: set_pickup_line
 UPDATE pickup_line SET reserved_milli = ?, picked_milli = ? WHERE order_id = ? AND line = ?
