@@ -1,5 +1,6 @@
 """The wall of labels, one label with everything that may be done to it, and the labels' pictures."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -12,6 +13,7 @@ from edge.errors import Rejected
 from edge.labels.render import CannotDraw
 from edge.limits import STAFF_SUBJECTS_MAX, WALL_LABELS_PER_PAGE
 from edge.pos.app import Handler
+from edge.pos.label_routes import LabelIn
 from edge.pos.problems import ProblemAnswer
 from edge.staff.acts import act_id_of, acted, is_recorded
 from edge.staff.door import Form, form_of, onward_path, session_of, words_for
@@ -19,9 +21,13 @@ from edge.staff.label_index import PENDING, Standing
 from edge.staff.page import StaffPage
 from edge.staff.products import product_name
 from edge.staff.sessions import Message, Session, Undo
+from edge.staff.tiles import label_path
 from edge.staff.words import Words, marked
 
 LIGHT_S = 10.0
+_MEANING = ("code", "reason", "note", "sku", "price_minor")
+"""The fields that say what an act is about."""
+
 NOTE_CHARACTERS_MAX = 200
 FOR_EVER = "private, max-age=31536000, immutable"
 
@@ -65,7 +71,7 @@ def label_handlers(page: StaffPage) -> Mapping[str, Handler]:
         show, query = _show(request), request.query_params.get("q", "")[:100]
         found = _row_of(page, query.strip().lower())
         if found is not None:
-            return RedirectResponse(f"/staff/labels/{found.label}", 303)
+            return RedirectResponse(label_path(found.label), 303)
         counts = await filters(show, query)
         chosen = index.page(_standings(show), _product_of(page, query), _number(request), WALL_LABELS_PER_PAGE)
 
@@ -110,13 +116,13 @@ def _act_handlers(page: StaffPage) -> Mapping[str, Handler]:
         """A form on a label's page: once per act id, then back to the page."""
         async def handler(request: Request) -> Response:
             form, row, words = await form_of(request), _row(page, request), words_for(request)
-            act_id = act_id_of(form, name, row.label, *(form.get(each, "") for each in ("code", "reason", "note")))
+            act_id = act_id_of(form, name, row.label, *(form.get(each, "") for each in _MEANING))
 
             async def once() -> Message:
                 if is_recorded(store, f"staff/{act_id}"):
                     return Message(words.say("That was done already."))
                 return await doing(row, form, act_id, session_of(request), words)
-            return await acted(request, onward_path(form.get("back") or f"/staff/labels/{row.label}"), once)
+            return await acted(request, onward_path(form.get("back") or label_path(row.label)), once)
         return handler
 
     async def bind(row: LabelRow, form: Form, act_id: str, session: Session, words: Words) -> Message:
@@ -125,16 +131,16 @@ def _act_handlers(page: StaffPage) -> Mapping[str, Handler]:
         name = product_name(store, bound.sku or "")
         if row.sku is None:
             return Message(words.say("Label %(label)s now hangs under %(name)s.", label=row.label, name=name),
-                           undo=Undo(f"/staff/labels/{row.label}/unbind", words.say("Take it off again")))
+                           undo=Undo(f"{label_path(row.label)}/unbind", words.say("Take it off again")))
         before = product_name(store, row.sku)
-        undo = Undo(f"/staff/labels/{row.label}/bind", words.say("Back to %(name)s", name=before), {"code": row.sku})
+        undo = Undo(f"{label_path(row.label)}/bind", words.say("Back to %(name)s", name=before), {"code": row.sku})
         return Message(words.say("Label %(label)s now hangs under %(name)s; before: %(before)s.", label=row.label,
                                  name=name, before=before), undo=undo if row.sku != bound.sku else None)
 
     async def unbind(row: LabelRow, _form: Form, act_id: str, session: Session, words: Words) -> Message:
         await desk.unbind(row.label, session.principal.id, act_id)
         name = product_name(store, row.sku) if row.sku else ""
-        undo = Undo(f"/staff/labels/{row.label}/bind", words.say("Back to %(name)s", name=name),
+        undo = Undo(f"{label_path(row.label)}/bind", words.say("Back to %(name)s", name=name),
                     {"code": row.sku or ""})
         return Message(words.say("Label %(label)s is off %(name)s.", label=row.label, name=name),
                        undo=undo if row.sku else None)
@@ -144,14 +150,24 @@ def _act_handlers(page: StaffPage) -> Mapping[str, Handler]:
         reason = _reason(form.get("reason", ""), note, words)
         await desk.exclude(row.label, session.principal.id, act_id, reason)
         return Message(words.say("Label %(label)s no longer counts: %(reason)s.", label=row.label, reason=reason),
-                       undo=Undo(f"/staff/labels/{row.label}/include", words.say("Count it again")))
+                       undo=Undo(f"{label_path(row.label)}/include", words.say("Count it again")))
 
     async def include(row: LabelRow, _form: Form, act_id: str, session: Session, words: Words) -> Message:
         await desk.include(row.label, session.principal.id, act_id)
-        undo = Undo(f"/staff/labels/{row.label}/exclude", words.say("Exclude it again"),
+        undo = Undo(f"{label_path(row.label)}/exclude", words.say("Exclude it again"),
                     {"reason": row.excluded_reason or "", "note": ""})
         return Message(words.say("Label %(label)s counts again.", label=row.label),
                        undo=undo if row.excluded_reason else None)
+
+    async def strike(row: LabelRow, form: Form, act_id: str, session: Session, words: Words) -> Message:
+        price, sku = form.get("price_minor", ""), form.get("sku", "")
+        reason = form.get("reason", "").strip()[:NOTE_CHARACTERS_MAX]
+        if not re.fullmatch(r"[0-9]{1,15}", price):
+            raise ProblemAnswer(400, "malformed", "This form cannot be read", recorded=False)
+        body = LabelIn(act_id=act_id, sku=sku, price_minor=int(price), reason=reason)
+        await desk.void_claim(row.label, body, session.principal.id)
+        return Message(words.say("Label %(label)s no longer holds %(name)s at this price.",
+                                 label=row.label, name=product_name(store, sku)))
 
     async def light(row: LabelRow, _form: Form, _act_id: str, _session: Session, words: Words) -> Message:
         await desk.light(row.label, LIGHT_S)
@@ -160,7 +176,7 @@ def _act_handlers(page: StaffPage) -> Mapping[str, Handler]:
 
     return {"staff_bind": act(bind, "bind"), "staff_unbind": act(unbind, "unbind"),
             "staff_exclude": act(exclude, "exclude"), "staff_include": act(include, "include"),
-            "staff_light": act(light, "light")}
+            "staff_strike_claim": act(strike, "strike"), "staff_light": act(light, "light")}
 
 
 def _reason(chosen: str, note: str, words: Words) -> str:

@@ -19,6 +19,7 @@ from edge.staff.door import Form, form_of, session_of, words_for
 from edge.staff.page import StaffPage
 from edge.staff.products import product_name
 from edge.staff.sessions import Message, Undo
+from edge.staff.tiles import label_path
 from edge.staff.view import quantity_text
 from edge.staff.words import Words
 
@@ -35,7 +36,7 @@ def price_handlers(page: StaffPage) -> Mapping[str, Handler]:
         code = request.query_params.get("code", "").strip()[:CODE_LENGTH_MAX]
         found = board.price_check(code) if code else None
         if found is None and code and label_row(store.books.ledger_reader, code.lower()):
-            return RedirectResponse(f"/staff/labels/{code.lower()}", 303)
+            return RedirectResponse(label_path(code.lower()), 303)
         return view.page(request, session_of(request), "price.html", {"code": code, "found": found})
 
     async def price_fragment(request: Request) -> Response:

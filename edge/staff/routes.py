@@ -38,6 +38,7 @@ STAFF_RULES: tuple[Rule, ...] = (
     Rule("POST", "/staff/labels/{label}/unbind", PEOPLE, "staff_unbind"),
     Rule("POST", "/staff/labels/{label}/exclude", PEOPLE, "staff_exclude"),
     Rule("POST", "/staff/labels/{label}/include", PEOPLE, "staff_include"),
+    Rule("POST", "/staff/labels/{label}/strike-claim", SUPERVISORS, "staff_strike_claim"),
     Rule("POST", "/staff/labels/{label}/light", PEOPLE, "staff_light"),
     Rule("GET", "/staff/pictures/{label}/{picture}.png", PEOPLE, "staff_picture"),
     Rule("GET", "/staff/pickups", DESK, "staff_pickups"),

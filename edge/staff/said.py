@@ -70,6 +70,9 @@ _SENTENCES = (
     # edge.pos.label_routes, edge.labels.bindings
     (r"no product under '(?P<code>.*)' in the catalogue", marked("No product has the code %(code)s.")),
     (r"an exclusion needs a reason", marked("Say why the label does not count.")),
+    (r"voiding a claim needs a reason", marked("Say why this price does not count.")),
+    (r"label (?P<label>\S+) has no claim of \d+ \(minor units\) for (?P<sku>\S+)",
+     marked("Label %(label)s no longer stands for this price.")),
     (r"no base station has heard a label (?P<label>\S+)", marked("No base station has heard label %(label)s.")),
     (r"label (?P<label>\S+) has no base station", marked("Label %(label)s has no base station.")),
     (r"label (?P<label>\S+) has no LED", marked("Label %(label)s has no light.")),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from drivers.port import BaseStation, Feature
 from edge.db.label_rows import LabelRow, label_row
@@ -115,8 +116,13 @@ class Tiles:
         return description is not None and Feature.LED in description.features
 
 
+def label_path(label: str) -> str:
+    """The label's own page."""
+    return f"/staff/labels/{quote(label, safe='')}"
+
+
 def _image(label: str, drawing: Drawing | None) -> Image | None:
     if drawing is None:
         return None
-    return Image(f"/staff/pictures/{label}/{drawing.key}.png", drawing.description.width, drawing.description.height,
-                 drawing.exact)
+    path = f"/staff/pictures/{quote(label, safe='')}/{drawing.key}.png"
+    return Image(path, drawing.description.width, drawing.description.height, drawing.exact)

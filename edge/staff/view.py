@@ -16,6 +16,7 @@ from edge.pos.access import DESK, Role
 from edge.staff.assets import Assets
 from edge.staff.said import in_words_or_english, title_of
 from edge.staff.sessions import Session
+from edge.staff.tiles import label_path
 from edge.staff.words import LANGUAGES, Words, words_of
 from edge.store import Store
 
@@ -90,7 +91,7 @@ class View:
         environment.globals.update(_=words.say, count=words.count, asset=self._assets.path, languages=LANGUAGES,
                                    store_name=self._store.identity.name, zone=self._store.identity.time_zone.key,
                                    mint=self._store.mint, live_version=self._live_version, state_icon=state_icon,
-                                   issue_path=issue_path)
+                                   issue_path=issue_path, label_path=label_path)
         environment.filters.update(self._filters(words))
         return environment
 

@@ -302,6 +302,28 @@ async def test_another_reason_needs_its_words(shop: Shop, note: str) -> None:
     assert tile(shop).standing is Standing.SHOWN
 
 
+async def test_p3_only_a_supervisor_strikes_a_price_with_a_reason_and_then_the_till_asks_more(shop: Shop) -> None:
+    await shop.hangs(SHELF, MILK)
+    await shop.sets_price(MILK, 129)
+    await shop.until(lambda: len(shop.station.offers[SHELF]) == 2)
+    strike = f"{page_of()}/strike-claim"
+    async with shop.signed_in("luis") as luis:
+        assert strike not in await luis.reads(page_of())
+    async with shop.signed_in("ana") as ana:
+        fields = form_fields(await ana.reads(page_of()), strike)
+        assert (fields["sku"], fields["price_minor"]) == (MILK, "109")
+        unsaid = await ana.message(await ana.sends(strike, {**fields, "reason": " "}))
+        assert unsaid == "Say why this price does not count."
+        said = await ana.message(await ana.sends(strike, {**fields, "reason": "shop was shut"}))
+        assert said.startswith(f"Label {SHELF} no longer holds Leche Entera")
+
+    quote = shop.prices.by_sku(MILK)
+    assert quote is not None
+    assert quote.charge_minor == 129
+    assert shop.acts()[-1] == StaffAct(act="void-claim", subject=f"{SHELF} {MILK} 109", actor="ana",
+                                       reason="shop was shut")
+
+
 async def test_a_label_is_found_in_the_aisle_by_its_light(shop: Shop) -> None:
     await shop.hangs(SHELF, MILK)
     async with shop.signed_in() as ana:

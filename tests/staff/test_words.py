@@ -22,6 +22,7 @@ from edge.heartbeats import Stall
 from edge.labels.planner import LabelState
 from edge.pickups.desk import StepRequest
 from edge.pos.access import PEOPLE
+from edge.pos.label_routes import LabelIn
 from edge.staff.label_index import Standing
 from edge.staff.said import SENTENCES, TITLES, in_words, title_of
 from edge.staff.words import CATALOGUES, LANGUAGES, words_of
@@ -138,6 +139,9 @@ async def test_what_the_label_desk_refuses_is_said_in_the_persons_language(shop:
     mint = shop.store.mint
     is_said_in_spanish(await refusal_of(shop.labels.bind(SHELF, "4006381333931", "ana", mint())))
     is_said_in_spanish(await refusal_of(shop.labels.exclude(SHELF, "ana", mint(), " ")))
+    for reason in (" ", "wrong price"):
+        strike = LabelIn(act_id=mint(), sku=MILK, price_minor=7, reason=reason)
+        is_said_in_spanish(await refusal_of(shop.labels.void_claim(SHELF, strike, "ana")))
     act_id = mint()
     await shop.labels.bind(SHELF, BREAD, "ana", act_id)
     is_said_in_spanish(await refusal_of(shop.labels.bind(SHELF, MILK, "ana", act_id)))

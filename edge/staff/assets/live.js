@@ -7,6 +7,7 @@ const TILES_PER_FETCH = 24;  // labels asked for in one fetch
 
 const body = document.body;
 const state = document.getElementById("live");
+const said = document.getElementById("said");  // what changed, for whoever has the page read aloud
 let stream = null;
 let polling = 0;
 let version = body.dataset.live;
@@ -94,6 +95,7 @@ function replace(fresh) {
   const open = [...old.querySelectorAll("details[open][id]")].map((details) => details.id);
   const taken = document.importNode(fresh, true);
   old.replaceWith(taken);
+  if (taken.dataset.say && taken.dataset.say !== old.dataset.say) said.textContent = taken.dataset.say;
   if (taken.dataset.label) taken.classList.add("arrived");
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
   if (focused) refocus(taken, focused);
