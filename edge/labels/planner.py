@@ -208,7 +208,6 @@ class LabelPlanner:
                         await self._flush_telemetry()
                         self._offer_stale_again()
                         flush_at = self._now_s() + TELEMETRY_FLUSH_S
-                    self._troubled = False
                 except (Transient, Corrupt) as trouble:
                     await self._sit_out(trouble)
         finally:
@@ -345,6 +344,7 @@ class LabelPlanner:
 
         if heard:
             await self._store.books.ledger.submit(operation)
+            self._troubled = False
 
     # --- offers -----------------------------------------------------------------------------------------------
 
@@ -537,7 +537,7 @@ class LabelPlanner:
 
     async def _sit_out(self, trouble: Exception) -> None:
         """The ledger takes nothing now: without a claim there is no offer, and proofs wait in their order."""
-        if not self._troubled:
+        if not self._troubled:  # said again only after something could be written
             _log.error("labels wait: the ledger cannot be written", reason=str(trouble))
         self._troubled = True
         await asyncio.sleep(WRITE_TROUBLE_PAUSE_S)

@@ -48,7 +48,8 @@ async def put(box: VirtualBox, sequence: int, operator: str = "") -> tuple[int, 
     return answer.status, msgspec.json.decode(answer.body)
 
 
-def test_p1_a_full_ledger_disk_acknowledges_nothing_and_lookups_go_on(tmp_path: Path) -> None:
+def test_p1_a_full_ledger_disk_acknowledges_nothing_and_lookups_go_on(
+        tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """For hours: planner and housekeeper sit it out, systemd has no reason to restart; then all goes on by itself."""
     async def scene() -> None:
         async with virtual_box(tmp_path) as box:
@@ -72,6 +73,7 @@ def test_p1_a_full_ledger_disk_acknowledges_nothing_and_lookups_go_on(tmp_path: 
                 assert await box.charge() == 99, "without a proof nobody is charged more"
                 assert (await put(box, 9999))[0] == httpx.codes.SERVICE_UNAVAILABLE
             assert all(part.state is PartState.RUNNING for part in box.daemon.parts())
+            assert capfd.readouterr().out.count("labels wait: the ledger cannot be written") == 1
 
             await ledger.submit(lambda c: c.execute("PRAGMA max_page_count = 1000000").fetchone())
             assert (await put(box, 9999))[0] == httpx.codes.CREATED
