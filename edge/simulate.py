@@ -189,7 +189,7 @@ class StoreMaker:
         daemon.open(listen=False)
         return SimulatedStore(daemon)
 
-    def _writer(self, randomness: random.Random, connection: Connection, name: str) -> LoopWriter:
+    def _writer(self, randomness: random.Random, connection: Connection, _name: str) -> LoopWriter:
         def commit_s() -> float:
             slow = randomness.random() < self._plan.slow_commits
             seconds = randomness.uniform(*(SLOW_COMMIT_S if slow else COMMIT_S))
@@ -276,7 +276,7 @@ class SimulatedStore:
         books = self._rooms.store.books
         rows = books.ledger_reader.execute("SELECT sequence, fact_key, kind, occurred_ms, business_day, payload, hash "
                                            "FROM entry WHERE epoch = ? ORDER BY sequence", (books.chain.epoch,))
-        entries = tuple(LedgerEntry(*row[:5], bytes(row[5]), row[6]) for row in rows)
+        entries = tuple(LedgerEntry(row[0], row[1], row[2], row[3], row[4], bytes(row[5]), row[6]) for row in rows)
         return BooksSeen(STORE_ID, books.chain.epoch, entries, {sku: self._stock(sku) for sku in skus})
 
     def _stock(self, sku: str) -> Buckets:

@@ -142,7 +142,7 @@ class StaffAct(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind"
 Fact = Transaction | Movement | Proof | PickupStep | TillClose | ExceptionRaised | StaffAct
 
 QUANTITY_MILLI_MAX = 10**12
-"""A line beyond it, either way, is kept as it was said and moves nothing: no store holds a thousand million of a thing."""
+"""A line beyond it, either way, is kept as it was said and moves nothing: no store holds a thousand million of it."""
 
 _decoder: msgspec.json.Decoder[Fact] = msgspec.json.Decoder(Fact)
 _encoder = msgspec.json.Encoder()

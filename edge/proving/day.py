@@ -86,7 +86,7 @@ class Day:
                 break
         else:
             raise AssertionError("the store did not come up with its catalogue and labels")
-        await self.staff.receive({sku: OPENING_UNITS_MILLI for sku in world.truth.items})
+        await self.staff.receive(dict.fromkeys(world.truth.items, OPENING_UNITS_MILLI))
         await self.staff.hang_all()
 
     async def _watch(self) -> None:

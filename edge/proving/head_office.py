@@ -1,4 +1,4 @@
-"""Head office: imports the catalogue and changes prices at the hub: up, down, dated, promotions that end by themselves."""
+"""Head office: imports the catalogue and changes prices: up, down, dated, promotions that end by themselves."""
 
 import asyncio
 

@@ -44,7 +44,8 @@ class OnlineShop:
                  for line, (sku, quantity_milli) in enumerate(quantities.items(), start=1)]
         body = msgspec.json.encode({"lines": lines, "currency": CURRENCY, "person": {"display_name": "Ana P."}})
         self._world.witness.placed(order_id, quantities)
-        answer = await self._insist(Question.of("PUT", f"/v1/stores/{STORE_ID}/orders/{order_id}", OPERATOR_TOKEN, body))
+        path = f"/v1/stores/{STORE_ID}/orders/{order_id}"
+        answer = await self._insist(Question.of("PUT", path, OPERATOR_TOKEN, body))
         self.codes[order_id] = msgspec.json.decode(answer, type=_Placed).pickup_code
 
     async def _cancel(self) -> None:

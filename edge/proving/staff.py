@@ -66,7 +66,8 @@ class Staff:
     async def take_off(self, label: LabelId, reason: str) -> None:
         """A label does not count any more."""
         async with self._hands:
-            await self._act(label, "exclude", lambda store, act_id: store.exclude(label, act_id, reason), off_shelf=True)
+            await self._act(label, "exclude", lambda store, act_id: store.exclude(label, act_id, reason),
+                            off_shelf=True)
 
     async def put_back(self, label: LabelId) -> None:
         """It counts again."""

@@ -1,7 +1,6 @@
 """Tills: they ask prices, sell, take back, void, and send every transaction until the store has answered for good."""
 
 import asyncio
-import random
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -202,9 +201,11 @@ class Till:
         return self._world.witness.answered(sending, answer.status, recorded)
 
     async def _insist(self, question: Question) -> Answer:
-        while (answer := await self._try(question)) is None or answer.status >= 500:
+        while True:
+            answer = await self._try(question)
+            if answer is not None and answer.status < 500:
+                return answer
             await asyncio.sleep(self._randomness.uniform(*RETRY_S))
-        return answer
 
     async def _try(self, question: Question) -> Answer | None:
         """One attempt over the store's own network, which loses and doubles things too."""

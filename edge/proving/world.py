@@ -1,4 +1,4 @@
-"""What everybody in the simulated store shares: plan, clock, computers, line, shelf, witness, and what the hub was told."""
+"""What everybody in the simulated store shares: plan, clock, computers, line, shelf, witness, the hub's truth."""
 
 import asyncio
 import random
@@ -99,6 +99,9 @@ class World:
 
     async def powered_until(self, powered_s: float) -> None:
         """Wait until the box has been switched on for so long in all."""
-        while (left_s := powered_s - self.clock.powered_s()) > 0:
+        while True:
+            left_s = powered_s - self.clock.powered_s()
+            if left_s <= 0:
+                return
             await asyncio.sleep(max(left_s, 0.001) if self.clock.on else 1.0)
 
