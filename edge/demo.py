@@ -93,6 +93,7 @@ async def _play(options: DemoOptions, display: Display) -> list[str]:
     directory = Path(tempfile.mkdtemp(prefix="trastienda-demo-"))
     show = Show(script, directory, SystemClock())
     violations: list[str] = []
+    keep = True
     try:
         display.say("Opening hub and store…")
         await show.open()
@@ -102,10 +103,14 @@ async def _play(options: DemoOptions, display: Display) -> list[str]:
         ending = await show.end()
         violations = violations_of(ending)
         _publish(_report(show, ending, options, violations), options, display)
+        keep = bool(violations)
+    except (ConfigurationError, asyncio.CancelledError):
+        keep = False
+        raise
     finally:
-        await show.close(keep=bool(violations))
-    if violations:
-        display.say(f"Logs and databases are kept in {directory}")
+        await show.close(keep=keep)
+        if keep:
+            display.say(f"Logs and databases are kept in {directory}")
     return violations
 
 

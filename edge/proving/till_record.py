@@ -20,6 +20,10 @@ class Meaning:
         return self.kind == "void"
 
 
+FINISHED_KEPT_MAX = 1_000_000
+"""Finished sendings that are remembered; the oldest is let go, and is no longer looked for in the ledgers."""
+
+
 class _End(Enum):
     OPEN = "open"
     TAKEN = "taken"
@@ -43,11 +47,14 @@ class TillRecord:
         self.refusals: list[str] = []
         self.lines_offered = 0
         self.lines_taken = 0
+        self.let_go = 0
 
     def sent(self, transaction: TillTransaction, kind: str, lines: Iterable[SentLine]) -> Sending:
         """A till sends a transaction; sending the same again gives the same `Sending`."""
         meaning = Meaning(kind, tuple((line.code, line.quantity_milli, line.amount_minor) for line in lines))
         known = self._sendings.setdefault(transaction.fact_key, {})
+        if len(self._sendings) > FINISHED_KEPT_MAX:
+            self._let_go()
         self.lines_offered += len(meaning.lines)
         return known.setdefault(meaning, Sending(transaction.fact_key, meaning))
 
@@ -84,8 +91,19 @@ class TillRecord:
         return sum(1 for sending in self._all() if sending.end is not _End.OPEN)
 
     def was_sent(self, fact_key: str) -> bool:
-        """Whether a till ever sent anything under this key."""
+        """Whether a till ever sent anything under this key, as far as that is remembered."""
+        return self.let_go > 0 or self.is_known(fact_key)
+
+    def is_known(self, fact_key: str) -> bool:
+        """Whether anything that was sent under this key is remembered."""
         return fact_key in self._sendings
+
+    def _let_go(self) -> None:
+        """Forget the oldest key, unless it is still being sent."""
+        oldest = next(iter(self._sendings))
+        if all(sending.end is not _End.OPEN for sending in self._sendings[oldest].values()):
+            del self._sendings[oldest]
+            self.let_go += 1
 
     def _all(self) -> Iterator[Sending]:
         return (sending for known in self._sendings.values() for sending in known.values())

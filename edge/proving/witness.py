@@ -60,10 +60,9 @@ class Witness:
     # --- the world --------------------------------------------------------------------------------------------
 
     def knows_item(self, sku: str, codes: Iterable[str] = ()) -> None:
-        """An item of the catalogue as the hub was given it; its first code is what its labels carry."""
+        """An item of the catalogue as the hub was given it; its first code, if a GTIN, is what its labels carry."""
         codes = [code.zfill(14) if len(code) in GTIN_LENGTHS else code for code in codes]
-        gtins = [code for code in codes if len(code) == 14]
-        key = f"01/{gtins[0]}" if gtins else f"s/{sku}"
+        key = f"01/{codes[0]}" if codes and _is_gtin14(codes[0]) else f"s/{sku}"
         for name in (*codes, sku):
             self._keys.setdefault(name, key)
 
@@ -122,7 +121,7 @@ class Witness:
     def sent(self, transaction: TillTransaction, kind: str, lines: Iterable[SentLine]) -> Sending:
         """A till sends a transaction (`kind`: sale, return or void), for the first time or again."""
         lines, who = tuple(lines), f"{transaction.fact_key} charged"
-        if kind == "sale" and not self.tills.was_sent(transaction.fact_key):
+        if kind == "sale" and not self.tills.is_known(transaction.fact_key):
             self._charged.extend((who, line.code, line.scanned, line.unit_price_minor) for line in lines
                                  if line.unit_price_minor is not None and line.scanned is not None)
         return self.tills.sent(transaction, kind, lines)
@@ -278,6 +277,12 @@ class Witness:
             more = len(violations) - VIOLATIONS_NAMED_MAX
             violations = [*violations[:VIOLATIONS_NAMED_MAX], f"{finding.promise}: and {more} more"]
         return Finding(finding.promise, finding.checked, tuple(violations))
+
+
+def _is_gtin14(code: str) -> bool:
+    """Fourteen digits whose last is right: weights 3 and 1 from the left, the sum a multiple of ten."""
+    return len(code) == 14 and code.isdecimal() and sum(
+        int(digit) * (1 if place % 2 else 3) for place, digit in enumerate(code)) % 10 == 0
 
 
 def _proofs(entries: Iterable[LedgerEntry]) -> Iterator[tuple[LedgerEntry, WitnessedProof]]:

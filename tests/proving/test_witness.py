@@ -312,3 +312,12 @@ def test_done_is_heard_through_chatter_in_any_pieces_and_a_spoilt_one_is_not(pie
     ear = WireEar()
     heard = [label for at in range(0, len(line), piece) for label in ear.hear(line[at:at + piece])]
     assert heard == [LABEL, LABEL]
+
+
+def test_a_label_of_an_item_whose_gtin_is_none_goes_by_its_sku(witness):
+    """A wrong check digit is no GTIN: what hangs under it is called by its SKU, on the shelf and by the witness."""
+    witness.knows_item("oddly coded", ["4006381333930"])
+    witness.saw_screen(LABEL, 1.0, "v1", picture_of(99, sku="oddly coded", gtin="4006381333930"))
+    witness.lookup("1", "4006381333930", Span.at(2.0), 100)
+    found = finding(witness, "P3")
+    assert (found.checked, len(found.violations)) == (1, 1)

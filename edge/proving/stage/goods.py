@@ -32,8 +32,9 @@ class Goods:
 def read_goods(path: Path) -> list[Goods]:
     """The rows of a catalogue that the hub has accepted."""
     with path.open(newline="", encoding="utf-8-sig") as file:
+        names = [name.strip().lower() for name in next(csv.reader(file))]
         return [Goods(row["sku"].strip(), row["name"].strip(), row.get("gtin", "").strip(), minor(row["price"]))
-                for row in csv.DictReader(file)]
+                for row in csv.DictReader(file, names)]
 
 
 def minor(amount: str) -> int:
