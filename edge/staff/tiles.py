@@ -70,6 +70,12 @@ class LabelView:
     has_light: bool
     claims: tuple[ClaimView, ...]
 
+    @property
+    def old_claims(self) -> tuple[ClaimView, ...]:
+        """Prices that the label should no longer show."""
+        return tuple(claim for claim in self.claims
+                     if (claim.sku, claim.price_minor) != (self.tile.sku, self.tile.wanted_price_minor))
+
 
 class Tiles:
     """Looks at labels afresh."""

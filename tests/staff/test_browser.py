@@ -11,6 +11,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 from drivers.port import StationState
 from edge.limits import STAFF_COALESCE_S
 from edge.pos.server import HttpServer, bind
+from edge.store import Topic
 from tests.needs import need
 from tests.staff.shop import BREAD, MILK, OTHER, PINS, SHELF, Shop
 
@@ -348,3 +349,21 @@ FAINT_TEXTS = """() => {
   return faint;
 }"""
 """Texts with less contrast than 4.5:1 (WCAG 1.4.3), measured as the browser draws them."""
+
+
+async def test_a_button_does_not_go_away_under_the_finger(shop: Shop, phone: Phone) -> None:
+    await shop.receives(MILK, 10)
+    await shop.order("O-1", MILK)
+    await phone.signs_in()
+    await phone.opens("/staff/pickups/O-1")
+    await phone.is_live()
+    button = phone.page.locator("#pick-1")
+    await button.hover()
+    await phone.page.mouse.down()
+    asked = len(phone.asked)
+    shop.store.tell(Topic.PICKUP, "O-1")
+    await asyncio.sleep(STAFF_COALESCE_S * 3)
+    assert len(phone.asked) == asked, "nothing is fetched for what is being pressed"
+    await phone.page.mouse.up()
+
+    await expect(phone.page.locator(".message")).to_contain_text("Picked: Leche Entera.")

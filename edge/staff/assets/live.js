@@ -12,7 +12,8 @@ let stream = null;
 let polling = 0;
 let version = body.dataset.live;
 const dirty = new Set();
-const held = new Set();      // dirty too, but somebody is typing there
+const held = new Set();      // dirty too, but somebody is typing or has a finger there
+let pressed = null;          // where the finger is down: what it presses must not go away under it
 let fetching = false;
 
 function say(live) {
@@ -67,8 +68,9 @@ async function refresh() {
   }
 }
 
-// Somebody is typing there: it is fetched again when the field is left.
+// Somebody is typing or pressing there: it is fetched again when that is over.
 function isUsed(element) {
+  if (pressed && element.contains(pressed)) return true;
   const focused = document.activeElement;
   return focused && element.contains(focused) && focused.matches("input, select, textarea");
 }
@@ -88,7 +90,8 @@ async function swap(address) {
 
 function replace(fresh) {
   const old = document.getElementById(fresh.id);
-  if (!old || isUsed(old)) return;
+  if (!old) return;
+  if (isUsed(old)) { held.add(old.id); return; }
   old.classList.remove("arrived");
   if (old.isEqualNode(fresh)) return;
   const focused = old.contains(document.activeElement) ? document.activeElement : null;
@@ -150,11 +153,18 @@ document.addEventListener("visibilitychange", () => {
 });
 window.addEventListener("pagehide", leave);
 window.addEventListener("pageshow", (event) => { if (event.persisted) { mark(null, null); follow(); } });
-document.addEventListener("focusout", () => {
-  for (const id of held) dirty.add(id);
-  held.clear();
-  setTimeout(refresh);  // the focus has not arrived at its new place yet
-});
+function release() {
+  setTimeout(() => {  // the focus has not arrived at its new place yet, the click has not been heard
+    for (const id of held) dirty.add(id);
+    held.clear();
+    refresh();
+  });
+}
+document.addEventListener("focusout", release);
+document.addEventListener("pointerdown", (event) => { pressed = event.target; });
+for (const end of ["pointerup", "pointercancel"]) {
+  document.addEventListener(end, () => setTimeout(() => { pressed = null; release(); }));
+}
 
 // A form sent twice counts once on the box; the button says that the first is on its way.
 document.addEventListener("submit", (event) => {
