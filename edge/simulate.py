@@ -30,7 +30,7 @@ from drivers.port import LabelId
 from drivers.virtual.label import VirtualLabel
 from drivers.virtual.line_faults import LineFaults
 from drivers.virtual.memory_port import MemoryPort
-from drivers.virtual.radio import Direction, VirtualRadio
+from drivers.virtual.radio import FAST, REALISTIC, Direction, VirtualRadio
 from drivers.virtual.shelf import VirtualShelf
 from edge import settings as configuration
 from edge.credentials import Credential, Credentials
@@ -138,7 +138,7 @@ async def _build(plan: Plan, directory: Path) -> Day:
     staff, shop = Staff(world), OnlineShop(world)
     crew = PickupCrew(world, maker.till_token(1), shop.codes)
     faults = Faults(world, staff)
-    maker.commit_begins = faults.commit_begins
+    maker.commit_begins, line.page_arrives = faults.commit_begins, faults.page_arrives
     return Day(world, office, tills, maker.till_token(1), staff, shop, crew, Shoppers(world, tills), faults)
 
 
@@ -148,10 +148,11 @@ def _floor(plan: Plan, witness: Witness) -> Floor:
         if direction is Direction.TO_HOST:
             witness.heard_line(STATION, data)
 
-    radio = VirtualRadio(plan.randomness("radio"), on_wire=on_wire, chatter=0.02)
+    radio = VirtualRadio(plan.randomness("radio"), timing=REALISTIC if plan.slow_air else FAST, on_wire=on_wire,
+                         chatter=0.02)
     noise = [LineFaults(plan.randomness(f"noise {way}"), flip=plan.line_noise, drop=plan.line_noise)
              for way in ("to host", "to radio")]
-    port = MemoryPort(radio, to_host=noise[0], to_radio=noise[1])
+    port = MemoryPort(radio, paced=plan.slow_air, to_host=noise[0], to_radio=noise[1])
     shelf = VirtualShelf(radio)
     for number in range(plan.labels):
         tag_type = tag_types()[LABEL_TYPES[number % 3 == 2]]

@@ -102,7 +102,9 @@ class AfterTheDay:
         world = self._world
         world.eyes.look()
         store, hub = world.box.store.books(world.truth.items), await self._hub_books()
-        findings = [finding for finding in world.witness.verdict(store, hub, world.clock.powered_s())
+        clock = world.clock
+        seconds_of = None if clock.was_wrong else clock.powered_at_wall_ms
+        findings = [finding for finding in world.witness.verdict(store, hub, clock.powered_s(), seconds_of)
                     if finding.promise != "P8"]
         return [*findings, await self._converged()]
 

@@ -12,6 +12,7 @@ class BoxClock:
 
     def __init__(self, start_wall_ms: int) -> None:
         self.on = False
+        self.was_wrong = False
         self._start_wall_ms = start_wall_ms
         self._boots = 0
         self._booted_s = 0.0
@@ -51,6 +52,10 @@ class BoxClock:
         since_s = loop_s - self._changed_at_s[place] if self._on_since[place] else 0.0
         return self._powered_then_s[place] + since_s
 
+    def powered_at_wall_ms(self, wall_ms: int) -> float:
+        """The same at a moment of a wall clock that was never wrong; the end of its millisecond."""
+        return self.powered_at((wall_ms + 1 - self._start_wall_ms) / 1000)
+
     def switch_on(self) -> None:
         """A new boot."""
         self._boots += 1
@@ -69,6 +74,7 @@ class BoxClock:
     def put_wrong(self, wrong_ms: int) -> None:
         """The wall clock jumps to so much beside the truth; 0 is NTP putting it right."""
         self._wrong_ms = wrong_ms
+        self.was_wrong = self.was_wrong or wrong_ms != 0
 
     def _switch(self, *, on: bool) -> None:
         powered_s = self.powered_s()

@@ -20,6 +20,8 @@ SET_UP_S_MAX = 3600.0
 """A store whose catalogue and labels are not there after this has a fault of its own."""
 
 SET_UP_LOOK_S = 2.0
+SALES_IN_A_RUSH = 2
+MISTAKES_IN_A_RUSH = 3
 
 
 @dataclass(slots=True)
@@ -47,7 +49,7 @@ class Day:
         shoppers = asyncio.get_running_loop().create_task(self.shoppers.run(), name="shoppers")
         people = [self._alive(work) for work in (
             *(till.run() for till in self.tills), self.staff.run(), self.office.run(), self.shop.run(),
-            self.crew.run(), self.faults.run())]
+            self.crew.run(), self._rush(), self.faults.run())]
         await asyncio.gather(*people)
         found = await self._end_of_day()
         for task in (shelf, watch, shoppers):
@@ -88,6 +90,16 @@ class Day:
             raise AssertionError("the store did not come up with its catalogue and labels")
         await self.staff.receive(dict.fromkeys(world.truth.items, OPENING_UNITS_MILLI))
         await self.staff.hang_all()
+
+    async def _rush(self) -> None:
+        """Now and then everybody wants something at once: sales and mistakes meet in one commit."""
+        world = self.world
+        randomness = world.plan.randomness("rush")
+        while await world.pause(world.plan.rates.rushes, randomness):
+            at_once = [self.staff.mistype() for _ in range(MISTAKES_IN_A_RUSH)]
+            at_once += [till.serve(till.basket()) for till in self.tills for _ in range(SALES_IN_A_RUSH)]
+            randomness.shuffle(at_once)
+            await asyncio.gather(*at_once)
 
     async def _watch(self) -> None:
         """A daemon that ends by itself is a violation, and is started again."""

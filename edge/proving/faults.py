@@ -16,7 +16,7 @@ CUT_S = (2.0, 900.0)
 STORM_S = (30.0, 600.0)
 HUB_DOWN_S = (0.5, 120.0)
 BOX_OFF_S = (1.0, 400.0)
-DAEMON_DOWN_S = (0.1, 15.0)
+DAEMON_DOWN_S = (0.1, 60.0)
 UNPLUGGED_S = (1.0, 120.0)
 LABEL_OFF_S = (5.0, 900.0)
 CLOCK_WRONG_S = (10.0, 600.0)
@@ -27,7 +27,10 @@ REPLICA_BACK_SHARE = 0.7
 RADIO_TOO_SHARE = 0.7
 """A power cut usually takes the radio, which hangs on the box's USB port, with it."""
 
-COMMIT_WINDOW_S = 0.03
+AIM_COMMITS_MAX = 4
+AIM_AT_PAGES_SHARE = 0.6
+AIM_S_MAX = 300.0
+COMMIT_WINDOW_S = 0.005
 """How near to a commit an aimed kill strikes."""
 
 STORM = Weather(latency_s=(0.01, 3.0), shares=(
@@ -45,6 +48,8 @@ class Faults:
         self._staff = staff
         self._randomness = world.plan.randomness("faults")
         self._aim: asyncio.Future[float] | None = None
+        self._aim_commits = 0
+        self._aim_needs_page = False
         self._box_hands = asyncio.Lock()
 
     async def run(self) -> None:
@@ -79,9 +84,16 @@ class Faults:
         for label in world.floor.labels.values():
             label.restore_power()
 
+    def page_arrives(self) -> None:
+        """The store got something new from the hub: an aim that waits for it looks at commits from now on."""
+        self._aim_needs_page = False
+
     def commit_begins(self, commit_s: float) -> None:
         """A commit is under way and ends in `commit_s`: an aimed kill strikes just before or just after its end."""
-        if self._aim is not None and not self._aim.done():
+        if self._aim is None or self._aim.done() or self._aim_needs_page:
+            return
+        self._aim_commits -= 1
+        if self._aim_commits == 0:
             self._aim.set_result(max(0.0, commit_s + self._randomness.uniform(-COMMIT_WINDOW_S, COMMIT_WINDOW_S)))
 
     async def _strike(self, per_hour: float, fault: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -139,9 +151,16 @@ class Faults:
             self._world.box.start_daemon()
 
     async def _kill_at_commit(self) -> None:
-        """The next commit is the one to strike at."""
+        """One of the next commits is the one to strike at; often of those that take in what the hub sent."""
         self._aim = asyncio.get_running_loop().create_future()
-        await asyncio.sleep(await self._aim)
+        self._aim_commits = self._randomness.randint(1, AIM_COMMITS_MAX)
+        self._aim_needs_page = self._randomness.random() < AIM_AT_PAGES_SHARE
+        try:
+            async with asyncio.timeout(AIM_S_MAX):
+                at_s = await self._aim
+        except TimeoutError:
+            return
+        await asyncio.sleep(at_s)
         if not self._box_hands.locked():
             self._world.tally.count("daemon_kill_at_commit")
             await self._kill_daemon()

@@ -20,6 +20,8 @@ DATED_AHEAD_S = (5.0, 900.0)
 PROMOTION_LASTS_S = (60.0, 1800.0)
 PROMOTION_SHARE = 0.25
 GUARD_SHARE_PERCENT = 40
+SECOND_THOUGHTS_SHARE = 0.4
+SECOND_THOUGHTS_S = (0.2, 60.0)
 HOT_SHARE = 0.5
 """Share of changes that go to a few products, so that increases and decreases chase each other."""
 
@@ -77,9 +79,16 @@ class HeadOffice:
             world.truth.took(entry)
 
     async def _reprice(self) -> None:
-        """A few everyday prices move."""
-        skus = self._products(self._randomness.randint(1, CHANGED_AT_ONCE_MAX))
-        entries = [self._stepped(self._world.truth.regular(sku)) for sku in skus]
+        """A few everyday prices move; now and then somebody thinks again, or takes it back."""
+        truth = self._world.truth
+        before = [truth.regular(sku) for sku in self._products(self._randomness.randint(1, CHANGED_AT_ONCE_MAX))]
+        await self._set([self._stepped(entry) for entry in before])
+        if self._randomness.random() < SECOND_THOUGHTS_SHARE:
+            await asyncio.sleep(self._randomness.uniform(*SECOND_THOUGHTS_S))
+            again = self._randomness.random() < 0.5
+            await self._set([self._stepped(entry) if again else entry for entry in before])
+
+    async def _set(self, entries: list[Entry]) -> None:
         await self._put("/v1/catalogue/prices", entries)
         for entry in entries:
             self._world.truth.took(entry)

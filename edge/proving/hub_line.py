@@ -6,6 +6,7 @@ its sender has given up or died, twice, or after a later one.
 
 import asyncio
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,6 +16,9 @@ from edge.proving.asgi import Answer, Question
 from edge.proving.process import Gone
 from edge.proving.servers import HubServer
 from edge.proving.tally import Tally
+
+PAGE_WITH_RECORDS_BYTES = 200
+"""A feed page of a checkpoint alone is shorter."""
 
 GHOST_DELAY_S_MAX = 30.0
 """A copy of a request arrives at most this long after its original."""
@@ -47,10 +51,11 @@ FINE = Weather()
 
 
 class HubLine(httpx.AsyncBaseTransport):
-    """See the module. `weather` may change at any time."""
+    """See the module. `weather` may change at any time; `page_arrives` is called when a feed page brings something."""
 
     def __init__(self, hub: HubServer, randomness: random.Random, tally: Tally) -> None:
         self.weather = FINE
+        self.page_arrives: Callable[[], None] = lambda: None
         self._hub = hub
         self._randomness = randomness
         self._tally = tally
@@ -88,6 +93,8 @@ class HubLine(httpx.AsyncBaseTransport):
         await self._travel()
         if fate is Fate.REPLY_LOST:
             raise httpx.ReadError("connection lost")
+        if request.method == "GET" and len(answer.body) >= PAGE_WITH_RECORDS_BYTES:
+            self.page_arrives()
         return self._response(request, answer, fate)
 
     async def aclose(self) -> None:

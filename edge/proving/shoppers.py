@@ -23,6 +23,8 @@ COMPARE_CLAIMS_EVERY_S = 30.0
 CLOCK_TOLERANCE_S = 130.0
 """A wall clock that is believed may be wrong by two minutes; so many earlier is everybody out."""
 
+ASK_AROUND = 5
+ASK_AROUND_EVERY_S = 0.02
 ASK_EVERYTHING_S = 600.0
 """How often somebody walks through the whole store with a price checker."""
 
@@ -64,13 +66,16 @@ class Shoppers:
         """Tell the witness what screens did, and send the cruellest shoppers after every change."""
         world = self._world
         while True:
-            began = {label.address: len(label.history) for label in world.floor.labels.values()}
+            before = {address: (len(label.said_done), len(label.history)) for address, label in world.floor.labels.items()}
             world.eyes.look()
             world.witness.look_back(world.clock.powered_s() - LOOK_EVERY_S)
             await asyncio.sleep(LOOK_EVERY_S)
-            for label in tuple(world.floor.labels.values()):
-                for change in label.history[began.get(label.address, 0):]:
-                    self._screen_changed(label.address, change.at_s, change.version)
+            for address, label in tuple(world.floor.labels.items()):
+                done, changes = before.get(address, (0, 0))
+                for said in label.said_done[done:]:
+                    self._claims_will_end(address, said.at_s + label.tag_type.settle_s)
+                for change in label.history[changes:]:
+                    self._screen_changed(address, change.at_s, change.version)
 
     async def _compare_claims(self) -> None:
         """What stands on a screen, the store must know of: again and again, and at once after a new start."""
@@ -103,6 +108,13 @@ class Shoppers:
         for sku in world.floor.recent.get(label, ()):
             self._walk(self._ask_at(sku, latest_s))
 
+    def _claims_will_end(self, label: LabelId, settled_s: float) -> None:
+        """Somebody asks in the very moment in which the store may let go of what the label showed before."""
+        ends_s = self._world.clock.powered_at(min(settled_s, asyncio.get_running_loop().time()))
+        ends_s += max(0.0, settled_s - asyncio.get_running_loop().time()) + self._world.plan.grace_s
+        for sku in self._world.floor.recent.get(label, ()):
+            self._walk(self._ask_around(sku, ends_s))
+
     def _walk(self, walk: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(walk, name="shopper")
         self._walking[task] = None
@@ -124,6 +136,12 @@ class Shoppers:
             if await self._ask(sku) is not None:
                 return
             await asyncio.sleep(ASK_AGAIN_S)
+
+    async def _ask_around(self, sku: str, powered_s: float) -> None:
+        await self._world.powered_until(powered_s)
+        for _ in range(ASK_AROUND):
+            await self._ask(sku)
+            await asyncio.sleep(ASK_AROUND_EVERY_S)
 
     async def _ask(self, sku: str) -> int | None:
         till = self._randomness.choice(self._tills)

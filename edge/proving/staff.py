@@ -14,8 +14,8 @@ from edge.proving.world import World
 
 TRY_AGAIN_S = 2.0
 TRIES_MAX = 3_000
-WRONG_LABEL_SHARE = 0.3
-"""How often a hurried hand mistypes a label's address; nobody has heard of such a label."""
+TWICE_LABELLED = 8
+"""So many products have two labels from the start: an end cap and their place in the aisle."""
 
 EXCLUDED_S = (20.0, 900.0)
 APPROVE_EVERY_S = 120.0
@@ -47,7 +47,7 @@ class Staff:
         world = self._world
         skus = list(world.truth.items)
         for place, label in enumerate(world.floor.labels):
-            await self.bind(label, skus[place % (len(skus) - 4)])
+            await self.bind(label, skus[place % (len(world.floor.labels) - TWICE_LABELLED)])
 
     async def receive(self, quantities_milli: dict[str, int]) -> None:
         """Goods came in."""
@@ -86,8 +86,6 @@ class Staff:
 
     async def _rebind(self) -> None:
         """A label moves to another product; sometimes it hangs under none in between."""
-        if self._randomness.random() < WRONG_LABEL_SHARE:
-            await self._mistype()
         label = self._randomness.choice(list(self._world.floor.hangs))
         if label in self._world.floor.off_shelf:
             return
@@ -139,7 +137,8 @@ class Staff:
             if each.state == SHOWN and each.sku is not None:
                 world.witness.label_claimed_shown(each.label, each.sku, world.asked(began_s))
 
-    async def _mistype(self) -> None:
+    async def mistype(self) -> None:
+        """A hurried hand gives a label's address that nobody has heard of."""
         self._acts += 1
         act_id = f"mistyped-{self._acts}"
         try:

@@ -85,7 +85,7 @@ class Till:
         """Serve customers until the busy time is over."""
         world = self._world
         while await world.pause(world.plan.rates.baskets / world.plan.tills, self._randomness):
-            await self.serve(self._basket())
+            await self.serve(self.basket())
 
     async def price(self, code: str) -> int | None:
         """What the store says to charge for a code; `None` when it does not answer, or has no price."""
@@ -121,6 +121,12 @@ class Till:
         task = self._keep_sending(transaction, _Body(kind, CURRENCY, total_minor, self._now(), lines), sent)
         self._follow_up(transaction, task)
 
+    def basket(self) -> list[str]:
+        """What the next customer brings."""
+        items = list(self._world.truth.items.values())
+        codes = [self._code(self._randomness.choice(items)) for _ in range(self._randomness.randint(1, LINES_MAX))]
+        return [code if self._randomness.random() > ODD_LINE_SHARE else "4006381333931" for code in codes]
+
     async def close_days(self) -> None:
         """The till's own account of every day; the store must have exactly that."""
         for day, totals in self._days.items():
@@ -137,11 +143,6 @@ class Till:
         """Wait until everything was answered for."""
         while self._sending:
             await asyncio.wait(tuple(self._sending))
-
-    def _basket(self) -> list[str]:
-        items = list(self._world.truth.items.values())
-        codes = [self._code(self._randomness.choice(items)) for _ in range(self._randomness.randint(1, LINES_MAX))]
-        return [code if self._randomness.random() > ODD_LINE_SHARE else "4006381333931" for code in codes]
 
     def _code(self, item: Item) -> str:
         return item.sku if self._randomness.random() < 0.1 else item.code

@@ -91,9 +91,9 @@ class World:
         return Span(began_s, self.clock.powered_s())
 
     async def pause(self, per_hour: float, randomness: random.Random) -> bool:
-        """Wait for the next of so many an hour; false when the busy time is over by then."""
+        """Wait for the next of so many an hour, of 0 for none; false when the busy time is over by then."""
         left_s = self.ends_s - asyncio.get_running_loop().time()
-        wait_s = randomness.expovariate(per_hour / HOUR_S)
+        wait_s = randomness.expovariate(per_hour / HOUR_S) if per_hour else float("inf")
         await asyncio.sleep(min(wait_s, left_s) if left_s > 0 else 0)
         return wait_s < left_s
 
