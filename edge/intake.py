@@ -26,7 +26,6 @@ class Intake:
         self._pickups = pickups
         self._guard = guard
         self._new_entries = asyncio.Event()
-        self.acked_sequence = 0
 
     @property
     def new_entries(self) -> asyncio.Event:
@@ -78,7 +77,8 @@ class Intake:
     async def entries_after(self, sequence: int, count_max: int) -> Stretch | None:
         """Entries to push; `None` when this ledger does not hold `sequence`."""
         books = self._store.books
-        if sequence and not books.ledger_reader.execute(LEDGER.entry_hash, (books.chain.epoch, sequence)).fetchone():
+        held = books.ledger_reader.execute(LEDGER.entry_hash, (books.chain.epoch, sequence or 1)).fetchone()
+        if held is None and (sequence or head(books.ledger_reader, books.chain).sequence):
             return None
         previous_hash, entries = entries_after(books.ledger_reader, books.chain, sequence, count_max)
         return Stretch(books.chain.epoch, previous_hash, tuple(entries))
@@ -86,7 +86,7 @@ class Intake:
     async def acknowledged(self, epoch: int, sequence: int) -> None:
         """The hub says at every hello what it holds, so this need not outlive a restart."""
         if epoch == self._store.books.chain.epoch:
-            self.acked_sequence = sequence
+            self._store.acked_sequence = sequence
 
     async def _apply_to_replica(self, feed: Feed, batch: Batch) -> None:
         moment, decisions = self._store.moment(), self._guard.decisions()

@@ -126,6 +126,15 @@ PICKUPS_LISTED_MAX = 500
 HOUSEKEEPING_BATCH_MAX = 500
 """Dated prices, claims or people taken care of in one transaction; the rest follows in the next."""
 
+LEDGER_KEEP_DAYS = 35
+"""Ledger entries stay at least so long, and until the hub has acknowledged them."""
+
+FACT_KEEP_DAYS = 400
+"""How long a repeat of a fact is known as one, and a price history, a till's day or an exception can be looked up."""
+
+PRUNE_EVERY_S = 3600.0
+"""How often the books are looked through for what was kept long enough."""
+
 HOUSEKEEPING_PAUSE_MAX_S = 30.0
 """Longest pause between two rounds; also how stale the persisted powered clock may be."""
 

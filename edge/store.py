@@ -57,7 +57,10 @@ class Identity:
 
 @dataclass(slots=True)
 class Store:
-    """One running store. `listeners` are called in the event loop with every piece of news; they must not raise."""
+    """One running store. `listeners` are called in the event loop with every piece of news; they must not raise.
+
+    `acked_sequence`: up to which entry of the ledger the hub said, since the start, that it holds everything.
+    """
 
     identity: Identity
     books: Books
@@ -65,6 +68,7 @@ class Store:
     policy: Policy
     randomness: random.Random
     listeners: list[Callable[[News], None]] = field(default_factory=list)
+    acked_sequence: int = 0
 
     def tell(self, topic: Topic, *subjects: str) -> None:
         """Pass news on."""

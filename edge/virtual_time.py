@@ -13,6 +13,9 @@ from typing import Any, NoReturn, TypeVar, TypeVarTuple, Unpack
 
 _Result = TypeVar("_Result")
 _Arguments = TypeVarTuple("_Arguments")
+RESOLUTION_S = 1e-6
+"""Timers this close to each other fire together. A float of seconds still tells a hundred years apart by this."""
+
 TASKS_NAMED_MAX = 10
 """Waiting tasks that `Idle` names; the rest is counted."""
 
@@ -39,6 +42,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._thread = threading.get_ident()
         self._jumps = _Jumps(self)
         super().__init__(self._jumps)
+        self._clock_resolution = RESOLUTION_S  # asyncio's own name; the real clock's would be lost after some weeks
         self._jumps.refuses = True  # only the loop's own wake-up pipe is let in
 
     def time(self) -> float:

@@ -14,7 +14,7 @@ from typing import ClassVar
 import msgspec
 
 from cloud_sync.contract.documents import Order, Person
-from cloud_sync.contract.facts import ExceptionRaised, PickupStep, StockMove
+from cloud_sync.contract.facts import ExceptionRaised, Fact, PickupStep, StockMove
 from cloud_sync.contract.feeds import Batch, Cursor, Feed, Put
 from cloud_sync.contract.pickup import FINAL, PickupState, Step, next_state
 from edge.db.connection import Connection
@@ -216,11 +216,8 @@ class PickupDesk:
         found = connection.execute(LEDGER.pickup, (request.order_id,)).fetchone()
         if found is None:
             return f"no order {request.order_id} in this store"
-        taken = fact_of(connection, _fact_key(request.transition_id))
-        if isinstance(taken, PickupStep):
-            same = (taken.order_id, taken.step) == (request.order_id, request.step)
-            return "" if same else (f"{request.transition_id} was {taken.step} of order {taken.order_id}; "
-                                    "mint another id for every step")
+        if connection.execute(LEDGER.fact, (_fact_key(request.transition_id),)).fetchone() is not None:
+            return _as_repeat(request, fact_of(connection, _fact_key(request.transition_id)))
         if request.transition_id.startswith(_OWN):
             return f"no step but our own has an id that begins with {_OWN}"
         row = _row(found)
@@ -335,6 +332,13 @@ class PickupDesk:
 
     _STEPS: ClassVar[dict[Step, Callable[["PickupDesk", Connection, PickupRow, StepRequest, str], str]]] = {
         Step.PICK: _pick, Step.STAGE: _stage, Step.READY: _ready, Step.HAND_OVER: _hand_over}
+
+
+def _as_repeat(request: StepRequest, taken: Fact | None) -> str:
+    """The id was used before, `taken` is what for (`None`: so long ago that only the id is remembered)."""
+    if not isinstance(taken, PickupStep) or (taken.order_id, taken.step) == (request.order_id, request.step):
+        return ""
+    return f"{request.transition_id} was {taken.step} of order {taken.order_id}; mint another id for every step"
 
 
 def _fact_key(transition_id: str) -> str:

@@ -32,6 +32,17 @@ def test_a_timer_beyond_the_longest_real_wait_still_fires_exactly_once():
     assert run(main()) == pytest.approx(100 * 86_400, abs=1e-6)
 
 
+def test_years_later_short_pauses_still_end():
+    """A float that counts seconds loses its small digits: after 97 days nanoseconds are gone."""
+    async def main() -> float:
+        await asyncio.sleep(50 * 365 * 86_400)
+        began_s = asyncio.get_running_loop().time()
+        for _ in range(1000):
+            await asyncio.sleep(0.001)
+        return asyncio.get_running_loop().time() - began_s
+    assert run(main()) == pytest.approx(1.0, abs=0.01)
+
+
 def test_waiting_for_what_never_comes_is_an_error_that_names_who_waits():
     async def main() -> None:
         await asyncio.get_running_loop().create_task(asyncio.Event().wait(), name="the till")

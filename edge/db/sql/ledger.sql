@@ -283,3 +283,27 @@ SELECT batch_digest, approved FROM guard_decision
 
 -- name: delete_cursor
 DELETE FROM feed_cursor WHERE feed = ?
+
+-- name: oldest_entries
+SELECT entry.sequence, fact.recorded_ms FROM entry LEFT JOIN fact ON fact.fact_key = entry.fact_key
+WHERE entry.epoch = ? AND entry.sequence <= ? ORDER BY entry.sequence LIMIT ?
+
+-- name: prune_entries
+DELETE FROM entry WHERE epoch = ? AND sequence < ?
+
+-- name: prune_facts
+DELETE FROM fact WHERE fact_key IN (SELECT fact_key FROM fact WHERE recorded_ms < ? AND NOT EXISTS (
+    SELECT 1 FROM entry WHERE entry.epoch = fact.epoch AND entry.sequence = fact.sequence) LIMIT ?)
+
+-- name: prune_voided
+DELETE FROM voided WHERE void_key NOT IN (SELECT fact_key FROM fact)
+
+-- name: prune_exceptions
+DELETE FROM exception WHERE recorded_ms < ?
+
+-- name: prune_till_days
+DELETE FROM till_day WHERE business_day < ?
+
+-- name: prune_intervals
+DELETE FROM price_interval WHERE sku = ? AND from_ms < (
+    SELECT MAX(from_ms) FROM price_interval WHERE sku = ? AND from_ms <= ?)

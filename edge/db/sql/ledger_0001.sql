@@ -26,6 +26,8 @@ CREATE TABLE fact (
     recorded_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX fact_by_age ON fact (recorded_ms);
+
 CREATE TABLE till_day (
     till TEXT NOT NULL,
     business_day TEXT NOT NULL,

@@ -1,0 +1,15 @@
+"""The store of the scenes (tests/store_kit.py); only these run under virtual time, the writer's thread is real."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from edge.virtual_time import VirtualTimeLoop
+from tests.store_kit import store  # noqa: F401  pytest finds it here by name
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, Any] | None:
+    """Real threads need a real loop."""
+    return {"virtual": VirtualTimeLoop} if "test_pruning" in item.nodeid else {"real": asyncio.new_event_loop}
