@@ -1,14 +1,16 @@
 """The real programs as systemd sees them: ready, watched, reloaded, stopped, and exit code 2 for bad settings."""
 
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from edge.credentials import variable_name
+from edge.limits import WATCH_INTERVAL_S
 from edge.settings import credentials_of, load
-from tests.service import Service, free_port
+from tests.service import WATCHDOG_US, Service, free_port
 
 
 @pytest.fixture
@@ -56,6 +58,18 @@ def test_the_store_is_ready_watched_reloaded_and_stopped(service: Service, confi
     service.signal(signal.SIGTERM)
     service.hears("STOPPING=1")
     assert service.ends() == 0
+
+
+def test_the_store_speaks_three_times_in_what_the_unit_allows(service: Service, config: Path) -> None:
+    service.start("run", config, **secrets(config))
+    service.hears("READY=1")
+    began_s = time.monotonic()
+    beats = 6
+    for _ in range(beats):
+        service.hears("WATCHDOG=1")
+
+    assert time.monotonic() - began_s < WATCH_INTERVAL_S, f"{beats} beats of {WATCHDOG_US / 3e6} s"
+    assert service.stop() == 0
 
 
 def test_the_hub_says_when_it_is_ready_and_leaves_with_0(service: Service, tmp_path: Path) -> None:
