@@ -56,7 +56,8 @@ class FaultRates:
 class Plan:
     """One run. `check_in_s`: how often labels ask; `radio_loss`: share of messages lost in the air, each way.
 
-    `slow_air`: a picture takes seconds, as in life, and not milliseconds. `closes_minute`: when the store closes every day, after local midnight; `None`: it is always open.
+    `slow_air`: a picture takes seconds, as in life, and not milliseconds. `closes_minute`: when the store closes
+    every day, after local midnight; `None`: it is always open.
     """
 
     seed: int
@@ -93,7 +94,8 @@ def draw_plan(seed: int, days: float) -> Plan:
         seed=seed, days=days, items=48, labels=40, tills=3,
         grace_s=draw.choice((30, 90, 240, 600)), check_in_s=draw.choice((45.0, 90.0, 150.0)),
         radio_loss=draw.choice((0.0, 0.05, 0.15, 0.3)), line_noise=draw.choice((0.0, 0.0, 0.00002)),
-        slow_air=draw.random() < 0.6, slow_commits=draw.choice((0.02, 0.1, 0.3)), closes_minute=_closes_minute(draw, days),
+        slow_air=draw.random() < 0.6, slow_commits=draw.choice((0.02, 0.1, 0.3)),
+        closes_minute=_closes_minute(draw, days),
         rates=Rates(baskets=90 * busy, shoppers=240 * busy, price_changes=30 * busy, rebinds=8, exclusions=6, lights=4,
                     receipts=2, rushes=6, orders=5 * busy, cancels=1.5),
         faults=FaultRates(line_cuts=1.5 * bad, storms=1.5 * bad, hub_restarts=1.0 * bad, power_cuts=2.5 * bad,

@@ -66,7 +66,8 @@ class Shoppers:
         """Tell the witness what screens did, and send the cruellest shoppers after every change."""
         world = self._world
         while True:
-            before = {address: (len(label.said_done), len(label.history)) for address, label in world.floor.labels.items()}
+            before = {address: (len(label.said_done), len(label.history))
+                      for address, label in world.floor.labels.items()}
             world.eyes.look()
             world.witness.look_back(world.clock.powered_s() - LOOK_EVERY_S)
             await asyncio.sleep(LOOK_EVERY_S)
