@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -138,7 +139,7 @@ def _report(show: Show, ending: Ending, options: DemoOptions, violations: list[s
     prices, orders = show.prices, show.orders.counts()
     outage_s = sum(each.length_s for each in show.outages_begun)
     return DemoReport(
-        seconds=_whole(options.seconds or 0), items=ending.status.items,
+        seconds=_whole(options.seconds or 0), items=ending.items,
         labels=LabelsReport(adopted, shown, adopted - shown,
                             sum(1 for entry in ending.store.entries if entry.kind == "proof")),
         sale_lines=_sale_lines(show, ending),
@@ -146,7 +147,7 @@ def _report(show: Show, ending: Ending, options: DemoOptions, violations: list[s
                                          percentile(prices.to_proof_ms, 99), percentile(prices.to_till_ms, 50)),
         orders=OrdersReport(orders.total(), orders["ready"], orders["handed_over"],
                             orders.total() - orders["ready"] - orders["handed_over"]),
-        ledger=LedgerReport(len(ending.store.entries), len(ending.hub.entries)), backlog=ending.status.backlog,
+        ledger=LedgerReport(len(ending.store.entries), len(ending.hub.entries)), backlog=ending.backlog,
         outage_s=_whole(outage_s),
         checked={each.promise: each.checked for each in ending.findings if each.promise.startswith("P")},
         violations=violations)
@@ -180,6 +181,8 @@ def _publish(report: DemoReport, options: DemoOptions, display: Display) -> None
 
 def _check(options: DemoOptions) -> None:
     """What can be said before anything is started."""
+    if find_spec("amqtt") is None:
+        raise ConfigurationError("the demo needs a broker of its own: pip install 'trastienda[demo]'")
     for path in filter(None, (options.catalogue, options.sales)):
         if not path.is_file():
             raise ConfigurationError(f"{path}: there is no such file")

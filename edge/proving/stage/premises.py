@@ -5,6 +5,7 @@ the PINs.
 """
 
 import asyncio
+import contextlib
 import secrets
 import shutil
 import socket
@@ -32,6 +33,8 @@ LOOK_EVERY_S = 0.05
 PRICE_CHECK = "price-check"
 SUPERVISOR, COLLEAGUE = "ana", "luis"
 PIN_DIGITS = 6
+PORTS_BEGIN, PORTS_END = 10_000, 32_768
+_PORTS_GIVEN = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +201,18 @@ class Premises:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """A port of this machine that nobody listens on, and that the kernel gives to nobody who only connects.
+
+    One of the kernel's own choice could be taken by somebody's outgoing connection before its server starts, or, while
+    its server is down, by a client that then reaches itself.
+    """
+    first_given = int(_PORTS_GIVEN.read_text().split()[0]) if _PORTS_GIVEN.exists() else PORTS_END
+    end = first_given if PORTS_BEGIN < first_given < PORTS_END else PORTS_END
+    while True:
+        port = PORTS_BEGIN + secrets.randbelow(end - PORTS_BEGIN)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return port
 
 
 def check_port(port: int) -> None:
