@@ -1,0 +1,36 @@
+"""Seeds of the simulator: no promise is broken, and a seed replays exactly."""
+
+import msgspec
+import pytest
+
+from edge.simulate import simulate_store
+
+DAYS = 0.05
+QUICK_SEEDS = (1, 3)
+SOAK_SEEDS = range(1, 201)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", QUICK_SEEDS)
+def test_a_store_under_faults_breaks_no_promise(seed: int) -> None:
+    _judge(seed)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", SOAK_SEEDS)
+def test_200_seeds_break_no_promise(seed: int) -> None:
+    _judge(seed)
+
+
+def test_a_seed_replays_exactly() -> None:
+    one, other = (msgspec.to_builtins(simulate_store(7, 0.02)) for _ in range(2))
+    one.pop("wall_s"), other.pop("wall_s")
+    assert one == other
+
+
+def _judge(seed: int) -> None:
+    report = simulate_store(seed, DAYS)
+    assert report.violations == []
+    assert all(report.checked[promise] for promise in ("P1", "P2", "P3", "P7"))
