@@ -49,7 +49,7 @@ def test_there_are_enough_planted_bugs() -> None:
 def test_a_planted_bug_is_caught(patch: Path, tmp_path: Path) -> None:
     caught = _hunt(patch, tmp_path)
     assert caught is not None, f"{patch.stem}: not caught within {SEEDS_MAX} seeds"
-    print(f"{patch.stem:34} seed {caught.seed:3}  {caught.violation[:110]}")
+    sys.stdout.write(f"{patch.stem:34} seed {caught.seed:3}  {caught.violation[:110]}\n")
 
 
 def _hunt(patch: Path, directory: Path) -> Caught | None:

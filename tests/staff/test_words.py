@@ -98,7 +98,8 @@ def test_a_language_the_page_does_not_speak_reads_as_english() -> None:
     assert words_of("es-MX").language == "es"
 
 
-CODES: Iterable[object] = (*Standing, *PickupState, *StationState, *TransactionKind, *Flag, *FenceReason, *sorted(PEOPLE, key=str))
+CODES: Iterable[object] = (*Standing, *PickupState, *StationState, *TransactionKind, *Flag, *FenceReason,
+                           *sorted(PEOPLE, key=str))
 
 
 @pytest.mark.parametrize("code", CODES, ids=str)
