@@ -63,7 +63,7 @@ class HttpServer:
         config.load()
         config.ssl = self._tls
         server = _Server(config)
-        serving = asyncio.create_task(server.serve([self._listener.dup()]), name="http")
+        serving = asyncio.create_task(server.serve_on(self._listener.dup()), name="http")
         try:
             await asyncio.shield(serving)
         except asyncio.CancelledError:
@@ -76,6 +76,13 @@ class HttpServer:
 
 class _Server(uvicorn.Server):
     """Leaves signals to the daemon."""
+
+    async def serve_on(self, listener: socket.socket) -> None:
+        """Raises `RuntimeError` where uvicorn would end the process: as a task's error that would end the loop."""
+        try:
+            await self.serve([listener])
+        except SystemExit as error:
+            raise RuntimeError("the HTTP server gave up") from error
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

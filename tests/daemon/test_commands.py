@@ -33,7 +33,10 @@ class Done:
 
 
 def trastienda(*arguments: str | Path, typed: str = "", **environment: str) -> Done:
-    """The command in this process, which saves a second each time; with nothing of ours in its environment."""
+    """The command in this process, which saves a second each time; with nothing of ours in its environment.
+
+    Not for commands that set up logs: those stay set up.
+    """
     unset = dict.fromkeys((name for name in os.environ if name.startswith("TRASTIENDA")), None)
     result = CliRunner().invoke(main, [str(each) for each in arguments], input=typed, env={**unset, **environment},
                                 prog_name="trastienda")
@@ -80,7 +83,7 @@ def test_without_a_command_the_commands_are_shown() -> None:
 
 @pytest.mark.parametrize("arguments", [
     ("sell",), ("run",), ("price", MILK), ("status",), ("check", "--colour", "x.yaml"), ("hub", "--port", "99999"),
-    ("price", MILK, "--token", "x", "--authority", "/absent.pem"), ("hub", "--broker", "nowhere")])
+    ("price", MILK, "--token", "x", "--authority", "/absent.pem"), ("import", "x.csv", "--currency")])
 def test_wrong_use_is_2_and_told_on_stderr(arguments: tuple[str, ...]) -> None:
     done = trastienda(*arguments)
 

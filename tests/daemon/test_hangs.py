@@ -24,7 +24,7 @@ from edge.limits import ROOM_QUIET_S_MAX, STATION_QUIET_S_MAX, WATCH_INTERVAL_S
 from edge.sd_notify import Notifier
 from edge.virtual_time import run
 from tests.client.fakes import never_answers, refuses_connection
-from tests.daemon.virtual_box import MILK, SECRETS, TILL, YAML, VirtualBox, virtual_box
+from tests.daemon.virtual_box import MILK, SECRETS, TILL, YAML, VirtualBox, settings_in, virtual_box
 from tests.fake_systemd import BEAT, FakeSystemd
 
 HOUR_S = 3600.0
@@ -214,21 +214,11 @@ def systemd(tmp_path: Path) -> Iterator[FakeSystemd]:
 
 async def real_daemon(directory: Path, systemd: FakeSystemd) -> tuple[Daemon, "asyncio.Task[None]"]:
     """A daemon with real threads and files; its hub is a closed port and nothing is plugged in."""
-    settings = VirtualBoxSettings(directory).settings()
+    settings = settings_in(directory, YAML + TILL)
     parts: Parts = replace(system_parts(), randomness=random.Random(1), artist=InlineArtist(), watch=QUICK)
     daemon = Daemon(settings, Credentials(SECRETS), parts, Notifier(systemd.address))
     daemon.open(listen=False)
     return daemon, asyncio.create_task(daemon.run())
-
-
-class VirtualBoxSettings:
-    """Only the settings of a box."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.yaml = YAML + TILL
-
-    settings = VirtualBox.settings
 
 
 async def stop(daemon: Daemon, life: "asyncio.Task[None]") -> None:

@@ -15,8 +15,7 @@ from edge.errors import ConfigurationError
 from edge.labels.artist import InlineArtist
 from edge.pos.server import bind
 from edge.sd_notify import Notifier
-from edge.settings import load
-from tests.daemon.virtual_box import SECRETS, TILL, YAML
+from tests.daemon.virtual_box import SECRETS, TILL, YAML, settings_in
 from tests.service import free_port
 
 BAD_TEMPLATE = "layouts:\n  - {width: 296, height: 128, colour: red}\n"
@@ -24,10 +23,9 @@ STAFF = "staff: [{id: ana, name: Ana, pin: !credential staff-ana}]\n"
 
 
 def new_daemon(directory: Path, port: int, yaml: str, **secrets: str) -> Daemon:
-    path = directory / "store.yaml"
-    path.write_text(yaml.replace("8443", str(port)) + f"state_directory: {directory / 'state'}\n")
+    settings = settings_in(directory, yaml.replace("8443", str(port)))
     parts = Parts(SystemClock(), random.Random(1), ThreadWriter, InlineArtist(), lambda port: pytest.fail)
-    return Daemon(load(path), Credentials({**SECRETS, **secrets}), parts, Notifier(None))
+    return Daemon(settings, Credentials({**SECRETS, **secrets}), parts, Notifier(None))
 
 
 @pytest.mark.parametrize(("yaml", "template", "says"), [

@@ -6,12 +6,14 @@ import os
 import random
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import httpx
 import msgspec
 import pytest
+import structlog
+import structlog.testing
 
 from drivers.openepaperlink.picture_codec import tag_types
 from drivers.virtual.label import VirtualLabel
@@ -48,10 +50,13 @@ async def put(box: VirtualBox, sequence: int, operator: str = "") -> tuple[int, 
     return answer.status, msgspec.json.decode(answer.body)
 
 
-def test_p1_a_full_ledger_disk_acknowledges_nothing_and_lookups_go_on(
-        tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_p1_a_full_ledger_disk_acknowledges_nothing_and_lookups_go_on(tmp_path: Path) -> None:
     """For hours: planner and housekeeper sit it out, systemd has no reason to restart; then all goes on by itself."""
     async def scene() -> None:
+        with structlog.testing.capture_logs() as said:
+            await full_for_hours(said)
+
+    async def full_for_hours(said: Sequence[Mapping[str, object]]) -> None:
         async with virtual_box(tmp_path) as box:
             box.sells_milk_at(99)
             await box.label_shows_milk()
@@ -73,7 +78,7 @@ def test_p1_a_full_ledger_disk_acknowledges_nothing_and_lookups_go_on(
                 assert await box.charge() == 99, "without a proof nobody is charged more"
                 assert (await put(box, 9999))[0] == httpx.codes.SERVICE_UNAVAILABLE
             assert all(part.state is PartState.RUNNING for part in box.daemon.parts())
-            assert capfd.readouterr().out.count("labels wait: the ledger cannot be written") == 1
+            assert [each["event"] for each in said].count("labels wait: the ledger cannot be written") == 1
 
             await ledger.submit(lambda c: c.execute("PRAGMA max_page_count = 1000000").fetchone())
             assert (await put(box, 9999))[0] == httpx.codes.CREATED

@@ -52,6 +52,13 @@ AISLE = "base_stations: [{name: aisle, driver: openepaperlink, port: /dev/aisle}
 Arguments = ParamSpec("Arguments")
 
 
+def settings_in(directory: Path, yaml: str) -> Settings:
+    """The settings in this text, with the state in this directory. Raises `ConfigurationError`."""
+    path = directory / "store.yaml"
+    path.write_text(f"{yaml}state_directory: {directory / 'state'}\n")
+    return load(path)
+
+
 class SlowBoxWriter(LoopWriter):
     """A writer whose callers can be left waiting: while `held`, submissions go nowhere and its commits go on."""
 
@@ -112,10 +119,8 @@ class VirtualBox:
         self._life: asyncio.Task[None] | None = None
 
     def settings(self, yaml: str | None = None) -> Settings:
-        """The settings in this text, with the box's own directory."""
-        path = self.directory / "store.yaml"
-        path.write_text((yaml or self.yaml) + f"state_directory: {self.directory / 'state'}\n")
-        return load(path)
+        """The settings in this text, or the box's own; with its own directory."""
+        return settings_in(self.directory, yaml or self.yaml)
 
     def start(self) -> Daemon:
         """systemd starts the daemon."""
