@@ -72,6 +72,8 @@ async def loses_power(box: VirtualBox) -> None:
 
 
 async def is_switched_off(box: VirtualBox) -> None:
+    box.label.cut_power()
+    await asyncio.sleep(HOUSEKEEPING_PAUSE_MAX_S * 2 / 3)  # the last round's stamp is some time ago
     await box.stop()
     box.clock.switch_off()
     await asyncio.sleep(3600.0)
