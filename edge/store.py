@@ -11,6 +11,8 @@ from enum import Enum
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+import structlog
+
 from cloud_sync.contract.documents import Policy
 from edge.clock import StoreClock
 from edge.db.books import Books
@@ -19,6 +21,7 @@ from edge.db.writer import Operation
 from edge.domain.pricing import shoppers_gone_in_ms
 from edge.domain.unit_price import UnitSystem
 
+_log = structlog.get_logger(__name__)
 _Result = TypeVar("_Result")
 
 
@@ -71,10 +74,13 @@ class Store:
     acked_sequence: int = 0
 
     def tell(self, topic: Topic, *subjects: str) -> None:
-        """Pass news on."""
+        """Pass news on. What they tell has happened: a listener that breaks takes neither it nor the others back."""
         news = News(topic, frozenset(subjects))
         for listener in tuple(self.listeners):
-            listener(news)
+            try:
+                listener(news)
+            except Exception as error:
+                _log.error("a listener broke", topic=topic.value, exc_info=error)
 
     async def record(self, operation: Operation[_Result]) -> _Result:
         """Run a ledger operation; when it is committed, say that there may be facts to push."""

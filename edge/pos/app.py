@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from edge.db.connection import Trouble, trouble_of
+from edge.db.connection import DatabaseError, Trouble, trouble_of
 from edge.errors import Corrupt, Rejected, Transient
 from edge.limits import BODY_BYTES_MAX
 from edge.pos.access import Authenticate, Principal, Role, Rule, Tokens
@@ -75,6 +75,9 @@ def _problem_of(error: Exception, request: Request) -> ProblemAnswer:
         _log.error("the books cannot be read", method=request.method, path=request.url.path, error=str(error))
         return ProblemAnswer(503, "unreadable", "The store's books cannot be read", str(error), recorded=False,
                              retry_after_s=60)
+    if isinstance(error, DatabaseError):
+        _log.error("the books could not be read", path=request.url.path, error=str(error))
+        return ProblemAnswer(503, "not-readable", "The books cannot be read now", str(error), retry_after_s=60)
     _log.error("a request failed", method=request.method, path=request.url.path, exc_info=error)
     return ProblemAnswer(500, "bug", "The store made a mistake", "it is in the log; send the request again")
 
