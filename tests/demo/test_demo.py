@@ -8,7 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,13 @@ REPORT_KEYS = {
     "ledger": {"store_head", "hub_head"},
     "checked": {"P1", "P2", "P3", "P4", "P5", "P7", "P8"},
 }
+
+
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """Where the demo puts its files. A short path: pytest's own are too long for a socket."""
+    with tempfile.TemporaryDirectory(prefix="demo-") as directory:
+        yield Path(directory)
 
 
 def demo(*arguments: str, temporary: Path) -> subprocess.Popen[str]:
@@ -54,10 +63,8 @@ def write_sales(path: Path, catalogue: Path, baskets: int) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(150)
 @pytest.mark.xdist_group("whole store")
-def test_a_short_demo_replays_dirty_sales_through_an_outage_and_ends_with_equal_books(tmp_path):
+def test_a_short_demo_replays_dirty_sales_through_an_outage_and_ends_with_equal_books(tmp_path, temporary):
     catalogue, sales, report = tmp_path / "catalogue.csv", tmp_path / "sales.csv", tmp_path / "report.json"
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
     write_catalogue(catalogue, 200, random.Random(1))
     write_sales(sales, catalogue, 300)
     running = demo("--catalogue", str(catalogue), "--sales", str(sales), "--labels", str(LABELS), "--seconds", "12",
@@ -87,8 +94,8 @@ def test_a_short_demo_replays_dirty_sales_through_an_outage_and_ends_with_equal_
 @pytest.mark.slow
 @pytest.mark.timeout(60)
 @pytest.mark.xdist_group("whole store")
-def test_ctrl_c_ends_the_endless_demo_and_leaves_nothing_running(tmp_path):
-    running = demo("--labels", "4", "--port", str(free_port()), temporary=tmp_path)
+def test_ctrl_c_ends_the_endless_demo_and_leaves_nothing_running(temporary):
+    running = demo("--labels", "4", "--port", str(free_port()), temporary=temporary)
     assert running.stdout is not None
     for line in running.stdout:
         if "orders" in line:  # the first line of state: everything is up
@@ -104,7 +111,7 @@ def test_ctrl_c_ends_the_endless_demo_and_leaves_nothing_running(tmp_path):
     while any(Path(f"/proc/{pid}").exists() for pid in children) and time.monotonic() < until_s:
         time.sleep(0.05)
     assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
-    assert list(tmp_path.glob("trastienda-demo-*")) == []
+    assert list(temporary.glob("trastienda-demo-*")) == []
 
 
 @pytest.mark.parametrize("text", ["", "20", "20:", ":15", "a:b", "20:0", "-1:5", "20:-5", "nan:5", "inf:5", "1:inf"])

@@ -33,6 +33,9 @@ LOOK_EVERY_S = 0.05
 PRICE_CHECK = "price-check"
 SUPERVISOR, COLLEAGUE = "ana", "luis"
 PIN_DIGITS = 6
+SOCKET_DIRECTORY_CHARACTERS_MAX = 60
+"""A socket's path has 107 characters at most; what drawing processes add to it takes 40."""
+
 PORTS_BEGIN, PORTS_END = 10_000, 32_768
 _PORTS_GIVEN = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
@@ -73,7 +76,8 @@ class Premises:
         self.operator = HubOperator(self._hub_port, self._operator_token, STORE_ID, country.currency)
         self.hub_line, self.bell_line = CuttableLine(HOST, self._hub_port), CuttableLine(HOST, self._broker.port)
         self._hub = self._make_hub()
-        self.store = Process("the store daemon", ["run", str(directory / "store.yaml")], {}, directory / "store.log")
+        self.store = Process("the store daemon", ["run", str(directory / "store.yaml")], _temporary_files(directory),
+                             directory / "store.log")
 
     @property
     def staff_page(self) -> str:
@@ -224,6 +228,11 @@ def check_port(port: int) -> None:
         except OSError as error:
             raise ConfigurationError(f"port {port}: {error.strerror}: is another demo running? "
                                      "Choose one with --port, or 0 for any") from error
+
+
+def _temporary_files(directory: Path) -> dict[str, str]:
+    """A killed daemon leaves sockets: in a directory that goes away, unless its path is too long for them."""
+    return {"TMPDIR": str(directory)} if len(str(directory)) <= SOCKET_DIRECTORY_CHARACTERS_MAX else {}
 
 
 def _variable(credential: str) -> str:
