@@ -136,11 +136,11 @@ def _spans(policy: Policy, now: datetime) -> Iterable[tuple[datetime, datetime]]
         if hours is not None:
             past_midnight = 1440 if hours.closes_minute <= hours.opens_minute else 0
             closes = day + timedelta(minutes=hours.closes_minute + past_midnight)
-            # Of an hour that the clock shows twice a year, the earlier one opens and the later one closes.
-            yield (_aware(day + timedelta(minutes=hours.opens_minute), now.tzinfo, fold=0),
-                   _aware(closes, now.tzinfo, fold=1) + timedelta(seconds=policy.clear_out_s))
+            # Of an hour that the clock shows twice a year or skips, the earlier reading opens, the later one closes.
+            yield (min(_readings(day + timedelta(minutes=hours.opens_minute), now.tzinfo)),
+                   max(_readings(closes, now.tzinfo)) + timedelta(seconds=policy.clear_out_s))
 
 
-def _aware(local: datetime, zone: tzinfo | None, fold: int) -> datetime:
-    """In UTC, where adding and comparing mean real time."""
-    return local.replace(tzinfo=zone, fold=fold).astimezone(UTC)
+def _readings(local: datetime, zone: tzinfo | None) -> Iterable[datetime]:
+    """What a local time may mean, in UTC, where adding and comparing mean real time (PEP 495)."""
+    return (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))

@@ -194,23 +194,26 @@ class Faults:
         world.floor.port.plug_in()
 
     async def _cut_label_power(self) -> None:
-        """A battery falls out. One that falls out while its label draws leaves a screen that no proof speaks of."""
+        """A battery falls out. One that falls out while its label draws leaves a screen that no proof speaks of:
+        a person takes that label off until it has drawn again."""
         world = self._world
         label = self._randomness.choice(list(world.floor.labels.values()))
-        if label.address in world.floor.off_shelf:
+        if label.address in world.floor.off_shelf or label.address in world.floor.lost:
             return
         world.tally.count("label_power_cut")
         world.eyes.look()
         drawing = bool(label.said_done) and (not label.history or label.history[-1].at_s < label.said_done[-1].at_s)
+        drawn = len(label.history)
         label.cut_power()
         if drawing:
             world.tally.count("label_power_cut_while_drawing")
             await self._staff.take_off(label.address, "its battery fell out while it drew")
         await self._lasts(LABEL_OFF_S)
         label.restore_power()
-        if drawing and label.address not in world.floor.lost:
+        if drawing:
             await asyncio.sleep(world.plan.check_in_s * 4)
-            await self._staff.put_back(label.address)
+            if len(label.history) > drawn and label.address not in world.floor.lost:
+                await self._staff.put_back(label.address)
 
     async def _lose_label(self) -> None:
         """Gone for good, with its price on it; after a while somebody notices, and takes it off the books."""

@@ -24,9 +24,12 @@ from tests.daemon.test_artist import draw
 
 async def main() -> None:
     artist = PoolArtist(1)
-    await draw(artist)
-    print("drawing", flush=True)
-    await asyncio.sleep(60)
+    try:
+        await draw(artist)
+        print("drawing", flush=True)
+        await asyncio.sleep(60)
+    finally:
+        artist.close()  # as the daemon does; an executor left to the collector races with the interpreter's end
 
 if __name__ == "__main__":
     with contextlib.suppress(KeyboardInterrupt):

@@ -40,6 +40,7 @@ def gone_in_minutes(hours: tuple[OpeningHours | None, ...], local: str) -> float
     ((OpeningHours(540, 1320),) * 3, "2026-11-23 21:30", None),  # three days are no week: nothing to go by
     (NIGHT_TRADING, "2026-10-25 02:30", 60 + 60 + 30 - 30),      # clocks go back: 02:30 comes twice, closing is later
     (NIGHT_TRADING, "2026-03-29 01:30", 60),              # clocks go forward: half past one to three is half an hour
+    ((OpeningHours(600, 1560),) * 7, "2026-03-29 01:30", 60),  # closes at two, which that night does not have
 ])
 def test_p3_until_the_store_is_cleared_out(hours: tuple[OpeningHours | None, ...], local: str, minutes: float | None):
     assert gone_in_minutes(hours, local) == minutes
@@ -54,7 +55,7 @@ def test_p3_nobody_is_gone_while_the_store_is_open_or_being_cleared(start: int, 
     for offset in (0, -1):
         day = now.astimezone(MADRID).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
         opens = (day + timedelta(days=offset, minutes=600)).replace(tzinfo=MADRID)
-        closes = (day + timedelta(days=offset, minutes=1260 + night)).replace(tzinfo=MADRID)
+        closes = (day + timedelta(days=offset, minutes=1260 + night)).replace(tzinfo=MADRID)  # of two, the earlier
         cleared = closes.astimezone(UTC) + timedelta(seconds=HALF_AN_HOUR_S)
         if opens <= now < cleared:
             assert gone_ms is not None
