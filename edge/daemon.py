@@ -76,6 +76,14 @@ LIVE_RELOAD = ("tills", "monitors", "base_stations")
 """Sections of the settings that a reload changes in a running store; everything else asks for a restart."""
 
 
+def store_templates() -> Templates:
+    """The shipped templates, with the operator's own in place of those of the same name."""
+    try:
+        return load_templates([shipped("config/templates"), OPERATORS_DIRECTORY / "templates"])
+    except TemplateError as error:
+        raise ConfigurationError(str(error)) from error
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What differs between a box in a back room and the simulator."""
@@ -88,6 +96,7 @@ class Parts:
     hub_transport: httpx.AsyncBaseTransport | None = None
     make_doorbell: Callable[[configuration.Doorbell, str, Credentials, random.Random], Doorbell] | None = None
     watch: WatchLimits = field(default_factory=WatchLimits)
+    load_templates: Callable[[], Templates] = store_templates
 
 
 def system_parts() -> Parts:
@@ -209,7 +218,7 @@ class Daemon:
         pickups = PickupDesk(store, PeopleVault(self._text(settings.store_key)))
         guard = GuardDesk(store)
         stations: dict[str, BaseStation] = {}
-        wanted = WantedPictures(store, prices, _templates())
+        wanted = WantedPictures(store, prices, parts.load_templates())
         planner = LabelPlanner(store, prices, wanted, parts.artist, stations)
         for each in settings.base_stations:
             stations[each.name] = self._station(each, planner)
@@ -363,13 +372,6 @@ class Daemon:
 
 def _progress_of(link: HubLink, name: str) -> int:
     return link.progress[name]
-
-
-def _templates() -> Templates:
-    try:
-        return load_templates([shipped("config/templates"), OPERATORS_DIRECTORY / "templates"])
-    except TemplateError as error:
-        raise ConfigurationError(str(error)) from error
 
 
 async def run_daemon(path: Path, credentials: Credentials, notifier: Notifier,

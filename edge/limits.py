@@ -232,7 +232,10 @@ STAFF_SUBJECTS_MAX = 256
 """Labels named in one event; above it pages fetch what they show."""
 
 STAFF_SWEEP_S = 2.0
-"""How often some labels are looked at again without news."""
+"""How often some labels are looked at again without news, while somebody follows a page."""
+
+STAFF_IDLE_SWEEP_S = 60.0
+"""The same while nobody does; also how often the staff page then counts its progress."""
 
 STAFF_SWEEP_LABELS_MAX = 128
 """Labels looked at again in one sweep, and as many that wait; the next sweep goes on behind them."""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from drivers.virtual.radio import FAST, REALISTIC, Direction, VirtualRadio
 from drivers.virtual.shelf import VirtualShelf
 from edge import settings as configuration
 from edge.credentials import Credential, Credentials
-from edge.daemon import Daemon, Parts
+from edge.daemon import Daemon, Parts, store_templates
 from edge.db.connection import Connection
 from edge.db.writer import LoopWriter
 from edge.errors import Rejected, Transient
@@ -74,8 +74,11 @@ SETTLE_SHARE = 0.9
 
 COMMIT_S = (0.0005, 0.004)
 SLOW_COMMIT_S = (0.05, 0.8)
-WATCH = WatchLimits(writer_s=float("inf"))
+WATCH = WatchLimits(interval_s=30.0, writer_s=float("inf"))
 """A writer in the loop cannot hang, and counts no progress while it idles."""
+
+_templates_once = cache(store_templates)
+"""The files are the same in every life of every run."""
 
 COMPLAINTS_MAX = 20
 ACTOR = "ana"
@@ -185,7 +188,8 @@ class StoreMaker:
         self._lives += 1
         randomness = self._plan.randomness(f"life {self._lives}")
         parts = Parts(self._clock, randomness, partial(self._writer, randomness), self._artist,
-                      lambda _port: self._floor.port.open, hub_transport=self._line, watch=WATCH)
+                      lambda _port: self._floor.port.open, hub_transport=self._line, watch=WATCH,
+                      load_templates=_templates_once)
         daemon = Daemon(self._settings(), self._credentials(), parts, Notifier(None))
         daemon.open(listen=False)
         return SimulatedStore(daemon)

@@ -11,7 +11,7 @@ class BoxClock:
     """Implements `edge.clock.Clock`. `start_wall_ms`: what the world's calendar says at the loop's time 0."""
 
     def __init__(self, start_wall_ms: int) -> None:
-        self.on = False
+        self.switched_on = asyncio.Event()
         self.was_wrong = False
         self._start_wall_ms = start_wall_ms
         self._boots = 0
@@ -20,6 +20,11 @@ class BoxClock:
         self._changed_at_s = [0.0]
         self._powered_then_s = [0.0]
         self._on_since = [False]
+
+    @property
+    def on(self) -> bool:
+        """Whether the box has power."""
+        return self.switched_on.is_set()
 
     @property
     def boot_id(self) -> str:
@@ -78,7 +83,10 @@ class BoxClock:
 
     def _switch(self, *, on: bool) -> None:
         powered_s = self.powered_s()
-        self.on = on
+        if on:
+            self.switched_on.set()
+        else:
+            self.switched_on.clear()
         self._changed_at_s.append(_now_s())
         self._powered_then_s.append(powered_s)
         self._on_since.append(on)

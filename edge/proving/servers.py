@@ -68,7 +68,10 @@ class _Copy:
 
 
 class StoreBox:
-    """The box in the back room: the store daemon, its two databases and the box's clock."""
+    """The box in the back room: the store daemon, its two databases and the box's clock.
+
+    `opened` is called whenever a daemon has opened its books, before it does anything else.
+    """
 
     def __init__(self, directory: Path, clock: BoxClock, open_store: Callable[[], RunningStore],
                  randomness: random.Random) -> None:
@@ -81,7 +84,8 @@ class StoreBox:
         self._process.alive = False
         self._store: RunningStore | None = None
         self._copies: list[_Copy] = []
-        self._life: asyncio.Task[None] | None = None
+        self._failures: asyncio.Queue[BaseException] = asyncio.Queue()
+        self.opened: Callable[[], None] = lambda: None
 
     @property
     def up(self) -> bool:
@@ -104,7 +108,7 @@ class StoreBox:
         """systemd starts the daemon (again)."""
         self.lives += 1
         self._process = Process(f"box life {self.lives}")
-        self._life = self._process.start(self._live())
+        self._process.start(self._live()).add_done_callback(self._ended)
 
     async def kill_daemon(self) -> None:
         """`kill -9`: nothing is finished, the machine goes on."""
@@ -144,16 +148,18 @@ class StoreBox:
             return await ask(store.app, question)
         return await self._process.ask(ask(store.app, question))
 
-    def failure(self) -> BaseException | None:
-        """Why the daemon ended by itself, if it did."""
-        life = self._life
-        if life is None or not life.done() or life.cancelled():
-            return None
-        return life.exception()
+    async def failure(self) -> BaseException:
+        """Wait until a daemon ends by itself; why it did."""
+        return await self._failures.get()
 
     async def _live(self) -> None:
         self._store = self._open_store()
+        self.opened()
         await self._store.run()
+
+    def _ended(self, life: "asyncio.Task[None]") -> None:
+        if not life.cancelled() and (error := life.exception()) is not None:
+            self._failures.put_nowait(error)
 
     def _send_replica_back(self) -> bool:
         if not self._copies:

@@ -80,13 +80,16 @@ class Shoppers:
 
     async def _compare_claims(self) -> None:
         """What stands on a screen, the store must know of: again and again, and at once after a new start."""
-        world, lives = self._world, 0
+        self._world.box.opened = self._compare_claims_now
         while True:
-            await asyncio.sleep(COMPARE_CLAIMS_EVERY_S if lives == world.box.lives else 0.1)
-            if world.box.up:
-                lives = world.box.lives
-                world.eyes.look()
-                world.violations += world.witness.claims_stand(world.box.store.open_claims())
+            await asyncio.sleep(COMPARE_CLAIMS_EVERY_S)
+            if self._world.box.up:
+                self._compare_claims_now()
+
+    def _compare_claims_now(self) -> None:
+        world = self._world
+        world.eyes.look()
+        world.violations += world.witness.claims_stand(world.box.store.open_claims())
 
     async def _go_home(self) -> None:
         """A store that keeps hours is empty some time after it closed, and fills again when it opens."""

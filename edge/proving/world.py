@@ -103,5 +103,6 @@ class World:
             left_s = powered_s - self.clock.powered_s()
             if left_s <= 0:
                 return
-            await asyncio.sleep(max(left_s, 0.001) if self.clock.on else 1.0)
+            await self.clock.switched_on.wait()
+            await asyncio.sleep(max(left_s, 0.001))
 

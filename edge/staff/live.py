@@ -14,6 +14,7 @@ import msgspec
 from edge.limits import (
     STAFF_COALESCE_S,
     STAFF_HEARTBEAT_S,
+    STAFF_IDLE_SWEEP_S,
     STAFF_STREAM_EVENTS_MAX,
     STAFF_STREAM_S,
     STAFF_STREAMS_MAX,
@@ -90,18 +91,22 @@ class Live:
         try:
             await self._index.fill()
             loop = asyncio.get_running_loop()
-            sweep_at = loop.time() + STAFF_SWEEP_S
+            swept_at = loop.time()
             while True:
-                await self._wait_for_news(sweep_at - loop.time())
+                await self._wait_for_news(swept_at + self._sweep_s - loop.time())
                 await self._tell()
-                if loop.time() >= sweep_at:
+                if loop.time() >= swept_at + self._sweep_s:
                     self._note(await self._index.sweep())
-                    sweep_at = loop.time() + STAFF_SWEEP_S
+                    swept_at = loop.time()
                 self.progress += 1
         finally:
             self._open = False
             for stream in self._streams:
                 stream.close()
+
+    @property
+    def _sweep_s(self) -> float:
+        return STAFF_SWEEP_S if self._streams else STAFF_IDLE_SWEEP_S
 
     @property
     def version(self) -> str:
@@ -128,6 +133,7 @@ class Live:
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + STAFF_STREAM_S
         self._streams.append(stream)
+        self._news.set()  # somebody looks: sweep as often as that deserves
         try:
             yield f"retry: {RETRY_MS}\n".encode() + (HEARTBEAT if since == self.version else FETCH_ALL)
             while not stream.closed and loop.time() < ends_at:
@@ -154,17 +160,20 @@ class Live:
         await asyncio.sleep(STAFF_COALESCE_S)
 
     async def _tell(self) -> None:
+        """With nobody following, news only count: a page that is opened looks the labels up itself."""
         self._news.clear()
         topics, labels, skus = self._topics, self._labels, self._skus
         self._topics, self._labels, self._skus = set(), set(), set()
         if not topics:
+            return
+        self._told += 1
+        if not self._streams:
             return
         await self._index.catch_up()
         if labels is not None:
             labels |= {label for sku in skus for label in self._index.labels_of(sku)}
         named = None if labels is None or len(labels) > STAFF_SUBJECTS_MAX else tuple(sorted(labels))
         event = Event(tuple(sorted(topic.value for topic in topics)), named)
-        self._told += 1
         told = f"id: {self.version}\nevent: changed\ndata: ".encode() + msgspec.json.encode(event) + b"\n\n"
         for stream in self._streams:
             stream.put(told)
