@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from cloud_sync.hub.limits import CATALOGUE_BODY_MAX_BYTES, LEDGER_BODY_MAX_BYTES, SMALL_BODY_MAX_BYTES
-from cloud_sync.hub.stores import Principal, Role
+from cloud_sync.hub.principals import Principal, Role
 
 STORE_ONLY = frozenset({Role.STORE})
 OPERATOR_ONLY = frozenset({Role.OPERATOR})

@@ -29,9 +29,10 @@ from cloud_sync.hub.feeds import FeedId, Page, Written
 from cloud_sync.hub.incoming import cursor, decode, number, read_body, zone
 from cloud_sync.hub.limits import AUDIT_ENTRIES_MAX, COMPRESS_FROM_BYTES, RECHECK_S, WAIT_MAX_S
 from cloud_sync.hub.orders import Placement
+from cloud_sync.hub.principals import Principal
 from cloud_sync.hub.problems import problem, problem_of, unavailable
 from cloud_sync.hub.storage import HubStorage
-from cloud_sync.hub.stores import Principal, Registration
+from cloud_sync.hub.stores import Registration
 
 NDJSON = "application/x-ndjson"
 _GZIP_LEVEL = 6
@@ -92,9 +93,9 @@ class HubApp:
             raise NotFound(f"there is no feed of that name: {', '.join(Feed)}") from error
         after = cursor(request)
         wait_s = min(number(request, "wait_s", 0), WAIT_MAX_S)
-        log = await self._run(self._storage.stores.feed_of, store, feed)
-        page = await self._page_when_grown(store, log, after, wait_s)
-        await self._run(self._storage.stores.note_cursor, store, feed, after)
+        page = await self._page_when_grown(store, feed, after, wait_s)
+        if not page.records:
+            return _page_response(page, compress=False)
         compress = "gzip" in request.headers.get("accept-encoding", "")
         return await self._run(_page_response, page, compress)
 
@@ -173,15 +174,22 @@ class HubApp:
     async def _ring(self, feed: FeedId) -> None:
         self._bells.ring(feed, (await self._run(self._storage.head, feed)).offset)
 
-    async def _page_when_grown(self, store: str, feed: FeedId, after: Cursor | None, wait_s: int) -> Page:
+    async def _page_when_grown(self, store: str, feed: Feed, after: Cursor | None, wait_s: int) -> Page:
         """The next page, or an empty one after `wait_s`."""
-        deadline_s = asyncio.get_running_loop().time() + wait_s
-        while True:
-            ring = self._bells.next_ring(feed)
-            page = await self._run(self._storage.page_for_store, store, feed, after)
-            left_s = deadline_s - asyncio.get_running_loop().time()
-            if page.records or left_s <= 0 or not await self._bells.wait(ring, min(left_s, self._recheck_s)):
-                return page
+        clock = asyncio.get_running_loop().time
+        deadline_s = clock() + wait_s
+        rings = self._bells.rings
+        log, page = await self._run(self._storage.poll, store, feed, after)
+        while not page.records and (left_s := deadline_s - clock()) > 0:
+            ring = self._bells.next_ring(log)
+            if self._bells.rings == rings:  # none while the database was asked
+                if not await self._bells.wait(ring, min(left_s, self._recheck_s)):
+                    return page
+                if not ring.is_set() and clock() >= deadline_s:
+                    return page
+            rings = self._bells.rings
+            page = await self._run(self._storage.poll_again, log, after)
+        return page
 
     def _guarded(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         """The handler behind its access check, its body limit and the translation of errors."""
@@ -215,7 +223,8 @@ class HubApp:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             return None
-        return await self._run(self._storage.stores.authenticate, token.strip())
+        stores = self._storage.stores
+        return stores.recognize(token.strip()) or await self._run(stores.authenticate, token.strip())
 
 
 async def _body(request: Request) -> bytes:
@@ -227,7 +236,7 @@ def _json(value: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
 
 
 def _page_response(page: Page, compress: bool) -> Response:
-    """Called through the executor: a page may be megabytes."""
+    """Called through the executor when there are records: a page may be megabytes."""
     body = encode_page(page.with_checkpoint())
     if compress and len(body) >= COMPRESS_FROM_BYTES:
         headers = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}

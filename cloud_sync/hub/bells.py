@@ -20,6 +20,8 @@ class Bells:
         self._events: dict[FeedId, asyncio.Event] = {}
         self._listeners: list[Listener] = []
         self._waiting = 0
+        self.rings = 0
+        """How often any bell rang; the same number before and after a look means that none rang meanwhile."""
         self._closed = False
 
     def listen(self, listener: Listener) -> None:
@@ -28,6 +30,7 @@ class Bells:
 
     def ring(self, feed: FeedId, head: int) -> None:
         """The feed has grown to `head`."""
+        self.rings += 1
         event = self._events.pop(feed, None)
         if event is not None:
             event.set()

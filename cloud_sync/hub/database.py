@@ -6,6 +6,7 @@ Everything here is synchronous: whoever calls decides on which thread.
 """
 
 import fcntl
+import functools
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,8 +34,15 @@ POSTGRES_CONNECTIONS = 8
 KEYS_PER_QUERY = 500
 """Longer lists of keys are asked for in several queries."""
 
+STATEMENTS_KEPT = 256
+"""Compiled inserts per process; there are a few per table."""
+
+_POSTGRES = make_url("postgresql+psycopg://").get_dialect()()
+_SQLITE = make_url("sqlite://").get_dialect()()
 _EPOCH_BYTES = 8
 _NOT_OURS = "file is not a database"  # how SQLite says that the key is wrong; sqlcipher3 gives no code with it
+
+_HUB_EPOCH = sa.select(schema.hub_meta.c.value).where(schema.hub_meta.c.name == "hub_epoch")
 
 Row = Mapping[str, object]
 
@@ -49,12 +57,22 @@ class Database:
     random_bytes: RandomBytes
     lock: AbstractContextManager[object]
     lock_file: TextIO | None = None
+    only_connection: sa.Connection | None = None
+
+    @property
+    def shared(self) -> bool:
+        """Whether other hub processes may change what this one has read."""
+        return self.only_connection is None
 
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
         """Committed when the block ends, rolled back when it raises."""
-        with self.lock, self.engine.begin() as connection:
-            yield connection
+        if self.only_connection is None:
+            with self.engine.begin() as connection:
+                yield connection
+        else:
+            with self.lock, self.only_connection.begin():
+                yield self.only_connection
 
     def mint(self) -> str:
         """A random name for an incarnation or a person: 16 hex digits."""
@@ -63,8 +81,7 @@ class Database:
     def hub_epoch(self) -> str:
         """This hub's incarnation; changes only when a backup is restored."""
         with self.transaction() as connection:
-            query = sa.select(schema.hub_meta.c.value).where(schema.hub_meta.c.name == "hub_epoch")
-            return str(connection.execute(query).scalar_one())
+            return str(connection.execute(_HUB_EPOCH).scalar_one())
 
     def renew_after_restore(self) -> None:
         """To be called once on a restored backup: a new hub epoch, and a new generation of every feed.
@@ -80,6 +97,8 @@ class Database:
 
     def close(self) -> None:
         """Closes the connections and lets another process have the file."""
+        if self.only_connection is not None:
+            self.only_connection.close()
         self.engine.dispose()
         if self.lock_file is not None:
             self.lock_file.close()
@@ -101,6 +120,8 @@ def open_database(url: str, key: HubKey, now_ms: Callable[[], int], random_bytes
         database = Database(_sqlite_engine(target, key.derive("database")), sealer, now_ms, random_bytes,
                             threading.Lock(), lock_file)
     try:
+        if target.get_backend_name() == "sqlite":
+            database.only_connection = database.engine.connect()
         with database.transaction() as connection:
             schema.migrate(connection, database.mint(), key.derive("check").hex())
     except BaseException as error:
@@ -127,26 +148,52 @@ def parse_url(url: str) -> sa.URL:
 def upsert(connection: sa.Connection, table: sa.Table, rows: Sequence[Row], *, replace: Sequence[str] = (),
            add: Sequence[str] = ()) -> None:
     """Insert rows; where the primary key stands already, replace these columns and add to those."""
-    if not rows:
-        return
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    if rows:
+        text = _upsert_text(connection.dialect.name, table, tuple(rows[0]), tuple(replace), tuple(add))
+        _write(connection, text, rows)
+
+
+def insert_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
+    """Insert rows, which all have the same columns. Values: plain `str`, `int`, `bool`, `bytes` or `None`."""
+    if rows:
+        _write(connection, _insert_text(connection.dialect.name, table, tuple(rows[0])), rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A compiled statement. `names`: its parameters in their places; empty where the driver takes them by name."""
+
+    sql: str
+    names: tuple[str, ...]
+
+
+def _write(connection: sa.Connection, text: _Text, rows: Sequence[Row]) -> None:
+    """One statement for many rows, handed to the driver as they are: half the time of a row by row conversion."""
+    parameters = [tuple(row[name] for name in text.names) for row in rows] if text.names else list(rows)
+    connection.exec_driver_sql(text.sql, parameters)
+
+
+@functools.lru_cache(STATEMENTS_KEPT)
+def _upsert_text(dialect: str, table: sa.Table, columns: tuple[str, ...], replace: tuple[str, ...],
+                 add: tuple[str, ...]) -> _Text:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement: postgresql.Insert | sqlite.Insert = insert(table)
     values: dict[str, sa.ColumnElement[object]] = {name: statement.excluded[name] for name in replace}
     values |= {name: table.c[name] + statement.excluded[name] for name in add}
-    write_rows(connection, statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=values), rows)
+    conflict = statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=values)
+    return _compiled(dialect, conflict, columns)
 
 
-def write_rows(connection: sa.Connection, statement: sa.Insert, rows: Sequence[Row]) -> None:
-    """One statement for many rows, handed to the driver as they are: half the time of a row by row conversion.
+@functools.lru_cache(STATEMENTS_KEPT)
+def _insert_text(dialect: str, table: sa.Table, columns: tuple[str, ...]) -> _Text:
+    return _compiled(dialect, table.insert(), columns)
 
-    All rows have the same columns. Values are plain `str`, `int`, `bool`, `bytes` or `None`, which both drivers take.
-    """
-    if not rows:
-        return
-    compiled = statement.compile(dialect=connection.dialect, column_keys=list(rows[0]))
-    names = compiled.positiontup
-    parameters = [tuple(row[name] for name in names) for row in rows] if names else list(rows)
-    connection.exec_driver_sql(str(compiled), parameters)
+
+def _compiled(dialect: str, statement: sa.Insert, columns: tuple[str, ...]) -> _Text:
+    """Compiling costs a thousand times what running costs, so it happens once per statement and process."""
+    language = _POSTGRES if dialect == "postgresql" else _SQLITE
+    compiled = statement.compile(dialect=language, column_keys=list(columns))
+    return _Text(str(compiled), tuple(compiled.positiontup or ()))
 
 
 def in_groups(keys: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy import bindparam
 
 from cloud_sync.contract.facts import (
     Fact,
@@ -29,6 +30,8 @@ from cloud_sync.hub.database import in_groups, upsert
 from cloud_sync.hub.limits import INTEGER_MAX, KEY_MAX_CHARS, MINOR_MAX, QUANTITY_MAX_MILLI
 
 _BUCKETS = ("sellable_milli", "reserved_milli", "staged_milli", "quarantine_milli")
+_STANDING_PICKUPS = sa.select(schema.pickup).where(
+    schema.pickup.c.store_id == bindparam("store"), schema.pickup.c.order_id.in_(bindparam("orders", expanding=True)))
 _SUMS = ("transactions", "voids", "sale_lines", "return_lines", "total_minor")
 
 
@@ -169,10 +172,9 @@ def _write_pickups(connection: sa.Connection, store: str, changes: dict[str, Pic
 
 
 def _read_pickups(connection: sa.Connection, store: str, orders: list[str]) -> dict[str, PickupChange]:
-    table = schema.pickup
     found = {}
     for group in in_groups(orders):
-        for row in connection.execute(sa.select(table).where(table.c.store_id == store, table.c.order_id.in_(group))):
+        for row in connection.execute(_STANDING_PICKUPS, {"store": store, "orders": group}):
             step = PickupStep(row.order_id, "", row.step, row.state, row.order_revision, "", reason=row.reason)
             found[row.order_id] = PickupChange(step, row.occurred_ms, row.epoch, row.sequence)
     return found

@@ -5,15 +5,16 @@ gets the next offset of its feed. Offsets are given under a lock on the feed's r
 reader never sees a later one before an earlier one.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
 import sqlalchemy as sa
 
 from cloud_sync.contract.feeds import Checkpoint, Cursor, Delete, Feed, Put, Record
-from cloud_sync.hub.database import Row, in_groups, upsert, write_rows
+from cloud_sync.hub.database import Row, in_groups, insert_rows, upsert
 from cloud_sync.hub.errors import NotFound, Refetch
+from cloud_sync.hub.feed_statements import STORE_FEED_STATEMENTS, ZONE_FEED_STATEMENTS, FeedStatements
 from cloud_sync.hub.limits import PAGE_RECORDS_MAX
 from cloud_sync.hub.schema import STORE_FEEDS, ZONE_FEEDS, FeedTables, Owner
 
@@ -39,8 +40,14 @@ class FeedId:
         """The columns that pick this log's rows."""
         return {self.tables.owner.value: self.owner, "feed": self.feed.value}
 
-    def where(self, table: sa.Table) -> sa.ColumnElement[bool]:
-        return sa.and_(table.c[self.tables.owner.value] == self.owner, table.c.feed == self.feed.value)
+    @property
+    def statements(self) -> FeedStatements:
+        return STORE_FEED_STATEMENTS if self.feed in STORE_FEED_NAMES else ZONE_FEED_STATEMENTS
+
+    @property
+    def named(self) -> dict[str, object]:
+        """The parameters that pick this log's rows in `statements`."""
+        return {"of_owner": self.owner, "of_feed": self.feed.value}
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -98,18 +105,16 @@ def delete_document(connection: sa.Connection, feed: FeedId, key: str) -> Writte
 
 def read_documents(connection: sa.Connection, feed: FeedId, keys: list[str]) -> dict[str, Document]:
     """What stands under these keys, deleted ones included."""
-    table = feed.tables.document
-    query = sa.select(table.c.key, table.c.version, table.c.doc).where(feed.where(table))
     found: dict[str, Document] = {}
     for group in in_groups(keys):
-        for key, version, doc in connection.execute(query.where(table.c.key.in_(group))):
+        for key, version, doc in connection.execute(feed.statements.documents, {**feed.named, "keys": group}):
             found[key] = Document(version, doc)
     return found
 
 
 def read_head(connection: sa.Connection, feed: FeedId) -> Cursor:
     """Raises `NotFound` when there is no such feed."""
-    return _head(connection, feed, sa.select(feed.tables.head))
+    return _head(connection, feed, feed.statements.head)
 
 
 def read_page(connection: sa.Connection, feed: FeedId, after: Cursor | None,
@@ -122,19 +127,21 @@ def read_page(connection: sa.Connection, feed: FeedId, after: Cursor | None,
     start = after.offset if after else 0
     if after and (after.generation != head.generation or start > head.offset):
         raise Refetch(head.generation)
-    end = _end_of_page(connection, feed, start, records_max)
-    return Page(tuple(_records(connection, feed, start, end)), Checkpoint(head.generation, end))
+    if start == head.offset:
+        return Page((), Checkpoint(head.generation, start))
+    records, end = _records(connection, feed, start, records_max)
+    return Page(tuple(records), Checkpoint(head.generation, end))
 
 
 def _lock_head(connection: sa.Connection, feed: FeedId) -> Cursor:
-    return _head(connection, feed, sa.select(feed.tables.head).with_for_update())
+    return _head(connection, feed, feed.statements.locked_head)
 
 
-def _head(connection: sa.Connection, feed: FeedId, query: sa.Select[tuple[object, ...]]) -> Cursor:
-    row = connection.execute(query.where(feed.where(feed.tables.head))).one_or_none()
+def _head(connection: sa.Connection, feed: FeedId, query: sa.Select[str, int]) -> Cursor:
+    row = connection.execute(query, feed.named).one_or_none()
     if row is None:
         raise NotFound(f"there is no feed {feed}")
-    return Cursor(row.generation, row.head_offset)
+    return Cursor(row[0], row[1])
 
 
 def _append(connection: sa.Connection, feed: FeedId, head: int, changes: Mapping[str, Document],
@@ -148,28 +155,24 @@ def _append(connection: sa.Connection, feed: FeedId, head: int, changes: Mapping
         records: list[Row] = [{**document, "feed_offset": offset, "checkpoint": offset == end}
                               for offset, document in enumerate(documents, start=head + 1)]
         upsert(connection, feed.tables.document, documents, replace=["version", "doc"])
-        write_rows(connection, feed.tables.record.insert(), records)
-        connection.execute(feed.tables.head.update().where(feed.where(feed.tables.head)), {"head_offset": end})
+        insert_rows(connection, feed.tables.record, records)
+        connection.execute(feed.statements.move_head, {**feed.named, "end": end})
     return Written(len(changes), unchanged, end)
 
 
-def _end_of_page(connection: sa.Connection, feed: FeedId, start: int, records_max: int) -> int:
-    """The offset of the checkpoint that ends the page; `start` itself when nothing follows."""
-    table = feed.tables.record
-    checkpoints = sa.and_(feed.where(table), table.c.checkpoint, table.c.feed_offset > start)
-    last = connection.execute(sa.select(sa.func.max(table.c.feed_offset)).where(
-        checkpoints, table.c.feed_offset <= start + records_max)).scalar()
-    if last is None:
-        last = connection.execute(sa.select(sa.func.min(table.c.feed_offset)).where(checkpoints)).scalar()
-    return start if last is None else int(last)
+def _records(connection: sa.Connection, feed: FeedId, start: int, records_max: int
+             ) -> tuple[list[Put | Delete], int]:
+    """A page's records, and the offset of the checkpoint that ends it; `start` itself when nothing follows."""
+    statements = feed.statements
+    rows = connection.execute(statements.records, {**feed.named, "after": start, "until": start + records_max}).all()
+    end = next((offset for offset, _, _, _, checkpoint in reversed(rows) if checkpoint), None)
+    if end is None:
+        end = connection.execute(statements.next_checkpoint, {**feed.named, "after": start}).scalar()
+        if end is None:
+            return [], start
+        rows = connection.execute(statements.records, {**feed.named, "after": start, "until": end}).all()
+    return [_record(offset, key, version, doc) for offset, key, version, doc, _ in rows if offset <= end], int(end)
 
 
-def _records(connection: sa.Connection, feed: FeedId, start: int, end: int) -> Iterator[Put | Delete]:
-    if end == start:
-        return
-    table = feed.tables.record
-    query = (sa.select(table.c.feed_offset, table.c.key, table.c.version, table.c.doc)
-             .where(feed.where(table), table.c.feed_offset > start, table.c.feed_offset <= end)
-             .order_by(table.c.feed_offset))
-    for offset, key, version, doc in connection.execute(query):
-        yield Delete(offset, key, version) if doc is None else Put(offset, key, version, msgspec.Raw(doc))
+def _record(offset: int, key: str, version: int, doc: bytes | None) -> Put | Delete:
+    return Delete(offset, key, version) if doc is None else Put(offset, key, version, msgspec.Raw(doc))

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import msgspec
 import sqlalchemy as sa
 import structlog
+from sqlalchemy import bindparam
 
 from cloud_sync.contract.facts import Fact
 from cloud_sync.contract.ledger import GENESIS_HASH, Entry, Gap, Head, Push, Pushed, chain_breaks_at
 from cloud_sync.hub import schema
 from cloud_sync.hub.catalogue import storable_mistake
-from cloud_sync.hub.database import Database, Row, in_groups, upsert, write_rows
+from cloud_sync.hub.database import Database, Row, in_groups, insert_rows, upsert
 from cloud_sync.hub.effects import Effects, Unreadable, read_fact
 from cloud_sync.hub.errors import OutOfLine, Rejected, TooLarge
 from cloud_sync.hub.limits import AUDIT_ENTRIES_MAX, INTEGER_MAX, KEY_MAX_CHARS, PUSH_ENTRIES_MAX, RETRY_ENTRIES_MAX
@@ -29,6 +30,16 @@ FORK = "fork"
 
 Place = tuple[int, int]
 """Epoch and sequence of an entry."""
+
+# Built once: building a statement costs more than running it.
+_HASHES = sa.select(schema.ledger_entry.c.sequence, schema.ledger_entry.c.hash).where(
+    schema.ledger_entry.c.store_id == bindparam("store"), schema.ledger_entry.c.epoch == bindparam("epoch"),
+    schema.ledger_entry.c.sequence.between(bindparam("first"), bindparam("last"))).order_by(
+    schema.ledger_entry.c.sequence)
+_KNOWN_FACTS = sa.select(
+    schema.ledger_entry.c.fact_key, schema.ledger_entry.c.epoch, schema.ledger_entry.c.sequence).where(
+    schema.ledger_entry.c.store_id == bindparam("store"), schema.ledger_entry.c.repeat_of_sequence.is_(None),
+    schema.ledger_entry.c.fact_key.in_(bindparam("keys", expanding=True)))
 
 _log = structlog.get_logger("hub")
 _encoder = msgspec.json.Encoder()
@@ -163,8 +174,8 @@ class Ledgers:
             except Unreadable as reason:
                 bad.append({"store_id": store, "epoch": epoch, "sequence": entry.sequence, "reason": str(reason),
                             "entry": _encoder.encode(entry), "received_ms": now_ms})
-        write_rows(connection, schema.ledger_entry.insert(), rows)
-        write_rows(connection, schema.quarantine.insert(), bad)
+        insert_rows(connection, schema.ledger_entry, rows)
+        insert_rows(connection, schema.quarantine, bad)
         self._write_effects(connection, store, effects, now_ms)
         head = {"store_id": store, "epoch": epoch, "sequence": entries[-1].sequence, "hash": entries[-1].hash,
                 "repeats": repeats, "updated_ms": now_ms}
@@ -226,11 +237,9 @@ def _stored_hashes(connection: sa.Connection, store: str, epoch: int, first: int
     """Hashes held from a sequence on, the head's included without a look into the entries."""
     hashes = {0: GENESIS_HASH} if first == 0 else {}
     if first < head.sequence:
-        table = schema.ledger_entry
-        query = sa.select(table.c.sequence, table.c.hash).where(
-            table.c.store_id == store, table.c.epoch == epoch, table.c.sequence >= first,
-            table.c.sequence <= first + PUSH_ENTRIES_MAX).order_by(table.c.sequence)
-        hashes |= {row.sequence: row.hash for row in connection.execute(query)}
+        rows = connection.execute(_HASHES, {"store": store, "epoch": epoch, "first": first,
+                                            "last": first + PUSH_ENTRIES_MAX})
+        hashes |= {row.sequence: row.hash for row in rows}
     hashes[head.sequence] = head.hash
     return hashes
 
@@ -257,11 +266,8 @@ def _stored_key(entry: Entry) -> str:
 
 def _known_facts(connection: sa.Connection, store: str, keys: list[str]) -> dict[str, Place]:
     """Where these facts stand already."""
-    table = schema.ledger_entry
-    query = sa.select(table.c.fact_key, table.c.epoch, table.c.sequence).where(
-        table.c.store_id == store, table.c.repeat_of_sequence.is_(None))
     return {key: (epoch, sequence) for group in in_groups(keys)
-            for key, epoch, sequence in connection.execute(query.where(table.c.fact_key.in_(group)))}
+            for key, epoch, sequence in connection.execute(_KNOWN_FACTS, {"store": store, "keys": group})}
 
 
 def _admit(entry: Entry) -> Fact:

@@ -51,6 +51,12 @@ COMPRESS_FROM_BYTES = 1_024
 SEEN_EVERY_MS = 30_000
 """A store's `last seen` is written at most this often: chatter wears disks (engineering.md 5.2)."""
 
+TOKEN_LIFE_S = 15
+"""A token ended by one hub process is refused by the others within this; by itself at once."""
+
+TOKENS_KNOWN_MAX = 20_000
+"""Tokens answered from memory; beyond it the one known longest is asked for again."""
+
 INTEGER_MAX = 2**63 - 1
 """What a database integer holds."""
 

@@ -17,7 +17,7 @@ from cloud_sync.hub import people, schema
 from cloud_sync.hub.catalogue import text_mistakes
 from cloud_sync.hub.database import Database
 from cloud_sync.hub.errors import Conflict, NotFound, Rejected
-from cloud_sync.hub.feeds import FeedId, Page, put_documents, read_documents
+from cloud_sync.hub.feeds import FeedId, put_documents, read_documents
 from cloud_sync.hub.limits import INTEGER_MAX, KEY_MAX_CHARS, MINOR_MAX, ORDER_LINES_MAX, QUANTITY_MAX_MILLI
 from cloud_sync.hub.people import Collector
 from cloud_sync.hub.secrets import mint_pickup_code
@@ -114,11 +114,6 @@ class Orders:
         with self.database.transaction() as connection:
             read_zone(connection, store)
             return _status(connection, store, _need(connection, store, order_id))
-
-    def join(self, store: str, page: Page) -> Page:
-        """A page of the store's orders feed with people and codes in it."""
-        with self.database.transaction() as connection:
-            return Page(people.join(connection, self.database.sealer, store, page.records), page.checkpoint)
 
     def _collector(self, connection: sa.Connection, store: str, order: Order,
                    placement: Placement) -> tuple[Collector, bool]:

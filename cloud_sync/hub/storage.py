@@ -6,16 +6,18 @@ Every method is synchronous and one transaction; the caller brings the executor.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import sqlalchemy as sa
+
 from cloud_sync.contract.feeds import Cursor, Feed
+from cloud_sync.hub import people
 from cloud_sync.hub.catalogue import CatalogueStore
 from cloud_sync.hub.database import Database, open_database
 from cloud_sync.hub.feeds import FeedId, Page, read_head, read_page
 from cloud_sync.hub.ledgers import Ledgers
 from cloud_sync.hub.limits import PAGE_RECORDS_MAX
 from cloud_sync.hub.orders import Orders
-from cloud_sync.hub.people import erase_due
 from cloud_sync.hub.secrets import HubKey, RandomBytes
-from cloud_sync.hub.stores import Stores
+from cloud_sync.hub.stores import Stores, feed_id, meet_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +40,25 @@ class HubStorage:
         with self.database.transaction() as connection:
             return read_page(connection, feed, after, records_max)
 
-    def page_for_store(self, store: str, feed: FeedId, after: Cursor | None) -> Page:
-        """What follows a cursor, for the store's own eyes: orders with their people and pickup codes."""
-        page = self.page(feed, after)
-        return self.orders.join(store, page) if feed.feed is Feed.ORDERS else page
+    def poll(self, store: str, feed: Feed, after: Cursor | None) -> tuple[FeedId, Page]:
+        """What a store asks for: the log it follows under this name, and what follows its cursor.
+
+        Two short reads when there is nothing new; notes that the store lives and how far it has come. For the store's
+        own eyes: orders with their people and pickup codes. Raises `Refetch`, `NotFound`.
+        """
+        with self.database.transaction() as connection:
+            zone = meet_store(connection, store, feed, after, self.database.now_ms())
+            log = feed_id(feed, store, zone)
+            return log, self._page_for_store(connection, log, after)
+
+    def poll_again(self, log: FeedId, after: Cursor | None) -> Page:
+        """What has come to a log that a `poll` found without news. Raises `Refetch`, `NotFound`."""
+        with self.database.transaction() as connection:
+            return self._page_for_store(connection, log, after)
 
     def erase_due_people(self) -> int:
         """Erase everyone whose time is over; returns how many."""
-        return erase_due(self.database)
+        return people.erase_due(self.database)
 
     def ping(self) -> None:
         """Raises the database's error when it does not answer."""
@@ -53,6 +66,12 @@ class HubStorage:
 
     def close(self) -> None:
         self.database.close()
+
+    def _page_for_store(self, connection: sa.Connection, log: FeedId, after: Cursor | None) -> Page:
+        page = read_page(connection, log, after)
+        if log.feed is not Feed.ORDERS or not page.records:
+            return page
+        return Page(people.join(connection, self.database.sealer, log.owner, page.records), page.checkpoint)
 
 
 def open_storage(url: str, key: HubKey, now_ms: Callable[[], int], random_bytes: RandomBytes) -> HubStorage:

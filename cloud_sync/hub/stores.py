@@ -1,10 +1,10 @@
 """Who the stores are, who may speak for whom, and how far each store has come."""
 
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, field
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy import bindparam
 
 from cloud_sync.contract.feeds import Cursor, Feed
 from cloud_sync.contract.ledger import SCHEMA_VERSION, Head, Hello, Welcome
@@ -15,25 +15,29 @@ from cloud_sync.hub.errors import NotFound, Rejected
 from cloud_sync.hub.feeds import STORE_FEED_NAMES, FeedId, ensure_feeds, read_head
 from cloud_sync.hub.limits import INTEGER_MAX, SEEN_EVERY_MS
 from cloud_sync.hub.names import DEFAULT_ZONE, check_name
+from cloud_sync.hub.principals import KnownTokens, Principal, Role
 from cloud_sync.hub.schema import Owner
 from cloud_sync.hub.secrets import mint_token, token_hash
 
 _OPERATOR = "operator"
 
-
-class Role(StrEnum):
-    """What a caller may be. A store speaks for itself only; an operator feeds and reads the hub."""
-
-    STORE = "store"
-    OPERATOR = "operator"
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who calls. `store_id` is empty for an operator."""
-
-    role: Role
-    store_id: str = ""
+# Built once: building a statement costs more than running it.
+_PRINCIPAL = sa.select(schema.credential.c.role, schema.credential.c.store_id).where(
+    schema.credential.c.token_hash == bindparam("hash"))
+_ZONE = sa.select(schema.store.c.zone_id).where(schema.store.c.store_id == bindparam("store"))
+_LOCK = sa.select(schema.store.c.store_id).where(schema.store.c.store_id == bindparam("store")).with_for_update()
+_SEEN = schema.store.update().where(schema.store.c.store_id == bindparam("of_store")).values(
+    last_seen_ms=bindparam("now_ms"))
+_LEDGER_HEAD = sa.select(schema.ledger_head.c.sequence, schema.ledger_head.c.hash).where(
+    schema.ledger_head.c.store_id == bindparam("store"), schema.ledger_head.c.epoch == bindparam("epoch"))
+_CURSOR = sa.select(schema.store_cursor.c.generation, schema.store_cursor.c.feed_offset).where(
+    schema.store_cursor.c.store_id == bindparam("store"), schema.store_cursor.c.feed == bindparam("feed"))
+_MEET = sa.select(
+    schema.store.c.zone_id, schema.store.c.last_seen_ms, schema.store_cursor.c.generation,
+    schema.store_cursor.c.feed_offset,
+).select_from(schema.store.outerjoin(schema.store_cursor, sa.and_(
+    schema.store_cursor.c.store_id == schema.store.c.store_id, schema.store_cursor.c.feed == bindparam("feed"),
+))).where(schema.store.c.store_id == bindparam("store"))
 
 
 class Registration(msgspec.Struct, frozen=True):
@@ -113,6 +117,7 @@ class Stores:
     """Stores, credentials and cursors in the database; one transaction per call."""
 
     database: Database
+    known: KnownTokens = field(default_factory=KnownTokens)
 
     def ensure_operator(self, token: str) -> None:
         """Make this the operator's token, the only one."""
@@ -122,14 +127,22 @@ class Stores:
             connection.execute(table.insert(), {
                 "token_hash": token_hash(token), "role": Role.OPERATOR.value, "name": _OPERATOR, "store_id": None,
                 "created_ms": self.database.now_ms()})
+        self.known.forget()
 
     def authenticate(self, token: str) -> Principal | None:
-        """Whose token this is."""
-        table = schema.credential
+        """Whose token this is. Known ones are answered from memory, see `recognize`."""
+        asked = self.known.ask()
         with self.database.transaction() as connection:
-            row = connection.execute(sa.select(table.c.role, table.c.store_id).where(
-                table.c.token_hash == token_hash(token))).one_or_none()
-        return Principal(Role(row.role), row.store_id or "") if row else None
+            row = connection.execute(_PRINCIPAL, {"hash": token_hash(token)}).one_or_none()
+        if row is None:
+            return None
+        principal = Principal(Role(row.role), row.store_id or "")
+        self.known.remember(token_hash(token), principal, asked, self.database.now_ms())
+        return principal
+
+    def recognize(self, token: str) -> Principal | None:
+        """Whose token this is, as far as memory knows; `None` says nothing. Needs no database, so no thread."""
+        return self.known.recall(token_hash(token), self.database.now_ms(), self.database.shared)
 
     def register(self, store: str, registration: Registration) -> Registered:
         """Let a store be known. Raises `Rejected` for names that cannot stand in a path or a topic."""
@@ -142,6 +155,8 @@ class Stores:
             token = mint_token(self.database.random_bytes) if created or registration.fresh_token else None
             if token:
                 _replace_token(connection, store, token, self.database.now_ms())
+        if token:
+            self.known.forget()
         return Registered(store, registration.zone, created, token)
 
     def hello(self, store: str, hello: Hello) -> Welcome:
@@ -160,22 +175,6 @@ class Stores:
             head = read_ledger_head(connection, store, hello.box_epoch)
         return Welcome(database.hub_epoch(), head, SCHEMA_VERSION, now_ms)
 
-    def feed_of(self, store: str, feed: Feed) -> FeedId:
-        """The log a store follows under this name."""
-        with self.database.transaction() as connection:
-            return feed_id(feed, store, read_zone(connection, store))
-
-    def note_cursor(self, store: str, feed: Feed, cursor: Cursor | None) -> None:
-        """Remember how far the store has come, and that it is alive; writes only what changed."""
-        database = self.database
-        now_ms = database.now_ms()
-        with database.transaction() as connection:
-            if cursor is not None and _read_cursor(connection, store, feed) != cursor:
-                _write_cursor(connection, store, feed, cursor)
-            table = schema.store
-            connection.execute(table.update().where(
-                table.c.store_id == store, table.c.last_seen_ms < now_ms - SEEN_EVERY_MS), {"last_seen_ms": now_ms})
-
     def stores_in(self, zone: str) -> list[str]:
         """Ids of a zone's stores."""
         with self.database.transaction() as connection:
@@ -192,28 +191,44 @@ def feed_id(feed: Feed, store: str, zone: str) -> FeedId:
     return FeedId(feed, store if feed in STORE_FEED_NAMES else zone)
 
 
+def meet_store(connection: sa.Connection, store: str, feed: Feed, cursor: Cursor | None, now_ms: int) -> str:
+    """Note that a store lives and how far it has come, writing only what is news; returns its zone.
+
+    Raises `NotFound`.
+    """
+    row = connection.execute(_MEET, {"store": store, "feed": feed.value}).one_or_none()
+    if row is None:
+        raise _no_store(store)
+    zone, seen_ms, generation, offset = row
+    if cursor is not None and (generation, offset) != (cursor.generation, cursor.offset):
+        _write_cursor(connection, store, feed, cursor)
+    if seen_ms < now_ms - SEEN_EVERY_MS:
+        connection.execute(_SEEN, {"of_store": store, "now_ms": now_ms})
+    return str(zone)
+
+
 def read_zone(connection: sa.Connection, store: str) -> str:
     """Raises `NotFound` for a store that is not registered."""
-    zone = connection.execute(sa.select(schema.store.c.zone_id).where(schema.store.c.store_id == store)).scalar()
+    zone = connection.execute(_ZONE, {"store": store}).scalar()
     if zone is None:
-        raise NotFound(f"there is no store {store!r}: register it first")
+        raise _no_store(store)
     return str(zone)
 
 
 def lock_store(connection: sa.Connection, store: str) -> None:
     """Let one transaction at a time change what hangs on this store. Raises `NotFound`."""
-    row = connection.execute(sa.select(schema.store.c.store_id).where(
-        schema.store.c.store_id == store).with_for_update()).one_or_none()
-    if row is None:
-        raise NotFound(f"there is no store {store!r}: register it first")
+    if connection.execute(_LOCK, {"store": store}).one_or_none() is None:
+        raise _no_store(store)
 
 
 def read_ledger_head(connection: sa.Connection, store: str, epoch: int) -> Head:
     """The end of this epoch as the hub holds it."""
-    table = schema.ledger_head
-    row = connection.execute(sa.select(table.c.sequence, table.c.hash).where(
-        table.c.store_id == store, table.c.epoch == epoch)).one_or_none()
+    row = connection.execute(_LEDGER_HEAD, {"store": store, "epoch": epoch}).one_or_none()
     return Head(row.sequence, row.hash) if row else Head()
+
+
+def _no_store(store: str) -> NotFound:
+    return NotFound(f"there is no store {store!r}: register it first")
 
 
 def _write_store(connection: sa.Connection, store: str, registration: Registration, now_ms: int) -> bool:
@@ -243,9 +258,7 @@ def _check_hello(hello: Hello) -> None:
 
 
 def _read_cursor(connection: sa.Connection, store: str, feed: Feed) -> Cursor | None:
-    table = schema.store_cursor
-    row = connection.execute(sa.select(table.c.generation, table.c.feed_offset).where(
-        table.c.store_id == store, table.c.feed == feed.value)).one_or_none()
+    row = connection.execute(_CURSOR, {"store": store, "feed": feed.value}).one_or_none()
     return Cursor(row.generation, row.feed_offset) if row else None
 
 
@@ -297,6 +310,7 @@ def _lag(connection: sa.Connection, store: str, feed: Feed, log: FeedId) -> Feed
     if cursor is None or cursor.generation != head.generation:
         return FeedLag(head.generation, head.offset, None, head.offset)
     return FeedLag(head.generation, head.offset, cursor.offset, head.offset - cursor.offset)
+
 
 def _open_orders(connection: sa.Connection, store: str) -> int:
     """Orders of the store that no step of its has ended yet."""

@@ -4,9 +4,12 @@ import gzip
 
 import pytest
 
+from cloud_sync.hub import principals
 from cloud_sync.hub.access import ENDPOINTS, Endpoint
-from cloud_sync.hub.stores import Role
+from cloud_sync.hub.limits import TOKEN_LIFE_S
+from cloud_sync.hub.principals import KnownTokens, Principal, Role
 from tests.hub.world import HubWorld
+from tests.postgres import PostgresServer
 
 EXPECTED: dict[tuple[str, str], set[str]] = {
     ("GET", "/healthz"): {"nobody", "stranger", "store itself", "other store", "operator"},
@@ -86,6 +89,38 @@ async def test_a_new_operator_token_ends_the_old(hub: HubWorld):
     hub.storage.stores.ensure_operator("another operator token")
     assert (await hub.operator.put("/v1/stores/store-9")).status_code == 401
     assert hub.storage.stores.authenticate("another operator token").role is Role.OPERATOR
+
+
+async def test_p11_a_token_ended_by_one_hub_process_is_soon_refused_by_the_others(postgres: PostgresServer):
+    url = postgres.new_database()
+    one, other = HubWorld(url), HubWorld(url)
+    store = await one.store()
+    old = other.client(store.http.headers["Authorization"].removeprefix("Bearer "))
+    assert (await old.get("/v1/stores/store-1/feeds/items")).status_code == 200
+    fresh = (await one.operator.put("/v1/stores/store-1", json={"fresh_token": True})).json()["token"]
+    assert (await store.feed("items")).status_code == 401
+    assert (await other.client(fresh).get("/v1/stores/store-1/feeds/items")).status_code == 200
+    other.now_ms += 1000 * TOKEN_LIFE_S
+    assert (await old.get("/v1/stores/store-1/feeds/items")).status_code == 401
+    one.stop()
+    other.stop()
+
+
+def test_p11_what_was_read_before_a_token_ended_is_not_remembered_after(hub: HubWorld):
+    known = hub.storage.stores.known
+    asked = known.ask()
+    known.forget()
+    known.remember("hash", Principal(Role.OPERATOR), asked, hub.now_ms)
+    assert known.recall("hash", hub.now_ms, shared=False) is None
+
+
+def test_p10_known_tokens_are_bounded(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(principals, "TOKENS_KNOWN_MAX", 2)
+    known = KnownTokens()
+    for name in ("a", "b", "c"):
+        known.remember(name, Principal(Role.STORE, name), known.ask(), 0)
+    assert [known.recall(name, 0, shared=True) for name in ("a", "b", "c")] == [
+        None, Principal(Role.STORE, "b"), Principal(Role.STORE, "c")]
 
 
 @pytest.mark.parametrize("name", ["a b", "a/b", "+", "#", "ä", "x" * 65, ".hidden", "nul\0"])

@@ -2,13 +2,17 @@
 
 import asyncio
 import gzip
+from collections.abc import Callable
 
+import httpx
 import msgspec
 import pytest
+import sqlalchemy as sa
 
 from cloud_sync.contract.documents import Item, Policy, Price
 from cloud_sync.contract.feeds import Cursor, Delete, Feed, Put, decode_page
 from cloud_sync.hub import bells
+from cloud_sync.hub.app import HubApp
 from cloud_sync.hub.catalogue import Catalogue
 from cloud_sync.hub.feeds import FeedId
 from cloud_sync.hub.limits import RECHECK_S
@@ -219,6 +223,37 @@ def test_a_long_poll_without_news_ends_in_time_with_an_empty_page(sqlite_url: st
     changes, passed_s = run_virtually(scene())
     assert changes == 0
     assert passed_s == pytest.approx(waited_s)
+
+
+async def test_a_poll_without_news_costs_two_reads(hub: HubWorld):
+    store = await hub.store()
+    (batch,) = await store.batches("items")
+    said: list[str] = []
+    after = Cursor(batch.checkpoint.generation, batch.checkpoint.offset)
+    await store.feed("items", after)  # the store has said where it is
+    sa.event.listen(hub.storage.database.engine, "before_cursor_execute", lambda *seen: said.append(seen[2].split()[0]))
+    await store.feed("items", after)
+    assert [word for word in said if word != "BEGIN"] == ["SELECT", "SELECT"]
+
+
+def test_news_that_come_while_the_database_is_asked_are_not_missed(sqlite_url: str):
+    async def scene() -> int:
+        async def run(function: Callable[..., object], *arguments: object) -> object:
+            answer = function(*arguments)
+            if function == hub.storage.poll:
+                await hub.sets_items(MILK)
+            return answer
+
+        hub = HubWorld(sqlite_url)
+        store = await hub.store()
+        app = HubApp(hub.storage, run, hub.bells, recheck_s=1000).asgi()
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://hub",
+                                     headers=store.http.headers) as client:
+            page = await client.get("/v1/stores/store-1/feeds/items?wait_s=50")
+        hub.stop()
+        return len(decode_page(page.content, None)[0].changes)
+
+    assert run_virtually(scene()) == (1, 0.0)
 
 
 def test_another_process_on_the_same_database_is_noticed_without_a_bell(sqlite_url: str):
