@@ -54,6 +54,7 @@ from edge.pos.access import RULES, Principal, Role, Tokens
 from edge.pos.app import build_app
 from edge.pos.label_routes import LabelDesk, label_handlers
 from edge.pos.server import HttpServer, bind, tls_context
+from edge.pos.stock_routes import stock_handlers
 from edge.pos.store_routes import store_handlers
 from edge.pos.till_routes import till_handlers
 from edge.pos.transactions import TransactionDesk
@@ -243,7 +244,7 @@ class Daemon:
         view = HealthView(rooms.store, rooms.planner, rooms.stations, rooms.issues, self._link_state,
                           self._supervisor.status, self._heartbeats.stalled)
         handlers = {**till_handlers(rooms.store, rooms.prices, rooms.transactions),
-                    **store_handlers(rooms.store, rooms.pickups, rooms.guard),
+                    **stock_handlers(rooms.store), **store_handlers(rooms.pickups, rooms.guard),
                     **label_handlers(rooms.labels), **health_handlers(view), **staff_handlers(rooms.staff_page)}
         return build_app((*RULES, *STAFF_RULES), handlers, self._tokens, rooms.staff_page.door)
 

@@ -65,7 +65,8 @@ from edge.pickups.people import PeopleVault
 from edge.pos.access import RULES, Principal, Role, Tokens
 from edge.pos.app import build_app
 from edge.pos.label_routes import LabelDesk, LabelIn, label_handlers
-from edge.pos.store_routes import MovementIn, ReceivedLine, receive, stock_of, store_handlers
+from edge.pos.stock_routes import MovementIn, ReceivedLine, receive, stock_handlers, stock_of
+from edge.pos.store_routes import store_handlers
 from edge.pos.till_routes import till_handlers
 from edge.pos.transactions import TransactionDesk
 from edge.prices.guard_desk import GuardDesk
@@ -262,7 +263,8 @@ class StoreKit:
 
     def _build_app(self) -> Any:
         handlers = {**till_handlers(self.store, self.prices, self.tills),
-                    **store_handlers(self.store, self.pickups, self.guard), **label_handlers(self.labels)}
+                    **stock_handlers(self.store), **store_handlers(self.pickups, self.guard),
+                    **label_handlers(self.labels)}
         rules = [rule for rule in RULES if rule.handler in handlers]
         return build_app(rules, handlers, EveryToken())
 

@@ -85,6 +85,22 @@ class Movement(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind"
     document: str = ""
 
 
+class CountedLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One SKU of a count: what was found and what was expected at that moment, sellable and reserved together."""
+
+    sku: str
+    counted_milli: int
+    expected_milli: int
+
+
+class Count(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="count"):
+    """Somebody counted; the differences move sellable stock. `place`: where in the store, empty for all of it."""
+
+    place: str
+    lines: tuple[CountedLine, ...]
+    actor: str
+
+
 class Proof(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="proof"):
     """A label proved that it holds a picture (P7)."""
 
@@ -139,7 +155,7 @@ class StaffAct(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind"
     reason: str = ""
 
 
-Fact = Transaction | Movement | Proof | PickupStep | TillClose | ExceptionRaised | StaffAct
+Fact = Transaction | Movement | Count | Proof | PickupStep | TillClose | ExceptionRaised | StaffAct
 
 QUANTITY_MILLI_MAX = 10**12
 """A line beyond it, either way, is kept as it was said and moves nothing: no store holds a thousand million of it."""
@@ -166,6 +182,9 @@ def stock_moves(fact: Fact) -> tuple[StockMove, ...]:
                      if line.sku and 0 < abs(line.quantity_milli) <= QUANTITY_MILLI_MAX)
     if isinstance(fact, Movement | PickupStep):
         return fact.moves
+    if isinstance(fact, Count):
+        return tuple(StockMove(line.sku, sellable_milli=line.counted_milli - line.expected_milli)
+                     for line in fact.lines)
     return ()
 
 

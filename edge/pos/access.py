@@ -55,6 +55,7 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", "/v1/tills/{till}/exceptions", TILLS | PEOPLE, "till_exceptions"),
     Rule("GET", "/v1/stock/{sku}", TILLS | PEOPLE, "stock"),
     Rule("POST", "/v1/movements", DESK, "post_movement"),
+    Rule("POST", "/v1/counts", DESK, "post_count"),
     Rule("GET", "/v1/pickups", TILLS | DESK, "pickups"),
     Rule("GET", "/v1/pickups/{order_id}", TILLS | DESK, "pickup"),
     Rule("POST", "/v1/pickups/{order_id}/steps", TILLS | DESK, "post_pickup_step"),

@@ -20,6 +20,8 @@ DAEMON_DOWN_S = (0.1, 60.0)
 UNPLUGGED_S = (1.0, 120.0)
 LABEL_OFF_S = (5.0, 900.0)
 CLOCK_WRONG_S = (10.0, 600.0)
+DISK_FULL_S = (5.0, 600.0)
+BELL_LOST_S = (5.0, 1800.0)
 CLOCK_JUMPS_S = (-7200, -300, -90, 60, 100, 400, 3600, 40_000)
 COPY_EVERY_S = (20.0, 400.0)
 REPLICA_LOST_SHARE = 0.1
@@ -64,6 +66,7 @@ class Faults:
             self._strike(rates.radio_resets, self._reset_radio), self._strike(rates.unplugs, self._unplug),
             self._strike(rates.label_power_cuts, self._cut_label_power),
             self._strike(rates.labels_lost, self._lose_label), self._strike(rates.clock_jumps, self._jump_clock),
+            self._strike(rates.full_disks, self._fill_disk), self._strike(rates.bell_losses, self._lose_bell),
             self._copy_replica())
 
     async def heal(self) -> None:
@@ -71,6 +74,8 @@ class Faults:
         world = self._world
         world.line.mend()
         world.line.weather = FINE
+        world.bell.mend()
+        world.disk.fill(full=False)
         world.clock.put_wrong(0)
         world.floor.port.plug_in()
         for noise in world.floor.noise:
@@ -176,6 +181,19 @@ class Faults:
         self._world.clock.put_wrong(1000 * self._randomness.choice(CLOCK_JUMPS_S))
         await self._lasts(CLOCK_WRONG_S)
         self._world.clock.put_wrong(0)
+
+    async def _fill_disk(self) -> None:
+        """Something else eats the disk: the books find no room for one more page, until somebody clears it."""
+        self._world.tally.count("disk_full")
+        self._world.disk.fill(full=True)
+        await self._lasts(DISK_FULL_S)
+        self._world.disk.fill(full=False)
+
+    async def _lose_bell(self) -> None:
+        self._world.tally.count("doorbell_lost")
+        self._world.bell.break_down()
+        await self._lasts(BELL_LOST_S)
+        self._world.bell.mend()
 
     # --- radio and labels -----------------------------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ class Rates:
     exclusions: float
     lights: float
     receipts: float
+    counts: float
     rushes: float
     orders: float
     cancels: float
@@ -50,6 +51,8 @@ class FaultRates:
     label_power_cuts: float
     labels_lost: float
     clock_jumps: float
+    full_disks: float
+    bell_losses: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +99,12 @@ def draw_plan(seed: int, days: float) -> Plan:
         radio_loss=draw.choice((0.0, 0.05, 0.15, 0.3)), line_noise=draw.choice((0.0, 0.0, 0.00002)),
         slow_air=draw.random() < 0.6, slow_commits=draw.choice((0.02, 0.1, 0.3)),
         closes_minute=_closes_minute(draw, days),
-        rates=Rates(baskets=90 * busy, shoppers=240 * busy, price_changes=30 * busy, rebinds=8, exclusions=6, lights=4,
-                    receipts=2, rushes=6, orders=5 * busy, cancels=1.5),
+        rates=Rates(baskets=110 * busy, shoppers=240 * busy, price_changes=30 * busy, rebinds=8, exclusions=6, lights=4,
+                    receipts=2, counts=0.5, rushes=6, orders=5 * busy, cancels=1.5),
         faults=FaultRates(line_cuts=1.5 * bad, storms=1.5 * bad, hub_restarts=1.0 * bad, power_cuts=2.5 * bad,
                           daemon_kills=1.0 * bad, commit_kills=12 * bad, radio_resets=1.0 * bad, unplugs=0.7 * bad,
-                          label_power_cuts=4 * bad, labels_lost=0.4 * bad, clock_jumps=draw.choice((0.0, 1.2 * bad))),
+                          label_power_cuts=4 * bad, labels_lost=0.4 * bad, clock_jumps=draw.choice((0.0, 1.2 * bad)),
+                          full_disks=0.6 * bad, bell_losses=0.6 * bad),
     )
 
 

@@ -61,6 +61,10 @@ class RunningStore(Protocol):
         """Goods came in."""
         ...
 
+    async def count(self, count_id: str, counted_milli: Mapping[str, int]) -> None:
+        """Somebody counted what is on the shelf."""
+        ...
+
     async def approve_held(self) -> int:
         """A supervisor approves every price batch that the guard holds; returns how many."""
         ...

@@ -14,6 +14,7 @@ from edge.proving.sightings import (
     Buckets,
     Finding,
     LedgerEntry,
+    WitnessedCount,
     WitnessedException,
     WitnessedFact,
     WitnessedMove,
@@ -175,6 +176,9 @@ def _apply(stock: dict[str, list[int]], fact: WitnessedFact) -> None:
     elif isinstance(fact, WitnessedMovement | WitnessedPickup):
         for move in fact.moves:
             _add(stock[move.sku], move)
+    elif isinstance(fact, WitnessedCount):
+        for counted in fact.lines:
+            stock[counted.sku][0] += counted.counted_milli - counted.expected_milli
 
 
 def _add(buckets: list[int], move: WitnessedMove) -> None:

@@ -122,6 +122,16 @@ class WitnessedMovement(msgspec.Struct, frozen=True, tag_field="kind", tag="move
     moves: tuple[WitnessedMove, ...]
 
 
+class WitnessedCounted(msgspec.Struct, frozen=True):
+    sku: str
+    counted_milli: int
+    expected_milli: int
+
+
+class WitnessedCount(msgspec.Struct, frozen=True, tag_field="kind", tag="count"):
+    lines: tuple[WitnessedCounted, ...]
+
+
 class WitnessedPickup(msgspec.Struct, frozen=True, tag_field="kind", tag="pickup"):
     order_id: str
     step: str
@@ -148,8 +158,8 @@ class WitnessedAct(msgspec.Struct, frozen=True, tag_field="kind", tag="staff-act
     pass
 
 
-WitnessedFact = (WitnessedTransaction | WitnessedMovement | WitnessedPickup | WitnessedProof | WitnessedException
-                 | WitnessedOther | WitnessedAct)
+WitnessedFact = (WitnessedTransaction | WitnessedMovement | WitnessedCount | WitnessedPickup | WitnessedProof
+                 | WitnessedException | WitnessedOther | WitnessedAct)
 
 _decoder: msgspec.json.Decoder[WitnessedFact] = msgspec.json.Decoder(WitnessedFact)
 

@@ -21,6 +21,7 @@ EXCLUDED_S = (20.0, 900.0)
 APPROVE_EVERY_S = 120.0
 LOOK_AT_LABELS_EVERY_S = 97.0
 RECEIVED_UNITS = (20, 400)
+COUNTED_UNITS = (0, 120)
 
 Act = Callable[[RunningStore], Coroutine[Any, Any, object]]
 
@@ -40,6 +41,7 @@ class Staff:
         await asyncio.gather(
             self._now_and_then(rates.rebinds, self._rebind), self._now_and_then(rates.exclusions, self._exclude_awhile),
             self._now_and_then(rates.lights, self._light), self._now_and_then(rates.receipts, self._receive_some),
+            self._now_and_then(rates.counts, self._count_some),
             self._approve(), self._look_at_labels())
 
     async def hang_all(self) -> None:
@@ -115,6 +117,16 @@ class Staff:
     async def _receive_some(self) -> None:
         skus = self._randomness.sample(list(self._world.truth.items), 5)
         await self.receive({sku: 1000 * self._randomness.randint(*RECEIVED_UNITS) for sku in skus})
+
+    async def _count_some(self) -> None:
+        """Somebody counts a few products; what is found is never quite what the books say."""
+        self._acts += 1
+        count_id = f"count-{self._acts}"
+        skus = self._randomness.sample(list(self._world.truth.items), 5)
+        counted = {sku: 1000 * self._randomness.randint(*COUNTED_UNITS) for sku in skus}
+        await self._do(lambda store: store.count(count_id, counted))
+        self._world.tally.note("count", count_id)
+        self._world.witness.acknowledged(f"count/{count_id}")
 
     async def _approve(self) -> None:
         while not self._world.over:

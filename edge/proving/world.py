@@ -12,6 +12,7 @@ from drivers.virtual.radio import VirtualRadio
 from drivers.virtual.shelf import VirtualShelf
 from edge.proving.box_clock import BoxClock
 from edge.proving.catalogue import Truth
+from edge.proving.disk import Disk
 from edge.proving.hub_line import HubLine
 from edge.proving.plan import Plan
 from edge.proving.servers import HubServer, StoreBox
@@ -19,6 +20,7 @@ from edge.proving.shelf_eyes import ShelfEyes
 from edge.proving.sightings import Span
 from edge.proving.tally import Tally
 from edge.proving.witness import Witness
+from edge.proving.world_bell import WorldBell
 
 HOUR_S = 3600.0
 LOOK_EVERY_S = 5.0
@@ -70,6 +72,8 @@ class World:
     hub: HubServer
     box: StoreBox
     line: HubLine
+    bell: WorldBell
+    disk: Disk
     floor: Floor
     truth: Truth
     witness: Witness

@@ -13,7 +13,7 @@ from edge.domain.barcode import CODE_LENGTH_MAX
 from edge.errors import Rejected
 from edge.pos.app import Handler
 from edge.pos.problems import ProblemAnswer
-from edge.pos.store_routes import MovementIn, ReceivedLine, receive, stock_of
+from edge.pos.stock_routes import MovementIn, ReceivedLine, receive, stock_of
 from edge.staff.acts import act_id_of, acted
 from edge.staff.door import Form, form_of, session_of, words_for
 from edge.staff.page import StaffPage

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from edge.pos.access import RULES, Principal, Role, Rule, Tokens
 from edge.pos.app import Handler, build_app
 from edge.pos.label_routes import label_handlers
+from edge.pos.stock_routes import stock_handlers
 from edge.pos.store_routes import store_handlers
 from edge.pos.till_routes import till_handlers
 from tests.store_kit import EveryToken, StoreKit
@@ -69,7 +70,8 @@ def test_p11_the_table_is_what_was_decided():
 
 async def test_p11_there_is_no_route_outside_the_table_and_none_in_it_unanswered(store: StoreKit):
     built = {**till_handlers(store.store, store.prices, store.tills),
-             **store_handlers(store.store, store.pickups, store.guard), **label_handlers(store.labels)}
+             **stock_handlers(store.store), **store_handlers(store.pickups, store.guard),
+             **label_handlers(store.labels)}
     assert set(built) | HEALTH == {rule.handler for rule in RULES}
     served = {(method, route.path) for route in store.app.routes if isinstance(route, Route)
               for method in route.methods or () if method != "HEAD"}

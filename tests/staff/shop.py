@@ -50,7 +50,8 @@ from edge.pickups.people import PeopleVault
 from edge.pos.access import RULES, Principal, Role, Rule, Tokens
 from edge.pos.app import build_app
 from edge.pos.label_routes import LabelDesk, label_handlers
-from edge.pos.store_routes import MovementIn, ReceivedLine, receive, store_handlers
+from edge.pos.stock_routes import MovementIn, ReceivedLine, receive, stock_handlers
+from edge.pos.store_routes import store_handlers
 from edge.pos.till_routes import till_handlers
 from edge.pos.transactions import LineIn, TillDay, TransactionDesk, TransactionIn
 from edge.prices.guard_desk import GuardDesk
@@ -204,8 +205,8 @@ class Shop:
             InlineArtist(), lambda: self.link, issues, self.members))
         self.store.listeners += [self.planner.follow_news, self.page.follow_news]
         handlers = {**till_handlers(self.store, self.prices, self.tills),
-                    **store_handlers(self.store, self.pickups, self.guard), **label_handlers(self.labels),
-                    **staff_handlers(self.page)}
+                    **stock_handlers(self.store), **store_handlers(self.pickups, self.guard),
+                    **label_handlers(self.labels), **staff_handlers(self.page)}
         self.rules = tuple(rule for rule in self.rules if rule.handler in handlers)
         tokens = Tokens({"till-token": Principal("1", Role.TILL)})
         self.app = build_app(self.rules, handlers, tokens, self.page.door)

@@ -9,7 +9,7 @@ from cloud_sync.contract.pickup import PickupState, Step
 from drivers.port import StationState
 from edge.limits import CODE_ATTEMPTS_MAX, CODE_SEARCH_MISSES_MAX
 from edge.pickups.desk import StepRequest
-from edge.pos.store_routes import stock_of
+from edge.pos.stock_routes import stock_of
 from tests.staff.shop import BREAD, MILK, SHELF, WINE, Shop, form_fields
 
 ORDER, CODE = "WEB-7", "K7P3XQ2M"
