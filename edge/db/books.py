@@ -35,11 +35,11 @@ class Books:
     def close(self, stamp: ClockStamp | None = None) -> None:
         """Finish what is queued, persist a last reading of the clocks, close. Blocks for as long as a commit takes.
 
-        With a stamp, a restart within this boot loses no grace.
+        With a stamp, a restart within this boot loses no grace. A ledger that can no longer be trusted gets none.
         """
         self.ledger.close()
         self.replica.close()
-        if stamp is not None:
+        if stamp is not None and not self.ledger.broken:
             try:
                 store_clock(self._connections[0], stamp)
             except DatabaseError as error:  # the books could not be written for longer than this, and it was said

@@ -10,7 +10,7 @@ from edge import virtual_time
 from edge.db.connection import Connection, connect
 from edge.db.writer import LoopWriter, ThreadWriter, Writer
 from edge.errors import Corrupt, Transient
-from edge.limits import WRITER_GROUP_MAX, WRITER_QUEUE_MAX
+from edge.limits import WRITER_GROUP_MAX, WRITER_LOG_PAGES, WRITER_QUEUE_MAX
 
 KEY = b"k" * 32
 
@@ -170,6 +170,28 @@ async def test_p1_a_damaged_file_stops_writing_and_reading_goes_on(path: Path, c
     reader.close()
     writer.close()
     opened.close()
+
+
+async def test_p10_the_log_goes_into_the_file_again_and_again(connection: Connection, second: Connection):
+    writer = ThreadWriter(connection, "test")
+    for number in range(120):
+        await writer.submit(note(number, "y" * 100_000))
+    writer.close()
+    assert second.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()[1] < 2 * WRITER_LOG_PAGES
+    assert notes(second) == list(range(120))
+
+
+async def test_p1_a_checkpoint_that_fails_stops_the_writing_after_its_facts_were_acknowledged(
+        connection: Connection, second: Connection):
+    """SQLite's own checkpoints would keep quiet about it; tests/power fails a real fsync."""
+    writer = ThreadWriter(connection, "test")
+    connection.set_authorizer(lambda action, name, argument, *_: argument == "PASSIVE")  # 0 allows, 1 denies
+    assert await writer.submit(note(1, "y" * 5_000_000)) == 1
+    with pytest.raises(Corrupt):
+        await writer.submit(note(2))
+    assert writer.broken
+    assert notes(second) == [1]
+    writer.close()
 
 
 async def test_each_asker_gets_an_error_of_its_own(connection: Connection):
