@@ -22,7 +22,10 @@ WITHOUT_QUESTIONS = {"DEBIAN_FRONTEND": "noninteractive"}
 
 @dataclass(frozen=True)
 class Need:
-    """A part of the machine. `find` gives its place or None; `why` ends the sentence "needed ..."."""
+    """A part of the machine. `find` gives its place or None; `why` ends the sentence "needed ...".
+
+    `package`: Debian's, or several, with spaces between.
+    """
 
     package: str
     why: str
@@ -48,7 +51,7 @@ def install(names: Iterable[str]) -> bool:
     missing = [name for name in names if NEEDS[name].find() is None]
     if not missing:
         return True
-    packages = sorted({NEEDS[name].package for name in missing})
+    packages = sorted({package for name in missing for package in NEEDS[name].package.split()})
     for name in missing:
         _say(f"{name} is missing: needed {NEEDS[name].why} (Debian package {NEEDS[name].package})")
     if not _can_install():
@@ -87,6 +90,11 @@ def _postgres_server() -> Path | None:
     return servers[-1] if servers else _program("postgres")()
 
 
+def _c_compiler() -> Path | None:
+    """Debian's compiler comes without the C library's headers."""
+    return _program("cc", "gcc")() if Path("/usr/include/stdio.h").exists() else None
+
+
 def _venv_module() -> Path | None:
     """Debian splits `venv` off; the sign is that ensurepip is absent."""
     return Path(sys.executable) if importlib.util.find_spec("ensurepip") else None
@@ -96,6 +104,7 @@ NEEDS = {
     "venv": Need("python3-venv", "to make .venv", _venv_module),
     "mosquitto": Need("mosquitto", "for the doorbell over a real MQTT broker", _program("mosquitto")),
     "postgres": Need("postgresql", "for the hub's storage on PostgreSQL", _postgres_server),
+    "cc": Need("gcc libc6-dev", "for the power cuts under a real store", _c_compiler),
     "chromium": Need("chromium", "for the staff page in a real browser", _program("chromium", "chromium-browser")),
     "systemd-analyze": Need("systemd", "for the hardening of the units", _program("systemd-analyze")),
     "udevadm": Need("udev", "for the rules that name base stations", _program("udevadm")),
