@@ -5,17 +5,22 @@ one push goes out even when it is empty: it carries our hash at the hub's head, 
 """
 
 import asyncio
+from collections import deque
 from enum import Enum
+
+import msgspec
 
 from cloud_sync.client.errors import BadAnswer, Refused
 from cloud_sync.client.limits import PUSH_BYTES_MAX, PUSH_COALESCE_S, PUSH_ENTRIES_MAX, SLICE_S
 from cloud_sync.client.link_state import Fence, FenceReason
 from cloud_sync.client.loop import Backoff, Line, Loop, happened
-from cloud_sync.client.port import StoreSide, Stretch
+from cloud_sync.client.port import RebaseSide, StoreSide, Stretch
+from cloud_sync.client.rebase import Rebase
 from cloud_sync.client.wire import HubCalls
-from cloud_sync.contract.ledger import Entry, Gap, Head, Push, Pushed
+from cloud_sync.contract.ledger import Entry, Fenced, Gap, Head, Push, Pushed, Welcome
 
 _TOO_LARGE = 413
+_FORKED = (FenceReason.FORK, FenceReason.AHEAD)
 
 
 class PushState(Enum):
@@ -126,16 +131,25 @@ class LedgerPush:
 class PushLoop(Loop):
     """Sends what the store appends, as soon as it is there, and remembers what the hub took."""
 
-    def __init__(self, store: StoreSide, hub: HubCalls, line: Line) -> None:
+    def __init__(self, store: StoreSide, hub: HubCalls, line: Line, rebase: RebaseSide | None = None) -> None:
         super().__init__("ledger", line)
         self._store = store
         self._hub = hub
+        self._side = rebase
+        self._rebase = Rebase(store, rebase, hub, line, self.stamp) if rebase else None
         self._engine = LedgerPush()
+        self._older: deque[tuple[int, Head, Head]] = deque()
         self._unsettled = Backoff(line.randomness)
 
     async def turn(self) -> float:
         """One stretch of the ledger, or a wait for one."""
         await self.ready()
+        if self.line.displaced is not None:
+            return await self._stand_aside(self.line.displaced)
+        if self._rebase is not None and await self._rebase.step():
+            self._engine.lose_place()
+            self.line.monitor.fence(None)
+            return 0
         await self._listen_to_hello()
         engine = self._engine
         if engine.state is PushState.PUSHING:
@@ -147,7 +161,10 @@ class PushLoop(Loop):
             self.line.hello_due.set()
             return self._unsettled.next_s()
         self._unsettled.reset()
-        self.line.monitor.fence(engine.fence)
+        if self._rebase is not None and engine.fence is not None and engine.fence.reason in _FORKED:
+            self.line.doubt()
+        else:
+            self.line.monitor.fence(engine.fence)
         return 0
 
     def lose_place(self) -> None:
@@ -167,15 +184,45 @@ class PushLoop(Loop):
         welcome = self.line.welcome
         if self.line.fresh_welcome.is_set() and welcome is not None:
             self.line.fresh_welcome.clear()
+            self._older = deque(await self._lacking(welcome)) if self._side else deque()
             self._engine.welcomed(self.line.epoch, welcome.head)
+            self._next_epoch(welcome.head)
+
+    async def _lacking(self, welcome: Welcome) -> list[tuple[int, Head, Head]]:
+        """Older epochs of which a restored hub lacks the end: number, its end and ours."""
+        assert self._side is not None
+        ours = await self._side.older_heads()
+        theirs = [welcome.heads.get(str(epoch), Head()) for epoch, _ in ours]
+        return [(epoch, held, head) for (epoch, head), held in zip(ours, theirs, strict=True)
+                if held.sequence < head.sequence]
+
+    def _next_epoch(self, newest: Head) -> None:
+        """Push the oldest epoch that lacks something, the one we write in last."""
+        if self._older:
+            epoch, held, _ = self._older[0]
+            self._engine.welcomed(epoch, held)
+        elif self._engine.epoch != self.line.epoch:
+            self._engine.welcomed(self.line.epoch, newest)
+
+    async def _stand_aside(self, fence: Fence) -> float:
+        """Another box speaks for the store; a hello every now and then says whether that has changed."""
+        self._engine.lose_place()
+        self.line.monitor.fence(fence)
+        await self.while_shut()
+        await happened(self.line.fresh_welcome, SLICE_S)
+        self.line.fresh_welcome.clear()
+        return 0
 
     async def _send(self, position: int) -> None:
         engine, store = self._engine, self._store
         store.new_entries.clear()
-        stretch = await store.entries_after(position, engine.entries_max)
-        push = engine.offer(stretch, await store.head())
+        stretch = await self._entries_after(position, engine.entries_max)
+        push = engine.offer(stretch, await self._head())
         if push is None:
+            self._older_is_done()
             return
+        push = msgspec.structs.replace(push, life=self.line.life,
+                                       box_epoch=self.line.epoch if self._older else 0)
         try:
             answer = await self._hub.push(push)
         except Refused as refused:
@@ -183,13 +230,31 @@ class PushLoop(Loop):
                 return
             raise
         self.line.monitor.contact()
+        if isinstance(answer, Fenced):
+            engine.lose_place()
+            return
         if isinstance(answer, Gap):
-            ours = await store.entries_after(max(0, answer.expected_sequence - 1), 0)
-            engine.gap(push, answer, ours, await store.head())
+            ours = await self._entries_after(max(0, answer.expected_sequence - 1), 0)
+            engine.gap(push, answer, ours, await self._head())
         else:
             engine.pushed(push, answer)
         if engine.state is PushState.PUSHING and engine.position is not None:
             await store.acknowledged(engine.epoch, engine.position)
+        if engine.resting:
+            self._older_is_done()
+
+    async def _entries_after(self, sequence: int, count_max: int) -> Stretch | None:
+        if self._older and self._side is not None:
+            return await self._side.older_entries(self._older[0][0], sequence, count_max)
+        return await self._store.entries_after(sequence, count_max)
+
+    async def _head(self) -> Head:
+        return self._older[0][2] if self._older else await self._store.head()
+
+    def _older_is_done(self) -> None:
+        if self._older and self.line.welcome is not None:
+            self._older.popleft()
+            self._next_epoch(self.line.welcome.head)
 
 
 def _check_gapless(stretch: Stretch, position: int) -> None:

@@ -69,6 +69,12 @@ as one page."""
 ANSWER_BYTES_MAX = 64 * 2**10
 """Any other answer beyond it makes no sense; of a problem's text only this much is read."""
 
+HISTORY_BYTES_MAX = 64 * 2**20
+"""A page of history, unpacked, beyond it makes no sense: the hub sends 1 MiB of payloads, or one entry alone."""
+
+HELLO_AGAIN_MAX = 3
+"""Hellos in a row that are answered by "again" before the next one backs off."""
+
 PROBLEM_CHARACTERS_MAX = 300
 """What is kept of an error's text; the rest is cut."""
 

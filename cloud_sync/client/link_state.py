@@ -46,6 +46,10 @@ class FenceReason(StrEnum):
     """The hub holds more entries of this epoch than we do: this box was restored from a backup."""
     PRUNED = "pruned"
     """The hub lacks entries that this store no longer keeps."""
+    SUPERSEDED = "superseded"
+    """Another box was enrolled for this store after this one, and speaks for it."""
+    TWIN = "twin"
+    """Another process speaks for the store with this very credential."""
     BROKEN = "broken"
     """The heads agree and still the hub will not take what follows: a hash here does not follow from its entry."""
 
@@ -80,7 +84,8 @@ class LinkState:
 
     `up`: the hub has welcomed us and no part of the line fails to reach it; `since_ms`: since when it is so.
     `backlog`: ledger entries the hub has not acknowledged, as last counted. `clock_offset_ms`: the hub's clock less
-    ours at the last welcome, without the time it travelled.
+    ours at the last welcome, without the time it travelled. `rebasing`: what is done now to take up the store's story
+    after a restore; empty for a store in line.
     """
 
     up: bool
@@ -93,6 +98,7 @@ class LinkState:
     acked_sequence: int | None = None
     feeds: Mapping[Feed, FeedState] = field(default_factory=lambda: MappingProxyType({}))
     fence: Fence | None = None
+    rebasing: str = ""
     hub_epoch: str = ""
     clock_offset_ms: int | None = None
     doorbell: DoorbellState = DoorbellState.OFF
@@ -145,6 +151,17 @@ class LinkMonitor:
             self._log.error("ledger push FENCED: the store keeps selling, nothing of it reaches the hub",
                             reason=fence.reason.value, epoch=fence.epoch, sequence=fence.sequence, detail=fence.detail)
         self._tell()
+
+    def rebasing(self, what: str) -> None:
+        """The store takes up its story again, or has done so."""
+        before = self.state.rebasing
+        self.state = replace(self.state, rebasing=what)
+        if bool(before) is not bool(what):
+            if what:
+                self._log.warning("this box was restored or replaced: nothing is pushed until history is back")
+            else:
+                self._log.info("history is back: pushing again")
+            self._tell()
 
     def doorbell(self, state: DoorbellState) -> None:
         if state is not self.state.doorbell:

@@ -17,9 +17,9 @@ from cloud_sync.client.limits import (
     RING_SPREAD_S,
     SLICE_S,
 )
-from cloud_sync.client.link_state import LinkMonitor, TroubleKind
+from cloud_sync.client.link_state import Fence, FenceReason, LinkMonitor, TroubleKind
 from cloud_sync.contract.feeds import BadPage
-from cloud_sync.contract.ledger import Welcome
+from cloud_sync.contract.ledger import Verdict, Welcome
 
 
 class Backoff:
@@ -45,7 +45,12 @@ class Backoff:
 
 
 class Line:
-    """What the loops of one store share. `welcome` is the hub's last one, `epoch` the box epoch that it answered."""
+    """What the loops of one store share. `welcome` is the hub's last one, `epoch` the box epoch that it answered.
+
+    `life` tells this process from every other that had the credential. `agreed`: hub and ledger tell one story, so that
+    what depends on the ledger (orders) may go on. `doubtful`: they may not, and somebody has to look. `displaced`:
+    another box speaks for the store.
+    """
 
     def __init__(self, monitor: LinkMonitor, randomness: random.Random) -> None:
         self.monitor = monitor
@@ -56,15 +61,32 @@ class Line:
         self.fresh_welcome = asyncio.Event()
         self.welcome: Welcome | None = None
         self.epoch = 0
+        self.life = f"{randomness.getrandbits(64):016x}"
+        self.agreed = asyncio.Event()
+        self.doubtful = False
+        self.displaced: Fence | None = None
         self._not_before_s = 0.0
 
-    def welcomed(self, epoch: int, welcome: Welcome) -> None:
+    def welcomed(self, epoch: int, welcome: Welcome, *, doubtful: bool = False) -> None:
         """The hub speaks with us: open the gate."""
+        self.displaced = None
+        if welcome.verdict in (Verdict.SUPERSEDED, Verdict.TWIN):
+            self.displaced = Fence(FenceReason(welcome.verdict), epoch, welcome.head.sequence, welcome.detail)
+        self.doubtful = doubtful and self.displaced is None
+        if doubtful or self.displaced is not None:
+            self.agreed.clear()
+        else:
+            self.agreed.set()
         self.welcome, self.epoch = welcome, epoch
         self.monitor.contact()
         self.monitor.welcomed(welcome)
         self.fresh_welcome.set()
         self.open.set()
+
+    def doubt(self) -> None:
+        """Our ledger and the hub's do not continue each other: somebody has to look."""
+        self.doubtful = True
+        self.agreed.clear()
 
     def suspect(self, retry_after_s: float) -> None:
         """A request failed: close the gate until a hello comes through, not before the hub said."""
@@ -83,7 +105,8 @@ class Loop(ABC):
     """One thing done over and over. No exception ends it, only cancellation.
 
     `progress` grows whenever the loop is seen to live: at every answer and at least every `SLICE_S` of any wait. It
-    stands still while a call hangs; `limits.QUIET_S_MAX` says from when on that is a fault.
+    stands still while a call hangs; `limits.QUIET_S_MAX` says from when on that is a fault. `needs`: what must be so,
+    beside the open gate, for a turn.
     """
 
     vital = False
@@ -94,6 +117,7 @@ class Loop(ABC):
         self.line = line
         self.progress = 0
         self.nudge = asyncio.Event()
+        self.needs = line.open
         self.backoff = Backoff(line.randomness)
 
     async def run(self) -> None:
@@ -129,12 +153,12 @@ class Loop(ABC):
 
     async def ready(self) -> None:
         """Wait until the hub has welcomed us and wants to be asked; while waiting for one, the other may change."""
-        while (left_s := self.line.wait_s()) > 0 or not self.line.open.is_set():
+        while (left_s := self.line.wait_s()) > 0 or not (self.line.open.is_set() and self.needs.is_set()):
             await self.while_shut()
             if left_s > 0:
                 await asyncio.sleep(min(left_s, SLICE_S))
             else:
-                await happened(self.line.open, SLICE_S)
+                await happened(self.needs if self.line.open.is_set() else self.line.open, SLICE_S)
             self.stamp()
 
     async def obey_retry_after(self) -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cloud_sync.contract.feeds import Batch, Cursor, Feed
-from cloud_sync.contract.ledger import Entry, Head, Hello
+from cloud_sync.contract.ledger import Entry, Head, Hello, Place
+from cloud_sync.contract.rebase import Grant, PastPage
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,75 @@ class StoreSide(Protocol):
     async def acknowledged(self, epoch: int, sequence: int) -> None:
         """The hub holds this epoch's entries up to `sequence`, effects included. May be less than before: then the
         hub was restored from a backup, and the entries behind it are sent again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A new epoch is wanted: `request` was kept before anything was sent."""
+
+    request: str
+    epoch: int
+    common: Head
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """A new epoch was given; the store's own later entries are being appended to it."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """The store writes in a new epoch and lacks what the hub holds behind `after`, before epoch `before`."""
+
+    after: Place
+    after_hash: str
+    before: int
+
+
+UnderWay = Asking | Moving | Taking
+
+
+class RebaseSide(Protocol):
+    """The store, as far as it can lose entries and take them back. Every call is one bounded transaction at most; what
+    it did is kept with it, so that `under_way` tells the truth after a kill at any point."""
+
+    async def under_way(self) -> UnderWay | None:
+        """What was begun and is not finished; `None` for a store that is in line."""
+        ...
+
+    async def probes(self, epoch: int, sequences: list[int]) -> list[Head]:
+        """Sequence and hash of those of its own entries that it still keeps, in order."""
+        ...
+
+    async def begin(self, epoch: int, common: Head) -> None:
+        """Mint a request for an epoch after this entry and keep it: `Asking`."""
+        ...
+
+    async def give_up(self) -> None:
+        """The hub does not take the request: forget it."""
+        ...
+
+    async def granted(self, grant: Grant) -> None:
+        """Keep what was given: `Moving`."""
+        ...
+
+    async def move(self) -> None:
+        """Append some entries behind the common one to the new epoch; once none is left, write there: `Taking`."""
+        ...
+
+    async def take(self, page: PastPage) -> None:
+        """Apply a page of history, each fact once, with its local effect; with the last page nothing is under way."""
+        ...
+
+    async def older_heads(self) -> list[tuple[int, Head]]:
+        """The ends of the epochs before the one it writes in, as far as entries of them are kept; oldest first."""
+        ...
+
+    async def older_entries(self, epoch: int, sequence: int, count_max: int) -> Stretch | None:
+        """As `StoreSide.entries_after`, of an older epoch."""
         ...
 
 

@@ -4,36 +4,43 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
 
+import msgspec
+
 from cloud_sync.client.errors import BellLost
 from cloud_sync.client.feeds import FeedLoop
 from cloud_sync.client.ledger import PushLoop
-from cloud_sync.client.limits import BELL_STABLE_S, HELLO_EVERY_S, SLICE_S
+from cloud_sync.client.limits import BELL_STABLE_S, HELLO_AGAIN_MAX, HELLO_EVERY_S, SLICE_S
 from cloud_sync.client.link_state import DoorbellState, LinkMonitor, LinkState, Observer
 from cloud_sync.client.loop import Line, Loop, happened, now_s
-from cloud_sync.client.port import Doorbell, StoreSide
+from cloud_sync.client.port import Doorbell, RebaseSide, StoreSide
 from cloud_sync.client.transport import HubAddress
 from cloud_sync.client.wire import HubCalls
 from cloud_sync.contract.feeds import Feed
+from cloud_sync.contract.ledger import Verdict, Welcome
 
 
 class HubLink:
     """Keeps one store and its hub telling the same story, for as long as `run` runs.
 
     `store` is the daemon's side, `doorbell` may be `None` (then polling only). `wall_ms` stamps what people see;
-    nothing is decided by it. Everything else runs on the event loop's time.
+    nothing is decided by it. Everything else runs on the event loop's time. Without a `rebase` side a fork stays
+    fenced. `enrolment` is shown to the hub's people.
     """
 
     def __init__(self, *, store_id: str, address: HubAddress, store: StoreSide, randomness: random.Random,
                  wall_ms: Callable[[], int], doorbell: Doorbell | None = None,
-                 feeds: Sequence[Feed] = tuple(Feed)) -> None:
+                 feeds: Sequence[Feed] = tuple(Feed), rebase: RebaseSide | None = None, enrolment: int = 0) -> None:
         self._hub = HubCalls(address, store_id)
         self._monitor = LinkMonitor(wall_ms)
         self._line = line = Line(self._monitor, randomness)
         self._watched: tuple[Loop, ...] = (
-            HelloLoop(store, self._hub, line),
+            HelloLoop(store, self._hub, line, rebase, enrolment),
             *(FeedLoop(feed, store, self._hub, line) for feed in feeds),
-            PushLoop(store, self._hub, line),
+            PushLoop(store, self._hub, line, rebase),
         )
+        for feed, loop in zip(feeds, self._watched[1:], strict=False):
+            if feed is Feed.ORDERS:  # what an order reserves follows from the ledger: not before it is whole
+                loop.needs = line.agreed
         self._bell = BellLoop(doorbell, self.ring, line) if doorbell else None
 
     @property
@@ -76,20 +83,47 @@ class HelloLoop(Loop):
 
     vital = True
 
-    def __init__(self, store: StoreSide, hub: HubCalls, line: Line) -> None:
+    def __init__(self, store: StoreSide, hub: HubCalls, line: Line, rebase: RebaseSide | None, enrolment: int) -> None:
         super().__init__("hello", line)
         self._store = store
         self._hub = hub
+        self._rebase = rebase
+        self._enrolment = enrolment
+        self._turn = ""
+        self._agains = 0
 
     async def turn(self) -> float:
         """Wait until a hello is due, and say it."""
         await self._until_due()
         await self.obey_retry_after()
         self.line.hello_due.clear()
-        hello = await self._store.hello()
+        hello = msgspec.structs.replace(await self._store.hello(), enrolment=self._enrolment, life=self.line.life,
+                                        answered=self._turn)
         welcome = await self._hub.hello(hello)
-        self.line.welcomed(hello.box_epoch, welcome)
+        self._turn = welcome.turn or self._turn
+        if welcome.verdict == Verdict.AGAIN:
+            return self._say_again()
+        self._agains = 0
+        was_displaced = self.line.displaced is not None
+        self.line.welcomed(hello.box_epoch, welcome, doubtful=await self._is_doubtful(welcome))
+        if self.line.displaced is not None and not was_displaced:
+            self.line.hello_due.set()  # answering its turn proves to the hub that two boxes are alive
         return 0
+
+    def _say_again(self) -> float:
+        """The hub wants to hear that this process lives."""
+        self._agains += 1
+        self.line.hello_due.set()
+        return 0 if self._agains <= HELLO_AGAIN_MAX else self.line.randomness.uniform(0, SLICE_S)
+
+    async def _is_doubtful(self, welcome: Welcome) -> bool:
+        """Whether the hub may hold what this ledger lacks: it says so, or we do not hold its last entry."""
+        if self._rebase is None:
+            return False
+        if welcome.verdict == Verdict.REBASE or await self._rebase.under_way() is not None:
+            return True
+        ours = await self._store.entries_after(welcome.head.sequence, 0)
+        return ours is None or ours.previous_hash != welcome.head.hash
 
     def lose_place(self) -> None:
         self.line.hello_due.set()

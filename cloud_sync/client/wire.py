@@ -9,10 +9,11 @@ from urllib.parse import quote
 import msgspec
 
 from cloud_sync.client.errors import BadAnswer
-from cloud_sync.client.limits import FEED_CONNECTIONS_MAX, LEDGER_CONNECTIONS_MAX, PAGE_BYTES_MAX
+from cloud_sync.client.limits import FEED_CONNECTIONS_MAX, HISTORY_BYTES_MAX, LEDGER_CONNECTIONS_MAX, PAGE_BYTES_MAX
 from cloud_sync.client.transport import Channel, HubAddress, Reply
 from cloud_sync.contract.feeds import Cursor, Feed
-from cloud_sync.contract.ledger import Gap, Hello, Push, Pushed, Welcome
+from cloud_sync.contract.ledger import Fenced, Gap, Hello, Place, Push, Pushed, Welcome
+from cloud_sync.contract.rebase import EpochRequest, Grant, Located, PastPage, Probes
 
 Value = TypeVar("Value")
 
@@ -36,6 +37,7 @@ class HubCalls:
     def __init__(self, address: HubAddress, store: str) -> None:
         self._feeds = Channel(address, "feeds", FEED_CONNECTIONS_MAX)
         self._ledger = Channel(address, "ledger", LEDGER_CONNECTIONS_MAX)
+        self.store = store
         self._path = f"/v1/stores/{quote(store, safe='')}"
 
     async def hello(self, hello: Hello) -> Welcome:
@@ -51,16 +53,42 @@ class HubCalls:
                                           bytes_max=PAGE_BYTES_MAX, arrived=arrived)
         return Page(reply.body) if reply.status == HTTPStatus.OK else _decode(reply, Refetch, HTTPStatus.CONFLICT)
 
-    async def push(self, push: Push) -> Pushed | Gap:
+    async def push(self, push: Push) -> Pushed | Gap | Fenced:
         """Entries for the hub's copy of the ledger."""
         reply = await self._ledger.request("POST", f"{self._path}/ledger", body=msgspec.json.encode(push))
         if reply.status == HTTPStatus.OK:
             return _decode(reply, Pushed, HTTPStatus.OK)
-        return _decode(reply, Gap, HTTPStatus.CONFLICT)
+        return _fenced(reply) or _decode(reply, Gap, HTTPStatus.CONFLICT)
+
+    async def locate(self, probes: Probes) -> Located:
+        """The last entry that both sides have in common."""
+        reply = await self._ledger.request("POST", f"{self._path}/common", body=msgspec.json.encode(probes))
+        return _decode(reply, Located, HTTPStatus.OK)
+
+    async def ask_epoch(self, asked: EpochRequest) -> Grant | Fenced:
+        """A new epoch; `Fenced`, with an empty verdict where only the request is out of date, for none."""
+        reply = await self._ledger.request("POST", f"{self._path}/epochs", body=msgspec.json.encode(asked))
+        if reply.status == HTTPStatus.CONFLICT:
+            return _fenced(reply) or Fenced("")
+        return _decode(reply, Grant, HTTPStatus.OK)
+
+    async def history(self, after: Place, before: int, arrived: Callable[[], None]) -> PastPage:
+        """What the hub holds behind a place."""
+        query = {"after_epoch": str(after[0]), "after_sequence": str(after[1]), "before_epoch": str(before)}
+        reply = await self._ledger.request("GET", f"{self._path}/history", query=query, bytes_max=HISTORY_BYTES_MAX,
+                                           arrived=arrived)
+        return _decode(reply, PastPage, HTTPStatus.OK)
 
     async def close(self) -> None:
         await self._feeds.close()
         await self._ledger.close()
+
+
+def _fenced(reply: Reply) -> Fenced | None:
+    try:
+        return msgspec.json.decode(reply.body, type=Fenced) if reply.status == HTTPStatus.CONFLICT else None
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
 
 
 def _decode(reply: Reply, type_: type[Value], status: HTTPStatus) -> Value:

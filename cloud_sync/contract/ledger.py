@@ -6,6 +6,7 @@ stored payload bytes, so that equal heads mean equal histories.
 
 import hashlib
 from collections.abc import Iterable
+from enum import StrEnum
 
 import msgspec
 
@@ -13,8 +14,15 @@ GENESIS_HASH = "0" * 64
 """What the first entry of an epoch hangs on."""
 
 
-class Entry(msgspec.Struct, frozen=True):
-    """One fact in its place. `payload` is JSON (see `facts`); `hash` is lower-case hex SHA-256."""
+Place = tuple[int, int]
+"""Epoch and sequence of an entry."""
+
+
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One fact in its place. `payload` is JSON (see `facts`); `hash` is lower-case hex SHA-256.
+
+    `rebased_from`: where it stood before its epoch ended below it; a link for people, outside the hash.
+    """
 
     sequence: int
     fact_key: str
@@ -23,6 +31,7 @@ class Entry(msgspec.Struct, frozen=True):
     business_day: str
     payload: msgspec.Raw
     hash: str
+    rebased_from: Place | None = None
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -32,13 +41,19 @@ class Head(msgspec.Struct, frozen=True):
     hash: str = GENESIS_HASH
 
 
-class Push(msgspec.Struct, frozen=True):
-    """`POST /v1/stores/{store}/ledger`."""
+class Push(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`POST /v1/stores/{store}/ledger`.
+
+    `box_epoch`: the epoch the box writes in, where that is not `epoch` (it sends a restored hub older entries again).
+    `life`: see `Hello`. Both are left out by stores that do not know them.
+    """
 
     epoch: int
     first_sequence: int
     previous_hash: str
     entries: tuple[Entry, ...]
+    box_epoch: int = 0
+    life: str = ""
 
 
 class Pushed(msgspec.Struct, frozen=True):
@@ -55,22 +70,61 @@ class Gap(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Fenced(msgspec.Struct, frozen=True):
+    """409: this box may not write now, whatever it sends; a hello says more. `fenced` is a `Verdict`."""
+
+    fenced: str
+
+
+class Verdict(StrEnum):
+    """What the hub makes of a box that says hello. None of them stops it from selling."""
+
+    CONTINUE = "continue"
+    """Push from the head that the welcome names."""
+    AGAIN = "again"
+    """A process the hub does not know yet: say hello again with the welcome's `turn`, which proves that it lives."""
+    REBASE = "rebase"
+    """This box was restored or replaced: push nothing, ask for a new epoch (`rebase`)."""
+    SUPERSEDED = "superseded"
+    """Another box was enrolled after this one; that one speaks for the store."""
+    TWIN = "twin"
+    """Another process began later with this very credential; that one speaks for the store."""
+
+
 class Hello(msgspec.Struct, frozen=True):
-    """`POST /v1/stores/{store}/hello`: who speaks and how far its ledger goes."""
+    """`POST /v1/stores/{store}/hello`: who speaks and how far its ledger goes.
+
+    `life`: random, minted at each start of a process; `answered`: the `turn` of the last welcome it heard. A request
+    that was late in the line can repeat neither, so only a living box can take a turn. `enrolment` is for people: the
+    credential decides.
+    """
 
     box_epoch: int
     head: Head
     schema_version: int
     cursors: dict[str, tuple[str, int]] = {}
+    enrolment: int = 0
+    life: str = ""
+    answered: str = ""
 
 
 class Welcome(msgspec.Struct, frozen=True):
-    """The hub's answer: its own incarnation, the ledger head it holds for this epoch, its time."""
+    """The hub's answer: its own incarnation, the ledger head it holds for this epoch, its time.
+
+    `verdict`, with `detail` for people · `heads`: where each older epoch ends here, by epoch as text · `feeds`: the
+    head of every feed.
+    """
 
     hub_epoch: str
     head: Head
     schema_version: int
     hub_time_ms: int
+    verdict: str = Verdict.CONTINUE
+    detail: str = ""
+    turn: str = ""
+    enrolment: int = 0
+    heads: dict[str, Head] = {}
+    feeds: dict[str, tuple[str, int]] = {}
 
 
 SCHEMA_VERSION = 1

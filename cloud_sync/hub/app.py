@@ -21,10 +21,12 @@ from starlette.routing import Route
 from cloud_sync.contract.documents import Item, Policy
 from cloud_sync.contract.feeds import Cursor, Feed, encode_page
 from cloud_sync.contract.ledger import Hello, Push
+from cloud_sync.contract.rebase import Enrol, EpochRequest, Probes
 from cloud_sync.hub.access import ENDPOINTS, Endpoint
 from cloud_sync.hub.bells import Bells
 from cloud_sync.hub.catalogue import Catalogue, Imported, PriceEntry
-from cloud_sync.hub.errors import HubError, NotFound
+from cloud_sync.hub.enrolment import CodeRequest
+from cloud_sync.hub.errors import Forbidden, HubError, NotFound
 from cloud_sync.hub.feeds import FeedId, Page, Written
 from cloud_sync.hub.incoming import cursor, decode, number, read_body, zone
 from cloud_sync.hub.limits import AUDIT_ENTRIES_MAX, COMPRESS_FROM_BYTES, RECHECK_S, WAIT_MAX_S
@@ -82,7 +84,34 @@ class HubApp:
 
     async def hello(self, request: Request) -> Response:
         hello = decode(await _body(request), Hello)
-        return _json(await self._run(self._storage.stores.hello, request.path_params["store"], hello))
+        store, enrolment = request.path_params["store"], request.state.principal.enrolment
+        return _json(await self._run(self._storage.stores.hello, store, hello, enrolment))
+
+    async def make_enrolment_code(self, request: Request) -> Response:
+        body = await _body(request)
+        valid_s = (decode(body, CodeRequest) if body else CodeRequest()).valid_s
+        made = await self._run(self._storage.enrolments.make_code, request.path_params["store"], valid_s)
+        return _json(made, HTTPStatus.CREATED)
+
+    async def enrol(self, request: Request) -> Response:
+        """Nobody is asked who he is: the code says it."""
+        return _json(await self._run(self._storage.enrolments.trade, decode(await _body(request), Enrol)))
+
+    async def locate_common(self, request: Request) -> Response:
+        store, enrolment = request.path_params["store"], request.state.principal.enrolment
+        probes = decode(await _body(request), Probes)
+        return _json(await self._run(self._storage.rebases.locate, store, enrolment, probes))
+
+    async def grant_epoch(self, request: Request) -> Response:
+        store, enrolment = request.path_params["store"], request.state.principal.enrolment
+        asked = decode(await _body(request), EpochRequest)
+        return _json(await self._run(self._storage.rebases.grant, store, enrolment, asked))
+
+    async def read_history(self, request: Request) -> Response:
+        store, enrolment = request.path_params["store"], request.state.principal.enrolment
+        after = (number(request, "after_epoch", 0), number(request, "after_sequence", 0))
+        before = number(request, "before_epoch", 0)
+        return _json(await self._run(self._storage.rebases.history, store, enrolment, after, before))
 
     async def read_feed(self, request: Request) -> Response:
         """A page as NDJSON; waits up to `wait_s` for one that is not empty."""
@@ -91,6 +120,8 @@ class HubApp:
             feed = Feed(request.path_params["feed"])
         except ValueError as error:
             raise NotFound(f"there is no feed of that name: {', '.join(Feed)}") from error
+        if feed is Feed.ORDERS and request.state.principal.superseded:
+            raise Forbidden("another box was enrolled after this one: orders go to that one")
         after = cursor(request)
         wait_s = min(number(request, "wait_s", 0), WAIT_MAX_S)
         page = await self._page_when_grown(store, feed, after, wait_s)
@@ -101,7 +132,8 @@ class HubApp:
 
     async def push_ledger(self, request: Request) -> Response:
         push = await self._run(decode, await _body(request), Push)
-        return _json(await self._run(self._storage.ledgers.push, request.path_params["store"], push))
+        store, enrolment = request.path_params["store"], request.state.principal.enrolment
+        return _json(await self._run(self._storage.ledgers.push, store, push, enrolment))
 
     async def audit_ledger(self, request: Request) -> Response:
         epoch, after = number(request, "epoch", 1), number(request, "after", 0)
@@ -212,6 +244,7 @@ class HubApp:
 
     async def _refusal(self, endpoint: Endpoint, request: Request) -> Response | None:
         principal = await self._principal(request) if endpoint.roles else None
+        request.state.principal = principal
         if endpoint.admits(principal, request.path_params.get("store")):
             return None
         if principal is None:

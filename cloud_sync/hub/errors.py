@@ -1,6 +1,6 @@
 """What can go wrong at the hub, by whose fault it is."""
 
-from cloud_sync.contract.ledger import Gap
+from cloud_sync.contract.ledger import Gap, Verdict
 
 
 class HubError(Exception):
@@ -41,6 +41,18 @@ class OutOfLine(HubError):
     def __init__(self, gap: Gap, detail: str) -> None:
         super().__init__(detail)
         self.gap = gap
+
+
+class DisplacedError(HubError):
+    """This box may not write: another one speaks for the store, or it has to say hello first."""
+
+    def __init__(self, verdict: Verdict, detail: str) -> None:
+        super().__init__(detail)
+        self.verdict = verdict
+
+
+class Forbidden(HubError):
+    """What was shown does not open this."""
 
 
 class ConfigurationError(HubError):

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 import msgspec
 import sqlalchemy as sa
-import structlog
 from sqlalchemy import bindparam
 
 from cloud_sync.contract.facts import Fact
-from cloud_sync.contract.ledger import GENESIS_HASH, Entry, Gap, Head, Push, Pushed, chain_breaks_at
+from cloud_sync.contract.ledger import GENESIS_HASH, Entry, Gap, Head, Place, Push, Pushed, chain_breaks_at
 from cloud_sync.hub import schema
 from cloud_sync.hub.catalogue import storable_mistake
 from cloud_sync.hub.database import Database, Row, in_groups, insert_rows, upsert
@@ -23,13 +22,11 @@ from cloud_sync.hub.effects import Effects, Unreadable, read_fact
 from cloud_sync.hub.errors import OutOfLine, Rejected, TooLarge
 from cloud_sync.hub.limits import AUDIT_ENTRIES_MAX, INTEGER_MAX, KEY_MAX_CHARS, PUSH_ENTRIES_MAX, RETRY_ENTRIES_MAX
 from cloud_sync.hub.people import let_go
+from cloud_sync.hub.sessions import check_push, raise_alarm
 from cloud_sync.hub.stores import lock_store, read_ledger_head, read_zone
 
 GAP = "gap"
 FORK = "fork"
-
-Place = tuple[int, int]
-"""Epoch and sequence of an entry."""
 
 # Built once: building a statement costs more than running it.
 _HASHES = sa.select(schema.ledger_entry.c.sequence, schema.ledger_entry.c.hash).where(
@@ -41,7 +38,6 @@ _KNOWN_FACTS = sa.select(
     schema.ledger_entry.c.store_id == bindparam("store"), schema.ledger_entry.c.repeat_of_sequence.is_(None),
     schema.ledger_entry.c.fact_key.in_(bindparam("keys", expanding=True)))
 
-_log = structlog.get_logger("hub")
 _encoder = msgspec.json.Encoder()
 _entry_decoder = msgspec.json.Decoder(Entry)
 
@@ -62,6 +58,7 @@ class AuditEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     received_ms: int
     repeat_of: Place | None = None
     reason: str = ""
+    rebased_from: Place | None = None
 
 
 class AuditPage(msgspec.Struct, frozen=True):
@@ -90,13 +87,14 @@ class Ledgers:
 
     database: Database
 
-    def push(self, store: str, push: Push) -> Pushed:
+    def push(self, store: str, push: Push, enrolment: int | None = None) -> Pushed:
         """Take what continues the ledger; what is known already is skipped after comparing its hashes.
 
-        Raises `OutOfLine` for a gap or a fork (which is noted as an alarm), `Rejected` for what is no push at all.
+        `enrolment` is the credential's. Raises `DisplacedError` for a box that may not write, `OutOfLine` for a gap or
+        a fork (which is noted as an alarm), `Rejected` for what is no push at all.
         """
         _check_push(push)
-        fork = self._apply(store, push)
+        fork = self._apply(store, push, enrolment)
         if fork is not None:
             raise fork
         return Pushed(push.first_sequence - 1 + len(push.entries))
@@ -136,17 +134,19 @@ class Ledgers:
         full = len(entries) == limit
         return AuditPage(epoch, entries, entries[-1].sequence if full else None)
 
-    def _apply(self, store: str, push: Push) -> OutOfLine | None:
+    def _apply(self, store: str, push: Push, enrolment: int | None) -> OutOfLine | None:
         """A fork is returned, not raised: its alarm must be committed."""
         with self.database.transaction() as connection:
             lock_store(connection, store)
+            check_push(connection, store, enrolment, push)
             head = read_ledger_head(connection, store, push.epoch)
             if push.first_sequence > head.sequence + 1:
                 gap = Gap(head.sequence + 1, head.hash, GAP)
                 raise OutOfLine(gap, f"epoch {push.epoch} ends here at sequence {head.sequence}")
             detail = _fork(connection, store, head, push)
             if detail is not None:
-                _raise_fork_alarm(connection, store, push.epoch, detail, self.database.now_ms())
+                raise_alarm(connection, store, (push.epoch, push.first_sequence), FORK, detail,
+                            self.database.now_ms())
                 return OutOfLine(Gap(head.sequence + 1, head.hash, FORK), detail)
             new = push.entries[head.sequence + 1 - push.first_sequence:]
             if new:
@@ -244,19 +244,6 @@ def _stored_hashes(connection: sa.Connection, store: str, epoch: int, first: int
     return hashes
 
 
-def _raise_fork_alarm(connection: sa.Connection, store: str, epoch: int, detail: str, now_ms: int) -> None:
-    """One row per epoch, however often it happens, and one line in the log."""
-    table = schema.alarm
-    known = connection.execute(sa.select(table.c.reason).where(
-        table.c.store_id == store, table.c.epoch == epoch, table.c.reason == FORK)).first()
-    if known is None:
-        _log.error("ledger fork: two boxes with one identity, or a box restored from a backup", store=store,
-                   epoch=epoch, detail=detail)
-    upsert(connection, schema.alarm, [{"store_id": store, "epoch": epoch, "reason": FORK, "detail": detail,
-                                       "first_ms": now_ms, "last_ms": now_ms, "count": 1}],
-           replace=["detail", "last_ms"], add=["count"])
-
-
 def _stored_key(entry: Entry) -> str:
     """The fact key, or its digest where the database could not take it; such an entry is quarantined as well."""
     if storable_mistake(entry.fact_key, KEY_MAX_CHARS) is None:
@@ -288,6 +275,8 @@ def _entry_row(entry: Entry, key: str, original: Place | None) -> Row:
         "business_day": _storable(entry.business_day), "payload": bytes(entry.payload), "hash": entry.hash,
         "repeat_of_epoch": original[0] if original else None,
         "repeat_of_sequence": original[1] if original else None,
+        "rebased_epoch": entry.rebased_from[0] if entry.rebased_from else None,
+        "rebased_sequence": entry.rebased_from[1] if entry.rebased_from else None,
     }
 
 
@@ -312,4 +301,5 @@ def _audit_entries(connection: sa.Connection, store: str, epoch: int, after: int
     for row in connection.execute(query):
         original = None if row.repeat_of_sequence is None else (row.repeat_of_epoch, row.repeat_of_sequence)
         yield AuditEntry(row.sequence, row.fact_key, row.kind, row.occurred_ms, row.business_day,
-                         msgspec.Raw(row.payload), row.hash, row.received_ms, original, row.reason or "")
+                         msgspec.Raw(row.payload), row.hash, row.received_ms, original, row.reason or "",
+                         None if row.rebased_sequence is None else (row.rebased_epoch, row.rebased_sequence))

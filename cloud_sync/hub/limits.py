@@ -28,6 +28,17 @@ PUSH_ENTRIES_MAX = 20_000
 RETRY_ENTRIES_MAX = 1_000
 """Quarantined entries tried again in one transaction."""
 
+HISTORY_ENTRIES_MAX = 500
+HISTORY_BYTES_MAX = 2**20
+"""Entries and payload bytes of one page of history for a box that takes it back; a longer entry goes alone."""
+
+PAST_LIVES_MAX = 16
+"""Processes of a store that are remembered as displaced; one older than these would count as new."""
+
+ENROLMENT_CODE_S = 86_400
+ENROLMENT_CODE_S_MAX = 30 * 86_400
+"""How long a one-time code may be used, unless said otherwise, and at most."""
+
 AUDIT_ENTRIES_MAX = 1_000
 """Entries per page of the audit trail."""
 

@@ -20,10 +20,12 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who calls. `store_id` is empty for an operator."""
+    """Who calls. `store_id` is empty for an operator. `superseded`: another box was enrolled for the store since."""
 
     role: Role
     store_id: str = ""
+    enrolment: int = 0
+    superseded: bool = False
 
 
 @dataclass(slots=True)

@@ -1,7 +1,8 @@
 """Problem answers (RFC 9457), so that every refusal says what, where and what to do next.
 
 Bodies are never echoed: they may hold people's data. A ledger gap carries `contract.ledger.Gap`'s fields as extension
-members, a retired feed cursor carries `refetch`, the generation to fetch from its start.
+members, a retired feed cursor carries `refetch`, the generation to fetch from its start; a displaced box is told
+`fenced`, a verdict.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from http import HTTPStatus
 import msgspec
 from starlette.responses import Response
 
-from cloud_sync.hub.errors import Conflict, HubError, NotFound, OutOfLine, Refetch, Rejected, TooLarge
+from cloud_sync.hub.errors import Conflict, DisplacedError, Forbidden, HubError, NotFound, OutOfLine, Refetch, Rejected, TooLarge
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
@@ -32,12 +33,14 @@ def problem_of(error: HubError) -> Response:
         gap = error.gap
         return problem(HTTPStatus.CONFLICT, detail, expected_sequence=gap.expected_sequence, head_hash=gap.head_hash,
                        reason=gap.reason)
+    if isinstance(error, DisplacedError):
+        return problem(HTTPStatus.CONFLICT, detail, fenced=error.verdict.value)
     if isinstance(error, Refetch):
         return problem(HTTPStatus.CONFLICT, detail, refetch=error.generation)
     if isinstance(error, Rejected):
         status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if isinstance(error, TooLarge) else HTTPStatus.UNPROCESSABLE_ENTITY
         return problem(status, detail, errors=error.problems)
-    statuses = {NotFound: HTTPStatus.NOT_FOUND, Conflict: HTTPStatus.CONFLICT}
+    statuses = {NotFound: HTTPStatus.NOT_FOUND, Conflict: HTTPStatus.CONFLICT, Forbidden: HTTPStatus.FORBIDDEN}
     return problem(statuses.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR), detail)
 
 

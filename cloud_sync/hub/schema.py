@@ -59,13 +59,29 @@ hub_meta = _table("hub_meta", Owner.HUB, _key("name"), _text("value"))
 
 credential = _table(
     "credential", Owner.HUB, _key("token_hash"), _text("role"), _text("name"), sa.Column("store_id", sa.Text),
-    _number("created_ms"))
-"""Who may speak. Tokens are kept as SHA-256; they are random, so nothing slower is needed."""
+    _number("created_ms"), _number("enrolment"))
+"""Who may speak. Tokens are kept as SHA-256; they are random, so nothing slower is needed. `enrolment`: a store's, by
+number; those before its newest are heard, so that their boxes learn of it, and may write nothing."""
 
 store = _table(
     "store", Owner.STORE, _key("store_id"), _text("zone_id"), _text("name"), _number("created_ms"),
     _number("last_seen_ms"), _number("box_epoch"), _number("reported_sequence"), _number("schema_version"))
 """A shop, with what its last hello said."""
+
+enrolment_code = _table(
+    "enrolment_code", Owner.STORE, _key("store_id"), _key("code_hash"), _number("created_ms"), _number("expires_ms"),
+    _text("token_hash"), _number("enrolment"), _number("epoch"))
+"""One-time codes, as SHA-256. `token_hash` is empty until the code is used; then the rest is what was given for it."""
+
+box_session = _table(
+    "box_session", Owner.STORE, _key("store_id"), _number("enrolment"), _number("epoch"), _text("life"),
+    _text("past_lives"), _text("turn"), _text("displaced_turn"))
+"""Who speaks for a store: its newest enrolment, the epoch it writes in, the life of its process; see `sessions`."""
+
+ledger_epoch = _table(
+    "ledger_epoch", Owner.STORE, _key("store_id"), _key_number("epoch"), _number("enrolment"), _text("request"),
+    _number("after_epoch"), _number("after_sequence"), _number("granted_ms"))
+"""Epochs that were given: the epoch before ended for that box behind `after_sequence`."""
 
 store_cursor = _table(
     "store_cursor", Owner.STORE, _key("store_id"), _key("feed"), _text("generation"), _number("feed_offset"))
@@ -110,7 +126,8 @@ ledger_entry = _table(
     "ledger_entry", Owner.STORE, _key("store_id"), _key_number("epoch"), _key_number("sequence"),
     _text("fact_key"), _text("kind"), _number("occurred_ms"), _text("business_day"), _bytes("payload"), _text("hash"),
     _number("received_ms"), sa.Column("repeat_of_epoch", sa.BigInteger),
-    sa.Column("repeat_of_sequence", sa.BigInteger))
+    sa.Column("repeat_of_sequence", sa.BigInteger), sa.Column("rebased_epoch", sa.BigInteger),
+    sa.Column("rebased_sequence", sa.BigInteger))
 """Every entry of every epoch. A fact key that stands elsewhere already is linked by `repeat_of_*`, without effect."""
 
 sa.Index(

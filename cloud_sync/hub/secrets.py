@@ -15,6 +15,7 @@ _KEY_BYTES = 32
 _NONCE_BYTES = 12
 _TOKEN_BYTES = 32
 _PICKUP_CODE_CHARS = 6
+_ENROLMENT_CODE_CHARS = 20
 _PICKUP_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # 32 signs, none of them read or heard as another
 
 RandomBytes = Callable[[int], bytes]
@@ -63,6 +64,12 @@ def mint_token(random_bytes: RandomBytes) -> str:
 
 def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def mint_enrolment_code(random_bytes: RandomBytes) -> str:
+    """A code of 100 random bits in five groups, to be typed once: `K7P3-XQ2M-…`."""
+    signs = [_PICKUP_ALPHABET[byte % len(_PICKUP_ALPHABET)] for byte in random_bytes(_ENROLMENT_CODE_CHARS)]
+    return "-".join("".join(signs[start:start + 4]) for start in range(0, _ENROLMENT_CODE_CHARS, 4))
 
 
 def mint_pickup_code(random_bytes: RandomBytes) -> str:

@@ -12,10 +12,12 @@ from cloud_sync.contract.feeds import Cursor, Feed
 from cloud_sync.hub import people
 from cloud_sync.hub.catalogue import CatalogueStore
 from cloud_sync.hub.database import Database, open_database
+from cloud_sync.hub.enrolment import Enrolments
 from cloud_sync.hub.feeds import FeedId, Page, read_head, read_page
 from cloud_sync.hub.ledgers import Ledgers
 from cloud_sync.hub.limits import PAGE_RECORDS_MAX
 from cloud_sync.hub.orders import Orders
+from cloud_sync.hub.rebase import Rebases
 from cloud_sync.hub.secrets import HubKey, RandomBytes
 from cloud_sync.hub.stores import Stores, feed_id, meet_store
 
@@ -29,6 +31,8 @@ class HubStorage:
     catalogue: CatalogueStore
     ledgers: Ledgers
     orders: Orders
+    enrolments: Enrolments
+    rebases: Rebases
 
     def head(self, feed: FeedId) -> Cursor:
         """Where a feed ends. Raises `NotFound`."""
@@ -77,4 +81,6 @@ class HubStorage:
 def open_storage(url: str, key: HubKey, now_ms: Callable[[], int], random_bytes: RandomBytes) -> HubStorage:
     """Open, and if needed make or migrate, the hub's database; see `database.open_database` for errors."""
     database = open_database(url, key, now_ms, random_bytes)
-    return HubStorage(database, Stores(database), CatalogueStore(database), Ledgers(database), Orders(database))
+    stores = Stores(database)
+    return HubStorage(database, stores, CatalogueStore(database), Ledgers(database), Orders(database),
+                      Enrolments(database, stores.known), Rebases(database))

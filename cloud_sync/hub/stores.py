@@ -1,13 +1,13 @@
 """Who the stores are, who may speak for whom, and how far each store has come."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from cloud_sync.contract.feeds import Cursor, Feed
-from cloud_sync.contract.ledger import SCHEMA_VERSION, Head, Hello, Welcome
+from cloud_sync.contract.ledger import SCHEMA_VERSION, Head, Hello, Verdict, Welcome
 from cloud_sync.contract.pickup import FINAL
 from cloud_sync.hub import schema
 from cloud_sync.hub.database import Database, upsert
@@ -18,12 +18,17 @@ from cloud_sync.hub.names import DEFAULT_ZONE, check_name
 from cloud_sync.hub.principals import KnownTokens, Principal, Role
 from cloud_sync.hub.schema import Owner
 from cloud_sync.hub.secrets import mint_token, token_hash
+from cloud_sync.hub.sessions import greet, read_heads, read_session, write_session
 
 _OPERATOR = "operator"
 
 # Built once: building a statement costs more than running it.
-_PRINCIPAL = sa.select(schema.credential.c.role, schema.credential.c.store_id).where(
-    schema.credential.c.token_hash == bindparam("hash"))
+_PRINCIPAL = sa.select(
+    schema.credential.c.role, schema.credential.c.store_id, schema.credential.c.enrolment,
+    sa.func.coalesce(schema.box_session.c.enrolment, 0).label("newest"),
+).select_from(schema.credential.outerjoin(
+    schema.box_session, schema.box_session.c.store_id == schema.credential.c.store_id,
+)).where(schema.credential.c.token_hash == bindparam("hash"))
 _ZONE = sa.select(schema.store.c.zone_id).where(schema.store.c.store_id == bindparam("store"))
 _LOCK = sa.select(schema.store.c.store_id).where(schema.store.c.store_id == bindparam("store")).with_for_update()
 _SEEN = schema.store.update().where(schema.store.c.store_id == bindparam("of_store")).values(
@@ -110,6 +115,8 @@ class StoreStatus(msgspec.Struct, frozen=True):
     return_lines: int
     open_orders: int
     alarms: tuple[Alarm, ...]
+    enrolment: int = 0
+    epoch: int = 0
 
 
 @dataclass(slots=True)
@@ -126,7 +133,7 @@ class Stores:
             connection.execute(table.delete().where(table.c.role == Role.OPERATOR.value, table.c.name == _OPERATOR))
             connection.execute(table.insert(), {
                 "token_hash": token_hash(token), "role": Role.OPERATOR.value, "name": _OPERATOR, "store_id": None,
-                "created_ms": self.database.now_ms()})
+                "created_ms": self.database.now_ms(), "enrolment": 0})
         self.known.forget()
 
     def authenticate(self, token: str) -> Principal | None:
@@ -136,7 +143,7 @@ class Stores:
             row = connection.execute(_PRINCIPAL, {"hash": token_hash(token)}).one_or_none()
         if row is None:
             return None
-        principal = Principal(Role(row.role), row.store_id or "")
+        principal = Principal(Role(row.role), row.store_id or "", row.enrolment, superseded=row.enrolment < row.newest)
         self.known.remember(token_hash(token), principal, asked, self.database.now_ms())
         return principal
 
@@ -159,21 +166,23 @@ class Stores:
             self.known.forget()
         return Registered(store, registration.zone, created, token)
 
-    def hello(self, store: str, hello: Hello) -> Welcome:
-        """Note who speaks; answer with the ledger head held for that epoch."""
+    def hello(self, store: str, hello: Hello, enrolment: int = 0) -> Welcome:
+        """Note who speaks; answer with the ledger heads held, and whether it may go on. See `sessions`."""
         _check_hello(hello)
         database = self.database
         now_ms = database.now_ms()
         with database.transaction() as connection:
             lock_store(connection, store)
-            connection.execute(schema.store.update().where(schema.store.c.store_id == store), {
-                "last_seen_ms": now_ms, "box_epoch": hello.box_epoch, "reported_sequence": hello.head.sequence,
-                "schema_version": hello.schema_version})
-            for feed, (generation, offset) in hello.cursors.items():
-                if feed in set(Feed):
-                    _write_cursor(connection, store, Feed(feed), Cursor(generation, offset))
+            greeting = greet(connection, database, store, enrolment, hello)
+            if not greeting.displaced and greeting.verdict is not Verdict.AGAIN:
+                _note_hello(connection, store, hello, now_ms)
             head = read_ledger_head(connection, store, hello.box_epoch)
-        return Welcome(database.hub_epoch(), head, SCHEMA_VERSION, now_ms)
+            heads = {str(epoch): one for epoch, one in read_heads(connection, store, hello.box_epoch).items()}
+            zone = read_zone(connection, store)
+            feeds = {feed.value: (at.generation, at.offset) for feed in Feed
+                     for at in (read_head(connection, feed_id(feed, store, zone)),)}
+        return Welcome(database.hub_epoch(), head, SCHEMA_VERSION, now_ms, greeting.verdict, greeting.detail,
+                       greeting.turn, enrolment, heads, feeds)
 
     def stores_in(self, zone: str) -> list[str]:
         """Ids of a zone's stores."""
@@ -242,10 +251,22 @@ def _write_store(connection: sa.Connection, store: str, registration: Registrati
 
 
 def _replace_token(connection: sa.Connection, store: str, token: str, now_ms: int) -> None:
-    table = schema.credential
+    """By hand, for a box that stays the one it is: the old token ends, the epoch goes on."""
+    table, session = schema.credential, read_session(connection, store)
     connection.execute(table.delete().where(table.c.store_id == store))
     connection.execute(table.insert(), {"token_hash": token_hash(token), "role": Role.STORE.value, "name": store,
-                                        "store_id": store, "created_ms": now_ms})
+                                        "store_id": store, "created_ms": now_ms,
+                                        "enrolment": session.enrolment + 1})
+    write_session(connection, store, replace(session, enrolment=session.enrolment + 1))
+
+
+def _note_hello(connection: sa.Connection, store: str, hello: Hello, now_ms: int) -> None:
+    connection.execute(schema.store.update().where(schema.store.c.store_id == store), {
+        "last_seen_ms": now_ms, "box_epoch": hello.box_epoch, "reported_sequence": hello.head.sequence,
+        "schema_version": hello.schema_version})
+    for feed, (generation, offset) in hello.cursors.items():
+        if feed in set(Feed):
+            _write_cursor(connection, store, Feed(feed), Cursor(generation, offset))
 
 
 def _check_hello(hello: Hello) -> None:
@@ -271,6 +292,7 @@ def _status(connection: sa.Connection, store: str) -> StoreStatus:
     zone = read_zone(connection, store)
     row = connection.execute(sa.select(schema.store).where(schema.store.c.store_id == store)).one()
     heads, alarms = _epoch_heads(connection, store), _alarms(connection, store)
+    session = read_session(connection, store)
     days = connection.execute(sa.select(*(
         sa.cast(sa.func.coalesce(sa.func.sum(schema.till_day.c[name]), 0), sa.BigInteger)
         for name in ("transactions", "sale_lines", "return_lines"))).where(schema.till_day.c.store_id == store)).one()
@@ -282,7 +304,8 @@ def _status(connection: sa.Connection, store: str) -> StoreStatus:
         feeds={feed.value: _lag(connection, store, feed, feed_id(feed, store, zone)) for feed in Feed},
         entries=entries, facts=entries - sum(head.repeats for head in heads),
         quarantined=_count(connection, schema.quarantine, store), transactions=days[0], sale_lines=days[1],
-        return_lines=days[2], open_orders=_open_orders(connection, store), alarms=alarms)
+        return_lines=days[2], open_orders=_open_orders(connection, store), alarms=alarms,
+        enrolment=session.enrolment, epoch=session.epoch)
 
 
 def _epoch_heads(connection: sa.Connection, store: str) -> tuple[EpochHead, ...]:

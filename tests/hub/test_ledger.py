@@ -233,7 +233,7 @@ async def test_two_boxes_with_one_identity_are_a_fork_and_an_alarm(hub: HubWorld
     with structlog.testing.capture_logs() as logged:
         for push in (other.push(), other.push(2), other.push(3)):
             assert gap(await store.push(push)) == Gap(3, one.hash_at(2), "fork")
-    assert [line["store"] for line in logged if "fork" in line["event"]] == ["store-1"]
+    assert [line["store"] for line in logged if line.get("reason") == "fork"] == ["store-1"]
     assert await hub.stock_milli("bread") == 0
     alarms = (await hub.status()).alarms
     assert [(alarm.reason, alarm.epoch, alarm.count) for alarm in alarms] == [("fork", 1, 3)]

@@ -12,12 +12,49 @@ CREATE TABLE alarm (
 )
  WITHOUT ROWID;
 
+CREATE TABLE box_session (
+    store_id TEXT NOT NULL,
+    enrolment BIGINT NOT NULL,
+    epoch BIGINT NOT NULL,
+    life TEXT NOT NULL,
+    past_lives TEXT NOT NULL,
+    turn TEXT NOT NULL,
+    displaced_turn TEXT NOT NULL,
+    PRIMARY KEY (store_id)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE enrolment_code (
+    store_id TEXT NOT NULL,
+    code_hash TEXT NOT NULL,
+    created_ms BIGINT NOT NULL,
+    expires_ms BIGINT NOT NULL,
+    token_hash TEXT NOT NULL,
+    enrolment BIGINT NOT NULL,
+    epoch BIGINT NOT NULL,
+    PRIMARY KEY (store_id, code_hash)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE ledger_epoch (
+    store_id TEXT NOT NULL,
+    epoch BIGINT NOT NULL,
+    enrolment BIGINT NOT NULL,
+    request TEXT NOT NULL,
+    after_epoch BIGINT NOT NULL,
+    after_sequence BIGINT NOT NULL,
+    granted_ms BIGINT NOT NULL,
+    PRIMARY KEY (store_id, epoch)
+)
+ WITHOUT ROWID;
+
 CREATE TABLE credential (
     token_hash TEXT NOT NULL,
     role TEXT NOT NULL,
     name TEXT NOT NULL,
     store_id TEXT,
     created_ms BIGINT NOT NULL,
+    enrolment BIGINT NOT NULL,
     PRIMARY KEY (token_hash)
 )
  WITHOUT ROWID;
@@ -42,6 +79,8 @@ CREATE TABLE ledger_entry (
     received_ms BIGINT NOT NULL,
     repeat_of_epoch BIGINT,
     repeat_of_sequence BIGINT,
+    rebased_epoch BIGINT,
+    rebased_sequence BIGINT,
     PRIMARY KEY (store_id, epoch, sequence)
 )
  WITHOUT ROWID;
