@@ -36,6 +36,7 @@ from edge.db import replica
 from edge.db.books import Books, MakeWriter, open_books
 from edge.db.ledger import head
 from edge.db.writer import ThreadWriter
+from edge.enrolment import HubCredential, hub_credential
 from edge.errors import ConfigurationError
 from edge.health.checks import StoreChecks
 from edge.health.issues import IssueList
@@ -60,6 +61,7 @@ from edge.pos.till_routes import till_handlers
 from edge.pos.transactions import TransactionDesk
 from edge.prices.guard_desk import GuardDesk
 from edge.prices.price_desk import PriceDesk
+from edge.rebase import RebaseBooks
 from edge.sd_notify import Notifier
 from edge.settings import Settings
 from edge.shipped import OPERATORS_DIRECTORY, shipped
@@ -153,7 +155,7 @@ class Daemon:
             if listen:
                 self._bind()
             books = open_books(Path(self.settings.state_directory), self._text(self.settings.database_key),
-                               self.settings.store.id, self._parts.make_writer)
+                               self.settings.store.id, self._parts.make_writer, self._hub_credential().epoch)
             undo.callback(books.abandon)
             self.rooms = self._build(books)
             self.app = self._build_app()
@@ -261,13 +263,15 @@ class Daemon:
     def _link(self, intake: Intake, store: Store) -> HubLink:
         hub = self.settings.hub
         authority = Path(hub.certificate_authority) if hub.certificate_authority else None
-        address = HubAddress(hub.url, self._text(hub.token), authority, self._parts.hub_transport)
+        hub_credential = self._hub_credential()
+        address = HubAddress(hub.url, hub_credential.token, authority, self._parts.hub_transport)
         doorbell = None
         if hub.doorbell is not None and self._parts.make_doorbell is not None:
             doorbell = self._parts.make_doorbell(hub.doorbell, self.settings.store.id, self._credentials,
                                                  self._parts.randomness)
         link = HubLink(store_id=self.settings.store.id, address=address, store=intake,
-                       randomness=self._parts.randomness, wall_ms=store.clock.wall_ms, doorbell=doorbell)
+                       randomness=self._parts.randomness, wall_ms=store.clock.wall_ms, doorbell=doorbell,
+                       rebase=RebaseBooks(store), enrolment=hub_credential.enrolment)
         link.observe(lambda _state: store.tell(Topic.LINK))
         return link
 
@@ -288,6 +292,10 @@ class Daemon:
                 raise ConfigurationError(f"credential {credential.name} of {principal.role.value} {principal.id} is "
                                          f"the token of {other.role.value} {other.id} too: each needs its own")
         return principals
+
+    def _hub_credential(self) -> HubCredential:
+        """What this box shows the hub; see `edge.enrolment` for which one counts."""
+        return hub_credential(self.settings, self._credentials)
 
     def _text(self, credential: Credential) -> str:
         return self._credentials.text(credential)

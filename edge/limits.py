@@ -129,6 +129,12 @@ PICKUPS_LISTED_MAX = 500
 HOUSEKEEPING_BATCH_MAX = 500
 """Dated prices, claims or people taken care of in one transaction; the rest follows in the next."""
 
+REBASE_ENTRIES_MAX = 200
+"""Own entries moved to a new epoch in one transaction, so that no till waits for more."""
+
+GAPS_LISTED_MAX = 50
+"""Ranges of missing sequences named in one exception or answer; the rest is counted."""
+
 LEDGER_KEEP_DAYS = 35
 """Ledger entries stay at least so long, and until the hub has acknowledged them."""
 

@@ -66,10 +66,13 @@ class Doorbell(_Section, frozen=True, kw_only=True):
 
 
 class Hub(_Section, frozen=True, kw_only=True):
-    """The central service. `certificate_authority`: PEM file that vouches for it; null trusts the system's."""
+    """The central service. `certificate_authority`: PEM file that vouches for it; null trusts the system's.
+
+    Without `token`, what `trastienda enroll` kept in the state directory counts.
+    """
 
     url: Annotated[str, Meta(pattern=r"^https?://[^/]+", max_length=500, description="https://host[:port][/path]")]
-    token: Credential
+    token: Credential | None = None
     certificate_authority: AbsolutePath | None = None
     doorbell: Doorbell | None = None
 

@@ -121,6 +121,7 @@ class StoreKit:
         self.artist = QuickArtist()
         self.hub = Hub(self)
         self.settle_s = SETTLE_S
+        self.first_epoch = 1
         self._make_writer = make_writer or _quick_writer
         self._labels: dict[str, ShelfLabel] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -132,7 +133,8 @@ class StoreKit:
         """Switch the box on, unless it is, and open the store."""
         if not self.clock.on:
             self.clock.switch_on()
-        self.books: Books = open_books(self.directory, DATABASE_SECRET, "0042", self._make_writer)
+        self.books: Books = open_books(self.directory, DATABASE_SECRET, "0042", self._make_writer,
+                                       self.first_epoch)
         identity = Identity("0042", "Calle Mayor", ZoneInfo("Europe/Madrid"), "EUR", "es", "metric", "id.example.com")
         self.store = Store(identity, self.books, StoreClock(self.clock, self.books.last_clock),
                            replica.policy(self.books.replica_reader), random.Random(self.clock.wall_ms()))

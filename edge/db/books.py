@@ -57,8 +57,9 @@ class Books:
             connection.close()
 
 
-def open_books(directory: Path, secret: str, store: str, make_writer: MakeWriter) -> Books:
+def open_books(directory: Path, secret: str, store: str, make_writer: MakeWriter, first_epoch: int = 1) -> Books:
     """Open or create both databases of `store` in `directory`. `secret`: the database key credential, any text.
+    `first_epoch`: what a new ledger begins with.
 
     A damaged `replica.db` is set aside and built anew from the hub; a damaged ledger never is. Raises
     `ConfigurationError` for a wrong key, an unusable directory or another store's files, `Corrupt` for a damaged
@@ -75,7 +76,7 @@ def open_books(directory: Path, secret: str, store: str, make_writer: MakeWriter
         ledger_path, replica_path = directory / "ledger.db", directory / "replica.db"
         ledger_key, replica_key = derive_key(secret, "ledger.db"), derive_key(secret, "replica.db")
         ledger = opened.enter_context(closing(_open(ledger_path, ledger_key, "FULL")))
-        chain = _chain(ledger, store, ledger_path)
+        chain = _chain(ledger, store, ledger_path, first_epoch)
         replica = opened.enter_context(closing(_open_replica(replica_path, replica_key)))
         readers = [opened.enter_context(closing(connect(path, key, synchronous="FULL", read_only=True)))
                    for path, key in ((ledger_path, ledger_key), (replica_path, replica_key))]
@@ -113,10 +114,10 @@ def derive_key(secret: str, purpose: str) -> bytes:
     return HKDF(hashes.SHA256(), 32, salt=None, info=f"trastienda {purpose}".encode()).derive(secret.encode())
 
 
-def _chain(ledger: Connection, store: str, path: Path) -> Chain:
+def _chain(ledger: Connection, store: str, path: Path, first_epoch: int) -> Chain:
     ledger.execute("BEGIN IMMEDIATE")
     try:
-        chain = load_chain(ledger, store)
+        chain = load_chain(ledger, store, first_epoch)
     except ValueError as error:
         ledger.execute("ROLLBACK")
         raise ConfigurationError(f"{path}: {error}") from error

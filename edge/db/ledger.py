@@ -12,15 +12,19 @@ from enum import Enum
 import msgspec
 
 from cloud_sync.contract.facts import ExceptionRaised, Fact, StockMove, decode_fact, encode_fact, stock_moves
-from cloud_sync.contract.ledger import GENESIS_HASH, Entry, Head, entry_hash
+from cloud_sync.contract.ledger import GENESIS_HASH, Entry, Head, Place, entry_hash
 from edge.clock import ClockStamp
 from edge.db.connection import Connection
 from edge.db.queries import LEDGER
+from edge.db.rebase_rows import TakingBack, put_rebase
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Whose ledger this is: the store and the life of this box's ledger."""
+    """Whose ledger this is: the store and the epoch it is written in, as last seen from the event loop.
+
+    What is appended goes by the epoch that stands in the ledger itself: it may have changed since somebody queued.
+    """
 
     store: str
     epoch: int
@@ -67,6 +71,7 @@ class Receipt:
     answer: bytes
     sequence: int
     short_skus: tuple[str, ...] = ()
+    epoch: int = 0
 
 
 def draft(fact_key: str, fact: Fact, *, occurred_ms: int, recorded_ms: int, business_day: str) -> Draft:
@@ -80,33 +85,32 @@ def record(connection: Connection, chain: Chain, fact: Draft) -> Receipt:
     itself recorded as an exception for a person."""
     known = connection.execute(LEDGER.fact, (fact.fact_key,)).fetchone()
     if known is not None:
-        digest, answer, _, sequence = known
+        digest, answer, epoch, sequence = known
         if digest == fact.digest:
-            return Receipt(Outcome.REPEATED, answer, sequence)
+            return Receipt(Outcome.REPEATED, answer, sequence, epoch=epoch)
         raise_exception(connection, chain, _conflict(fact), fact.recorded_ms,
                         key=f"conflict/{fact.fact_key}/{fact.digest.hex()[:16]}")
-        return Receipt(Outcome.CONFLICT, answer, sequence)
-    sequence = append(connection, chain, fact)
-    short_skus = _apply_moves(connection, stock_moves(fact.fact))
+        return Receipt(Outcome.CONFLICT, answer, sequence, epoch=epoch)
+    epoch, sequence = append(connection, chain, fact)
+    short_skus = apply_moves(connection, stock_moves(fact.fact))
     flags = tuple(str(flag) for flag in getattr(fact.fact, "flags", ()))
-    answer = msgspec.json.encode(Answer(True, fact.fact_key, chain.epoch, sequence, flags))
-    connection.execute(LEDGER.insert_fact, (fact.fact_key, fact.digest, answer, chain.epoch, sequence,
-                                            fact.recorded_ms))
-    return Receipt(Outcome.NEW, answer, sequence, short_skus)
+    answer = msgspec.json.encode(Answer(True, fact.fact_key, epoch, sequence, flags))
+    connection.execute(LEDGER.insert_fact, (fact.fact_key, fact.digest, answer, epoch, sequence, fact.recorded_ms))
+    return Receipt(Outcome.NEW, answer, sequence, short_skus, epoch)
 
 
-def append(connection: Connection, chain: Chain, fact: Draft) -> int:
-    """Chain the fact behind the ledger's head; returns its sequence."""
-    last = head(connection, chain)
-    sequence = last.sequence + 1
+def append(connection: Connection, chain: Chain, fact: Draft) -> Place:
+    """Chain the fact behind the ledger's head; returns its place."""
+    epoch, last_sequence, last_hash = connection.execute(LEDGER.newest_head).fetchone()
+    sequence = (last_sequence or 0) + 1
     payload = encode_fact(fact.fact)
     kind = fact.fact.__struct_config__.tag
     assert isinstance(kind, str)
-    hashed = entry_hash(last.hash, chain.store, chain.epoch, sequence, fact.fact_key, kind, fact.occurred_ms,
+    hashed = entry_hash(last_hash or GENESIS_HASH, chain.store, epoch, sequence, fact.fact_key, kind, fact.occurred_ms,
                         fact.business_day, payload)
-    connection.execute(LEDGER.insert_entry, (chain.epoch, sequence, fact.fact_key, kind, fact.occurred_ms,
+    connection.execute(LEDGER.insert_entry, (epoch, sequence, fact.fact_key, kind, fact.occurred_ms,
                                              fact.business_day, payload, hashed))
-    return sequence
+    return epoch, sequence
 
 
 def head(connection: Connection, chain: Chain) -> Head:
@@ -119,7 +123,8 @@ def entries_after(connection: Connection, chain: Chain, sequence: int, count_max
     """The hash of entry `sequence` and at most `count_max` entries behind it."""
     before = connection.execute(LEDGER.entry_hash, (chain.epoch, sequence)).fetchone() if sequence else (GENESIS_HASH,)
     rows = connection.execute(LEDGER.entries_from, (chain.epoch, sequence + 1, count_max)).fetchall()
-    return before[0], [Entry(row[0], row[1], row[2], row[3], row[4], msgspec.Raw(row[5]), row[6]) for row in rows]
+    return before[0], [Entry(row[0], row[1], row[2], row[3], row[4], msgspec.Raw(row[5]), row[6],
+                             None if row[8] is None else (row[7], row[8])) for row in rows]
 
 
 def raise_exception(connection: Connection, chain: Chain, raised: ExceptionRaised, recorded_ms: int, key: str) -> None:
@@ -139,7 +144,7 @@ def fact_of(connection: Connection, fact_key: str) -> Fact | None:
     return decode_fact(row[0]) if row else None
 
 
-def _apply_moves(connection: Connection, moves: Iterable[StockMove]) -> tuple[str, ...]:
+def apply_moves(connection: Connection, moves: Iterable[StockMove]) -> tuple[str, ...]:
     """Change the buckets; returns the SKUs that are now sold below what is promised to orders."""
     short = {}
     for move in moves:
@@ -170,16 +175,19 @@ def store_clock(connection: Connection, stamp: ClockStamp) -> None:
     connection.execute(LEDGER.set_meta, (_CLOCK_KEY, msgspec.json.encode(stamp).decode()))
 
 
-def load_chain(connection: Connection, store: str) -> Chain:
-    """Whose ledger this file is; a new file is given to `store` with epoch 1. Runs inside a transaction.
+def load_chain(connection: Connection, store: str, first_epoch: int = 1) -> Chain:
+    """Whose ledger this file is; a new file is given to `store` with `first_epoch`, the one its enrolment gave it. Runs
+    inside a transaction. A later epoch than 1 means that the hub may hold history: it is to be taken back first.
 
     Raises `ValueError` when the file belongs to another store.
     """
     row = connection.execute(LEDGER.get_meta, ("store",)).fetchone()
     if row is None:
         connection.execute(LEDGER.set_meta, ("store", store))
-        connection.execute(LEDGER.set_meta, ("epoch", "1"))
-        return Chain(store, 1)
+        connection.execute(LEDGER.set_meta, ("epoch", str(first_epoch)))
+        if first_epoch > 1:
+            put_rebase(connection, TakingBack(0, 0, GENESIS_HASH, first_epoch))
+        return Chain(store, first_epoch)
     if row[0] != store:
         raise ValueError(f"ledger.db belongs to store {row[0]}, the configuration names store {store}")
     return Chain(store, int(connection.execute(LEDGER.get_meta, ("epoch",)).fetchone()[0]))

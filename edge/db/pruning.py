@@ -25,7 +25,10 @@ class Pruned:
 
 def prune(connection: Connection, chain: Chain, now_ms: int, acked_sequence: int, count_max: int) -> Pruned:
     """Forget at most `count_max` entries and as many facts. Runs in the ledger writer's transaction."""
-    entries = _prune_entries(connection, chain, now_ms - LEDGER_KEEP_DAYS * _DAY_MS, acked_sequence, count_max)
+    kept_ms = now_ms - LEDGER_KEEP_DAYS * _DAY_MS
+    entries = _prune_entries(connection, chain, kept_ms, acked_sequence, count_max)
+    if acked_sequence:  # only a store in line may tell what a restored hub would have to be sent again
+        connection.execute(LEDGER.prune_older_entries, (chain.epoch, kept_ms, count_max))
     old_ms = now_ms - FACT_KEEP_DAYS * _DAY_MS
     facts = connection.execute(LEDGER.prune_facts, (old_ms, count_max)).rowcount
     if facts:

@@ -23,11 +23,13 @@ def fact_key(till: str, business_day: str, sequence: int) -> str:
 def meaning_digest(transaction: Transaction) -> bytes:
     """SHA-256 of what the till said: kind, products, quantities, amounts. Not times, not format, not flags.
 
+    A void means the transaction it takes back; lines a till puts into it are not believed and mean nothing.
+
     A product is the code as scanned, or else the SKU as sent: what the catalogue makes of a code changes, and a
     repeat of the same sale after such a change is still a repeat.
     """
     lines = [(line.kind, canonical(line.code) or line.sku, line.quantity_milli, line.amount_minor)
-             for line in transaction.lines]
+             for line in transaction.lines if transaction.type is not TransactionKind.VOID]
     said = (transaction.type, transaction.currency, transaction.total_minor, transaction.voids_sequence, lines)
     return hashlib.sha256(msgspec.json.encode(said)).digest()
 

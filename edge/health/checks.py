@@ -41,6 +41,10 @@ class StoreChecks:
             yield Issue("ledger-fenced", Severity.ERROR,
                         f"The hub does not take this store's facts: {state.fence.detail}",
                         "Call support: two boxes may run as this store. Keep selling, nothing is lost.")
+        if state.rebasing:
+            yield Issue("history-missing", Severity.WARNING,
+                        f"This box was restored or replaced and takes its history back: {state.rebasing}",
+                        "Keep selling. Stock and orders are right when this is over, which happens by itself.")
         if not state.up:
             yield Issue("hub-down", Severity.WARNING, f"No line to the hub: {state.last_error or 'not reached yet'}",
                         f"Keep selling; {state.backlog} facts wait and are sent when the line is back.")

@@ -34,6 +34,7 @@ class Status(msgspec.Struct, frozen=True):
     link_since_ms: int
     backlog: int
     fenced: bool
+    rebasing: str
     epoch: int
     ledger_sequence: int
     items: int
@@ -62,7 +63,7 @@ class HealthView:
         books, link = self.store.books, self.link_state()
         return Status(
             store=self.store.identity.store, name=self.store.identity.name, link_up=link.up,
-            link_since_ms=link.since_ms, backlog=link.backlog, fenced=link.fence is not None,
+            link_since_ms=link.since_ms, backlog=link.backlog, fenced=link.fence is not None, rebasing=link.rebasing,
             epoch=books.chain.epoch, ledger_sequence=head(books.ledger_reader, books.chain).sequence,
             items=books.replica_reader.execute(REPLICA.item_count).fetchone()[0],
             labels={state.value: count for state, count in self.planner.counts().items()},

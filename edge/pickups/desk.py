@@ -22,6 +22,7 @@ from edge.db.ledger import Outcome, draft, fact_of, raise_exception, record
 from edge.db.queries import LEDGER
 from edge.errors import Rejected
 from edge.limits import CODE_ATTEMPTS_MAX, PICKUPS_LISTED_MAX
+from edge.pickups.past import replay_past
 from edge.pickups.people import PeopleVault
 from edge.store import Store, Topic
 
@@ -175,6 +176,13 @@ class PickupDesk:
         if sealed and order.person_id:  # whatever becomes of the order, its person is forgotten at last
             forget_ms = now_ms + (self._store.policy.hold_max_s + self._store.policy.person_keep_s) * 1000
             connection.execute(LEDGER.put_person, (order.person_id, sealed, forget_ms))
+        if replay_past(connection, order.order_id):
+            row = _row(connection.execute(LEDGER.pickup, (order.order_id,)).fetchone())
+            if row.state in FINAL:
+                self._erase_later(connection, row)
+            elif order.cancel_requested:
+                self._cancel(connection, row)
+            return
         row = _row(connection.execute(LEDGER.pickup, (order.order_id,)).fetchone())
         if order.cancel_requested:
             self._cancel(connection, row)
@@ -324,9 +332,9 @@ class PickupDesk:
                           order_revision=row.revision, actor=request.actor, moves=moves, reason=request.reason)
         made = draft(_fact_key(request.transition_id), fact, occurred_ms=now_ms, recorded_ms=now_ms,
                      business_day=self._store.business_day(now_ms))
-        outcome = record(connection, self._store.books.chain, made).outcome
-        assert outcome is Outcome.NEW, f"{made.fact_key} was taken before, as somebody looked up"
-        connection.execute(LEDGER.set_pickup_state, (target, now_ms, row.order_id))
+        receipt = record(connection, self._store.books.chain, made)
+        assert receipt.outcome is Outcome.NEW, f"{made.fact_key} was taken before, as somebody looked up"
+        connection.execute(LEDGER.set_pickup_state, (target, now_ms, receipt.epoch, receipt.sequence, row.order_id))
         if target in FINAL and row.person_id:
             self._erase_later(connection, row)
 

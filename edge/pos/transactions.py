@@ -3,6 +3,7 @@
 A transaction is decoded and flagged in the event loop; whether it was seen before is decided in the writer.
 """
 
+import hashlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -25,9 +26,16 @@ from cloud_sync.contract.facts import (
 from edge.db.connection import Connection
 from edge.db.ledger import Chain, Draft, Outcome, Receipt, draft, fact_of, raise_exception, record
 from edge.db.queries import LEDGER
+from edge.db.rebase_rows import read_rebase
 from edge.domain.barcode import CODE_LENGTH_MAX
 from edge.domain.transaction import fact_key, line_flags, meaning_digest, transaction_flags
-from edge.limits import AMOUNT_MINOR_MAX, CLOSE_MISSING_LISTED_MAX, KEY_CHARACTERS_MAX, SEQUENCE_MAX
+from edge.limits import (
+    AMOUNT_MINOR_MAX,
+    CLOSE_MISSING_LISTED_MAX,
+    GAPS_LISTED_MAX,
+    KEY_CHARACTERS_MAX,
+    SEQUENCE_MAX,
+)
 from edge.prices.price_desk import PriceDesk
 from edge.store import Store
 
@@ -89,13 +97,19 @@ class CloseOut(msgspec.Struct, frozen=True):
 
 
 class HighWater(msgspec.Struct, frozen=True):
-    """How far the store has a till's day: everything in `missing` and after `last` is to be sent again."""
+    """What the ledger really holds of a till's day: everything in `missing`, before `first` and after `last` is to be
+    sent again, if the till has it. `ranges`: what is missing as first and last sequence; `settled`: false while the hub
+    is still sending history back, so that less may be missing than it seems.
+    """
 
     till: str
     business_day: str
+    first: int
     last: int
     count: int
     missing: list[int]
+    ranges: list[tuple[int, int]]
+    settled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,16 +148,18 @@ class TransactionDesk:
     def high_water(self, till: str, business_day: str | None) -> HighWater:
         """What we have of a till's day, the newest one unless it is named."""
         reader = self._store.books.ledger_reader
+        settled = read_rebase(reader) is None
         if business_day is None:
             newest = reader.execute(LEDGER.newest_till_day, (till,)).fetchone()
-            if newest is None:
-                return HighWater(till, "", 0, 0, [])
-            business_day = str(newest[0])
-        row = reader.execute(LEDGER.till_day, (till, business_day)).fetchone()
-        if row is None:
-            return HighWater(till, business_day, 0, 0, [])
-        missing, _ = _missing(reader, TillDay(till, business_day), row[1], row[2])
-        return HighWater(till, business_day, row[2], row[0], missing)
+            business_day = str(newest[0]) if newest else ""
+        day = TillDay(till, business_day)
+        count, first_key, last_key = reader.execute(LEDGER.till_sequence_range, (
+            fact_key(till, business_day, 0), fact_key(till, business_day, SEQUENCE_MAX))).fetchone()
+        if not count:
+            return HighWater(till, business_day, 0, 0, 0, [], [], settled)
+        first, last = int(first_key[-_SEQUENCE_DIGITS:]), int(last_key[-_SEQUENCE_DIGITS:])
+        missing, _ = _missing(reader, day, first, last)
+        return HighWater(till, business_day, first, last, count, missing, gaps_of(reader, day, first, last), settled)
 
     def _fact(self, day: TillDay, sequence: int, body: TransactionIn) -> Transaction:
         lines = tuple(self._line(line) for line in body.lines)
@@ -166,6 +182,7 @@ class TransactionDesk:
         return (aware - _EPOCH) // timedelta(milliseconds=1)
 
 
+_SEQUENCE_DIGITS = 10
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -270,6 +287,57 @@ def _record_close(connection: Connection, chain: Chain, made: Draft, fact: TillC
         raise_exception(connection, chain, raised, made.recorded_ms, key)
         connection.execute(LEDGER.reopen_exception, (key,))
     return CloseOut(True, fact.business_day, count, total_minor, agrees, missing, missing_count)
+
+
+def list_gaps(connection: Connection, chain: Chain, since_day: str, recorded_ms: int) -> int:
+    """After a restore: whatever is missing between a till's first and last sequence of a day becomes an exception, which
+    its next close that agrees settles. Returns how many tills' days have gaps."""
+    found = 0
+    for till, business_day, first, last in connection.execute(LEDGER.till_days_since, (since_day,)).fetchall():
+        ranges = gaps_of(connection, TillDay(till, business_day), first, last)
+        if not ranges:
+            continue
+        found += 1
+        named = ", ".join(str(begin) if begin == end else f"{begin} to {end}" for begin, end in ranges)
+        raised = ExceptionRaised(reason="till-gap", about=f"till/{till}/{business_day}",
+                                 detail=f"never arrived, or was lost: {named}; the till should send them again",
+                                 till=till, business_day=business_day)
+        raise_exception(connection, chain, raised, recorded_ms,
+                        key=f"till-gap/{till}/{business_day}/{hashlib.sha256(named.encode()).hexdigest()[:16]}")
+    return found
+
+
+def gaps_of(connection: Connection, day: TillDay, first: int, last: int) -> list[tuple[int, int]]:
+    """First and last of every run of sequences that the ledger does not hold, at most a named number of runs."""
+    keys = (fact_key(day.till, day.business_day, first), fact_key(day.till, day.business_day, last))
+    rows = connection.execute(LEDGER.till_sequence_gaps, (*keys, last, first, GAPS_LISTED_MAX)).fetchall()
+    return [(begin, end) for begin, end in rows]
+
+
+def take_past_transaction(connection: Connection, chain: Chain, fact: Transaction, key: str, recorded_ms: int) -> None:
+    """A transaction that came back from the hub: its till's day, and what it means together with a void of ours.
+
+    Its exceptions come back as facts of their own.
+    """
+    connection.execute(LEDGER.add_to_till_day, (fact.till, fact.business_day, fact.sequence, fact.sequence,
+                                                fact.total_minor))
+    made = Draft(key, fact, meaning_digest(fact), recorded_ms, fact.business_day, recorded_ms)
+    if fact.type is not TransactionKind.VOID:
+        _take_back_if_voided(connection, chain, made, fact)
+    elif fact.voids_sequence is not None:
+        _void_from_the_past(connection, chain, made, fact)
+
+
+def _void_from_the_past(connection: Connection, chain: Chain, made: Draft, fact: Transaction) -> None:
+    voided_key = fact_key(fact.till, fact.business_day, fact.voids_sequence or 0)
+    if Flag.ALREADY_VOIDED in fact.flags or Flag.VOIDS_NO_SALE in fact.flags:
+        return
+    if not connection.execute(LEDGER.insert_voided, (voided_key, made.fact_key)).rowcount:
+        _raise(connection, chain, made, fact, Flag.ALREADY_VOIDED, f"{voided_key} was voided here too, by another void")
+    elif Flag.VOID_BEFORE_ORIGINAL in fact.flags:
+        original = fact_of(connection, voided_key)
+        if isinstance(original, Transaction):  # it was sold here while the other life of this box took it back
+            _take_back_if_voided(connection, chain, replace(made, fact_key=voided_key, fact=original), original)
 
 
 def _missing(connection: Connection, day: TillDay, first: int, last: int) -> tuple[list[int], int]:

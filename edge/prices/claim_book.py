@@ -107,6 +107,23 @@ def doubt(connection: Connection, label: str, now_powered_ms: int) -> None:
     refresh_caps(connection, {claim.sku for claim in claims_of_label(connection, label)}, now_powered_ms)
 
 
+def claim_by_history(connection: Connection, shown: Claim, closes_powered_ms: int, now: tuple[int, int]) -> None:
+    """The hub says that `shown.label` once proved this price; whether it still shows it nobody here knows.
+
+    So the claim opens, the label's earlier ones close, and the label is due until it proves again what it shows (P3).
+    `now`: on the powered and on the wall clock, in milliseconds.
+    """
+    now_powered_ms, now_ms = now
+    connection.execute(LEDGER.insert_label, (shown.label, "", "", 0, now_ms))  # does nothing to one that is known
+    order = must_have(connection, shown.label).offer_order + 1
+    before, claim = claims_of_label(connection, shown.label), Claim(shown.label, shown.sku, shown.price_minor, order)
+    opened = after_offer(before, claim, CLAIMS_PER_LABEL_MAX)
+    if opened is None:
+        return
+    connection.execute(LEDGER.offer_label, (order, now_ms, shown.label))
+    _replace(connection, before, after_proof(opened, claim, closes_powered_ms), now_powered_ms)
+
+
 def refresh_caps(connection: Connection, skus: Iterable[str], now_powered_ms: int) -> None:
     """Compute the caps of these SKUs again."""
     for sku in skus:

@@ -9,9 +9,42 @@ INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET valu
 -- name: head
 SELECT sequence, hash FROM entry WHERE epoch = ? ORDER BY sequence DESC LIMIT 1
 
+-- name: delete_meta
+DELETE FROM meta WHERE key = ?
+
+-- name: newest_head
+SELECT CAST(meta.value AS INTEGER), entry.sequence, entry.hash
+FROM meta LEFT JOIN entry ON entry.epoch = CAST(meta.value AS INTEGER)
+WHERE meta.key = 'epoch' ORDER BY entry.sequence DESC LIMIT 1
+
 -- name: insert_entry
 INSERT INTO entry (epoch, sequence, fact_key, kind, occurred_ms, business_day, payload, hash)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: insert_rebased_entry
+INSERT INTO entry (epoch, sequence, fact_key, kind, occurred_ms, business_day, payload, hash, rebased_epoch,
+    rebased_sequence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: insert_past_entry
+INSERT INTO entry (epoch, sequence, fact_key, kind, occurred_ms, business_day, payload, hash, rebased_epoch,
+    rebased_sequence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (epoch, sequence) DO NOTHING
+
+-- name: delete_entry
+DELETE FROM entry WHERE epoch = ? AND sequence = ?
+
+-- name: move_fact
+UPDATE fact SET epoch = ?, sequence = ? WHERE fact_key = ? AND epoch = ? AND sequence = ?
+
+-- name: replace_fact
+UPDATE fact SET digest = ?, answer = ?, epoch = ?, sequence = ? WHERE fact_key = ?
+
+-- name: older_heads
+SELECT epoch, MAX(sequence), hash FROM entry WHERE epoch < ? GROUP BY epoch ORDER BY epoch
+
+-- name: prune_older_entries
+DELETE FROM entry WHERE (epoch, sequence) IN (
+    SELECT entry.epoch, entry.sequence FROM entry LEFT JOIN fact ON fact.fact_key = entry.fact_key
+    WHERE entry.epoch < ? AND COALESCE(fact.recorded_ms, entry.occurred_ms) < ? LIMIT ?)
 
 -- name: entry
 SELECT payload FROM entry WHERE epoch = ? AND sequence = ?
@@ -20,7 +53,7 @@ SELECT payload FROM entry WHERE epoch = ? AND sequence = ?
 SELECT hash FROM entry WHERE epoch = ? AND sequence = ?
 
 -- name: entries_from
-SELECT sequence, fact_key, kind, occurred_ms, business_day, payload, hash
+SELECT sequence, fact_key, kind, occurred_ms, business_day, payload, hash, rebased_epoch, rebased_sequence
 FROM entry WHERE epoch = ? AND sequence >= ? ORDER BY sequence LIMIT ?
 
 -- name: newest_of_kind
@@ -48,7 +81,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (exception_key) DO NOTHING
 
 -- name: settle_till_closes
 UPDATE exception SET settled_ms = ?
-WHERE till = ? AND business_day = ? AND reason = 'till-close-differs' AND settled_ms IS NULL
+WHERE till = ? AND business_day = ? AND reason IN ('till-close-differs', 'till-gap') AND settled_ms IS NULL
 
 -- name: reopen_exception
 UPDATE exception SET settled_ms = NULL WHERE exception_key = ?
@@ -68,6 +101,15 @@ SELECT count, first_sequence, last_sequence, total_minor, closed FROM till_day W
 
 -- name: newest_till_day
 SELECT business_day, last_sequence, count FROM till_day WHERE till = ? ORDER BY business_day DESC LIMIT 1
+
+-- name: till_days_since
+SELECT till, business_day, first_sequence, last_sequence FROM till_day WHERE business_day >= ?
+
+-- name: till_sequence_range
+SELECT COUNT(*), MIN(fact_key), MAX(fact_key) FROM fact WHERE fact_key BETWEEN ? AND ?
+
+-- name: add_total_to_till_day
+UPDATE till_day SET total_minor = total_minor + ? WHERE till = ? AND business_day = ?
 
 -- name: add_to_till_day
 INSERT INTO till_day (till, business_day, count, first_sequence, last_sequence, total_minor) VALUES (?, ?, 1, ?, ?, ?)
@@ -130,6 +172,9 @@ UPDATE label SET offer_order = ?, outstanding = 1, offered_ms = ?, failure = NUL
 
 -- name: prove_label
 UPDATE label SET outstanding = ?, proven_version = ?, proven_content = ?, proven_ms = ?, failure = NULL WHERE label = ?
+
+-- name: doubt_all_labels
+UPDATE label SET outstanding = 1
 
 -- name: doubt_label
 UPDATE label SET outstanding = 1 WHERE label = ?
@@ -240,7 +285,23 @@ INSERT INTO pickup (order_id, revision, state, placed_ms, currency, code_hmac, p
 UPDATE pickup SET revision = ?, notified_ms = ?, cancel_requested = ? WHERE order_id = ?
 
 -- name: set_pickup_state
-UPDATE pickup SET state = ?, changed_ms = ? WHERE order_id = ?
+UPDATE pickup SET state = ?, changed_ms = ?, step_epoch = ?, step_sequence = ? WHERE order_id = ?
+
+-- name: pickup_step_place
+SELECT state, step_epoch, step_sequence FROM pickup WHERE order_id = ?
+
+-- name: move_pickup_step
+UPDATE pickup SET step_epoch = ?, step_sequence = ? WHERE order_id = ? AND step_epoch = ? AND step_sequence = ?
+
+-- name: insert_pickup_past
+INSERT INTO pickup_past (order_id, epoch, sequence, occurred_ms, payload) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (order_id, epoch, sequence) DO NOTHING
+
+-- name: pickup_past
+SELECT epoch, sequence, occurred_ms, payload FROM pickup_past WHERE order_id = ? ORDER BY epoch, sequence
+
+-- name: delete_pickup_past
+DELETE FROM pickup_past WHERE order_id = ?
 
 -- name: count_code_attempt
 UPDATE pickup SET code_attempts = code_attempts + 1 WHERE order_id = ?
@@ -307,3 +368,6 @@ DELETE FROM till_day WHERE business_day < ?
 -- name: prune_intervals
 DELETE FROM price_interval WHERE sku = ? AND from_ms < (
     SELECT MAX(from_ms) FROM price_interval WHERE sku = ? AND from_ms <= ?)
+
+-- name: whole_chain
+SELECT epoch, sequence, fact_key, kind, occurred_ms, business_day, payload, hash FROM entry ORDER BY epoch, sequence

@@ -3,7 +3,8 @@
 
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
--- The chain. One gapless sequence per epoch; the outbox and the audit trail.
+-- The chain. One gapless sequence per epoch; the outbox and the audit trail. `rebased_*`: where the entry stood before its
+-- epoch ended below it. Epochs before the newest are what the hub has, however this box came by them.
 CREATE TABLE entry (
     epoch INTEGER NOT NULL,
     sequence INTEGER NOT NULL,
@@ -13,6 +14,8 @@ CREATE TABLE entry (
     business_day TEXT NOT NULL,
     payload BLOB NOT NULL,
     hash TEXT NOT NULL,
+    rebased_epoch INTEGER,
+    rebased_sequence INTEGER,
     PRIMARY KEY (epoch, sequence)
 ) STRICT, WITHOUT ROWID;
 
@@ -149,10 +152,22 @@ CREATE TABLE pickup (
     person_id TEXT NOT NULL,
     notified_ms INTEGER,
     cancel_requested INTEGER NOT NULL DEFAULT 0,
-    changed_ms INTEGER NOT NULL
+    changed_ms INTEGER NOT NULL,
+    step_epoch INTEGER NOT NULL DEFAULT 0,
+    step_sequence INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX pickup_by_code ON pickup (code_hmac);
 CREATE INDEX pickup_by_state ON pickup (state, placed_ms);
+
+-- Steps that came back from the hub for orders this box has not heard of (again); replayed when the order arrives.
+CREATE TABLE pickup_past (
+    order_id TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    occurred_ms INTEGER NOT NULL,
+    payload BLOB NOT NULL,
+    PRIMARY KEY (order_id, epoch, sequence)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE pickup_line (
     order_id TEXT NOT NULL,
