@@ -10,6 +10,7 @@ import ssl
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
@@ -19,7 +20,9 @@ import msgspec
 
 if TYPE_CHECKING:
     from cloud_sync.hub.doorbell import BrokerOptions
+    from edge.backup import LedgerFile
     from edge.credentials import Credentials
+    from edge.settings import Settings
 
 _Result = TypeVar("_Result")
 _Answer = TypeVar("_Answer", bound=msgspec.Struct)
@@ -124,6 +127,110 @@ def import_command(file: Path, hub_url: str | None, database: str | None, curren
     text = (f"{result.file}: {result.rows} rows. Items: {result.items_changed} changed, {result.items_unchanged} as "
             f"before. Prices: {result.prices_changed} changed, {result.prices_unchanged} as before.")
     _say(as_json, msgspec.to_builtins(result), "\n".join((text, *(f"warning: {each}" for each in result.warnings))))
+
+
+@main.command(name="hub-enrolment")
+@click.argument("store")
+@click.option("--hub", "hub_url", help="A running hub; its token comes from TRASTIENDA_HUB_OPERATOR_TOKEN.")
+@click.option("--database", help="The database of a hub that is not running.")
+@click.option("--valid-hours", default=24.0, show_default=True, type=click.FloatRange(min=0.01, max=720))
+@json_option
+def hub_enrolment(store: str, hub_url: str | None, database: str | None, valid_hours: float, as_json: bool) -> None:
+    """Make a one-time code that enrolls a box as STORE; the box enrolled last speaks for it."""
+    from cloud_sync.hub.main import make_code
+
+    with _reported(as_json):
+        made = make_code(store, round(valid_hours * 3600), hub=hub_url, database=database)
+    _say(as_json, msgspec.to_builtins(made), f"Code for store {store}, once, within {valid_hours:g} hours: {made.code}\n"
+         f"On the box: trastienda enroll /etc/trastienda/store.yaml --code {made.code}")
+
+
+@main.command(name="hub-restored")
+@click.option("--database", help="The database that was put back from a backup; its hub must not run.")
+@json_option
+def hub_restored(database: str | None, as_json: bool) -> None:
+    """Say that the hub's database is a restored backup: stores send what it lacks again, and fetch their feeds anew."""
+    from cloud_sync.hub.main import renew_restored
+
+    with _reported(as_json):
+        epoch = renew_restored(database)
+    _say(as_json, {"hub_epoch": epoch}, f"New hub epoch {epoch}: start the hub. Boxes enrolled after the backup was "
+         "made have to be enrolled again.")
+
+
+@main.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--code", prompt="One-time code", help="What `trastienda hub-enrolment` printed.")
+@json_option
+def enroll(config: Path, code: str, as_json: bool) -> None:
+    """Trade a one-time code for this box's own credential at the hub; it is kept in the state directory."""
+    from edge import enrolment
+    from edge import settings as configuration
+
+    with _reported(as_json):
+        settings = configuration.load(config)
+        done = enrolment.enrol(settings, code.strip(), enrolment.hub_trade(settings))
+    _say(as_json, {"store": done.store, "enrolment": done.enrolment, "epoch": done.epoch},
+         f"Enrolled as store {done.store}, enrolment {done.enrolment}: restart the daemon. Any other box of this store "
+         "is fenced from now on.")
+
+
+@main.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--to", "directory", required=True, type=click.Path(path_type=Path, file_okay=False))
+@click.option("--keep", default=14, show_default=True, type=click.IntRange(min=1), help="Newest backups that stay.")
+@json_option
+def backup(config: Path, directory: Path, keep: int, as_json: bool) -> None:
+    """Write a checked, encrypted copy of the ledger into a directory, while the daemon runs or not."""
+    from edge import settings as configuration
+    from edge.backup import make_backup
+
+    with _reported(as_json), _progress("Backup", as_json) as progress:
+        settings = configuration.load(config)
+        if settings.recovery_key is None:
+            raise _no_recovery_key(config)
+        now = datetime.now(UTC)
+        made = make_backup(_ledger_file(settings), settings.recovery_key, directory, int(now.timestamp() * 1000),
+                           now.strftime("%Y%m%dT%H%M%SZ"), keep, lambda done, of: progress("copying", done, of))
+    _say(as_json, msgspec.to_builtins(made), f"{made.file}: {made.bytes} bytes, up to entry {made.sequence} of epoch "
+         f"{made.epoch}, checked; {len(made.removed)} older ones removed")
+
+
+@main.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--recovery-key", "key_file", type=click.Path(path_type=Path, dir_okay=False),
+              help="File with the recovery private key; else TRASTIENDA_RECOVERY_KEY holds it.")
+@click.option("--force", is_flag=True, help="Also in place of a newer ledger; that one is set aside.")
+@json_option
+def restore(config: Path, file: Path, key_file: Path | None, force: bool, as_json: bool) -> None:
+    """Put the backup in FILE in the ledger's place, while the daemon is stopped."""
+    from edge import settings as configuration
+    from edge.backup import restore_backup
+
+    with _reported(as_json):
+        settings = configuration.load(config)
+        private = key_file.read_text() if key_file else os.environ.get("TRASTIENDA_RECOVERY_KEY", "")
+        done = restore_backup(_ledger_file(settings), file, private, force=force)
+    aside = f" The ledger before it is {done.set_aside}." if done.set_aside else ""
+    _say(as_json, msgspec.to_builtins(done), f"Store {done.store} has its ledger up to entry {done.sequence} of epoch "
+         f"{done.epoch}.{aside} Start the daemon: it sells at once and takes back what it lacks by itself.")
+
+
+@main.command(name="recovery-key")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@json_option
+def recovery_key(file: Path, as_json: bool) -> None:
+    """Make the fleet's recovery keys: the private one goes into FILE (then into a safe), the public one is printed."""
+    from edge.backup import new_recovery_keys
+    from edge.enrolment import write_private
+
+    with _reported(as_json):
+        if file.exists():
+            raise FileExistsError(f"{file}: exists already, and a lost recovery key opens nothing: choose another name")
+        private, public = new_recovery_keys()
+        write_private(file, f"{private}\n".encode())
+    _say(as_json, {"recovery_key": public, "private_key_file": str(file)}, f"recovery_key: {public}")
 
 
 @main.command()
@@ -280,6 +387,19 @@ def _broker(address: str | None, user: str | None, *, tls: bool) -> "BrokerOptio
     if not host or not port.isdecimal():
         raise click.BadParameter("give it as HOST:PORT, such as localhost:8883", param_hint="--broker")
     return BrokerOptions(host.strip("[]"), int(port), tls=tls, username=user)
+
+
+def _ledger_file(settings: "Settings") -> "LedgerFile":
+    from edge.backup import LedgerFile
+
+    return LedgerFile(Path(settings.state_directory), settings.store.id, _credentials().text(settings.database_key))
+
+
+def _no_recovery_key(config: Path) -> Exception:
+    from edge.errors import ConfigurationError
+
+    return ConfigurationError(f"{config}: recovery_key is not set, and a backup in the clear is not made; "
+                              "`trastienda recovery-key` makes a pair")
 
 
 def _credentials() -> "Credentials":

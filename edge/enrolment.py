@@ -7,20 +7,22 @@ token is minted here; only its SHA-256 travels to be enrolled, so a lost answer 
 
 import hashlib
 import os
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from cloud_sync.contract.rebase import Enrolled
+from cloud_sync.contract.rebase import Enrol, Enrolled
 from edge.credentials import Credentials
-from edge.errors import ConfigurationError
+from edge.errors import ConfigurationError, Rejected
 from edge.settings import Settings
 
 CREDENTIAL_FILE = "hub-credential.json"
 _PENDING_FILE = "hub-credential.pending.json"
 _TOKEN_BYTES = 32
+_TRADE_TIMEOUT_S = 20.0
 
 _Kind = TypeVar("_Kind")
 
@@ -39,6 +41,10 @@ class HubCredential(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         """Without the token."""
         return f"HubCredential(enrolment={self.enrolment}, epoch={self.epoch})"
+
+
+class _Problem(msgspec.Struct, frozen=True):
+    detail: str = ""
 
 
 class _Pending(msgspec.Struct, frozen=True):
@@ -78,6 +84,32 @@ def enrol(settings: Settings, code: str, trade: Trade) -> HubCredential:
     write_private(directory / CREDENTIAL_FILE, msgspec.json.encode(credential))
     (directory / _PENDING_FILE).unlink(missing_ok=True)
     return credential
+
+
+def hub_trade(settings: Settings) -> Trade:
+    """The trade at the hub that the settings name. Raises `Rejected` for a code it does not take, `ConnectionError`."""
+    import httpx
+
+    def trade(code: str, token_hash: str) -> Enrolled:
+        authority = settings.hub.certificate_authority
+        trust = ssl.create_default_context(cafile=authority) if authority else True
+        url = f"{settings.hub.url.rstrip('/')}/v1/enrol"
+        body = msgspec.json.encode(Enrol(settings.store.id, code, token_hash))
+        try:
+            reply = httpx.post(url, content=body, timeout=_TRADE_TIMEOUT_S, verify=trust)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise ConnectionError(f"{url}: {error}: is the hub running, and is this its address?") from error
+        try:
+            if reply.status_code == httpx.codes.OK:
+                return msgspec.json.decode(reply.content, type=Enrolled)
+            said = msgspec.json.decode(reply.content, type=_Problem).detail
+        except msgspec.MsgspecError as error:
+            raise ConnectionError(f"{url}: {reply.status_code}, and no hub's answer") from error
+        if reply.status_code in (httpx.codes.FORBIDDEN, httpx.codes.UNPROCESSABLE_ENTITY):
+            raise Rejected(f"{url}: {said}")
+        raise ConnectionError(f"{url}: {reply.status_code} {said}")
+
+    return trade
 
 
 def write_private(path: Path, content: bytes) -> None:

@@ -129,6 +129,15 @@ PICKUPS_LISTED_MAX = 500
 HOUSEKEEPING_BATCH_MAX = 500
 """Dated prices, claims or people taken care of in one transaction; the rest follows in the next."""
 
+BACKUPS_KEPT = 14
+"""Backups of a store that stay in a directory unless said otherwise; the oldest go."""
+
+BACKUP_CHUNK_BYTES = 1024 * 1024
+"""What is encrypted at once; two such pieces are in memory."""
+
+BACKUP_LABEL_BYTES_MAX = 64 * 1024
+"""A backup whose sealed label is said to be longer is none."""
+
 REBASE_ENTRIES_MAX = 200
 """Own entries moved to a new epoch in one transaction, so that no till waits for more."""
 

@@ -31,6 +31,11 @@ SerialPort = Annotated[str, Meta(
     description="/dev/serial/by-id/..., /dev/trastienda/..., socket://host:port or rfc2217://host:port")]
 
 
+RecoveryKey = Annotated[str, Meta(
+    pattern=r"^trastienda-recovery-public-[A-Za-z0-9_-]{43}$",
+    description="the public key that `trastienda recovery-key` printed")]
+
+
 class _Section(Struct, frozen=True, forbid_unknown_fields=True):
     """What all parts of the file share: unknown keys refused."""
 
@@ -165,7 +170,10 @@ class StaffMember(_Section, frozen=True, kw_only=True):
 
 
 class Settings(_Section, frozen=True, kw_only=True):
-    """The whole file. `state_directory` holds ledger.db and replica.db."""
+    """The whole file. `state_directory` holds ledger.db and replica.db.
+
+    `recovery_key`: the fleet's public key that backups are encrypted to; no secret.
+    """
 
     store: Store
     hub: Hub
@@ -173,6 +181,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     database_key: Credential
     store_key: Credential
     state_directory: AbsolutePath = "/var/lib/trastienda"
+    recovery_key: RecoveryKey | None = None
     base_stations: Annotated[tuple[BaseStation, ...], Meta(extra={"unique": ("name", "port")})] = ()
     tills: Annotated[tuple[Till, ...], Meta(extra={"unique": ("id", "token")})] = ()
     monitors: Annotated[tuple[Monitor, ...], Meta(extra={"unique": ("id", "token")})] = ()

@@ -1,4 +1,4 @@
-"""A box that lost entries the hub holds: finding the last common one, a new epoch, and history back (DESIGN.md section 10).
+"""A box that lost entries the hub holds: the last common one, a new epoch, history back (DESIGN.md section 10).
 
 `POST …/common` finds the last common entry, `POST …/epochs` closes the epoch there and gives another, `GET …/history`
 sends back page by page what the hub holds behind it. Each may be repeated without harm.

@@ -1,7 +1,7 @@
 """Enrolling a box: the operator makes a one-time code for a store, the box trades it for its credential.
 
-The box mints its token and sends the SHA-256 alone, so the secret never travels and a lost reply costs nothing: the same
-code with the same hash is answered the same again. The newest enrolment speaks for the store.
+The box mints its token and sends the SHA-256 alone, so the secret never travels and a lost reply costs nothing: the
+same code with the same hash is answered the same again. The newest enrolment speaks for the store.
 """
 
 from dataclasses import dataclass, replace

@@ -7,6 +7,7 @@ transaction in its database when it does not run.
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -19,10 +20,12 @@ from cloud_sync.hub.catalogue_file import (
     no_progress,
     read_catalogue,
 )
-from cloud_sync.hub.errors import HubError
+from cloud_sync.hub.enrolment import CodeMade, CodeRequest
+from cloud_sync.hub.errors import HubError, NotFound
 from cloud_sync.hub.storage import HubStorage
 
 IMPORT_TIMEOUT_S = 120
+CODE_TIMEOUT_S = 20
 SEND_CHUNK_BYTES = 64 * 1024
 
 
@@ -81,6 +84,21 @@ def import_through_hub(hub_url: str, token: str, path: Path, options: ImportOpti
             return await import_over_http(client, path, options, progress)
 
     return asyncio.run(send())
+
+
+def code_through_hub(hub_url: str, token: str, store: str, valid_s: int) -> CodeMade:
+    """`trastienda hub-enrolment STORE --hub URL`. Raises `HubUnreachable`, `NotFound`, `Rejected`."""
+    path = f"{hub_url.rstrip('/')}/v1/stores/{quote(store, safe='')}/enrolment-codes"
+    try:
+        answer = httpx.post(path, headers={"Authorization": f"Bearer {token}"}, timeout=CODE_TIMEOUT_S,
+                            content=msgspec.json.encode(CodeRequest(valid_s)))
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise HubUnreachable(f"{hub_url}: {type(error).__name__} {error}") from error
+    if answer.status_code == httpx.codes.CREATED:
+        return msgspec.json.decode(answer.content, type=CodeMade)
+    if answer.status_code == httpx.codes.NOT_FOUND:
+        raise NotFound(_detail(answer))
+    raise HubUnreachable(f"{hub_url} answered {answer.status_code}: {_detail(answer)}")
 
 
 def _result(file: CatalogueFile, imported: Imported) -> ImportResult:

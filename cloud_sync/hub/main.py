@@ -25,8 +25,9 @@ from cloud_sync.hub.catalogue_file import ImportOptions, Progress, no_progress
 from cloud_sync.hub.credentials import BROKER_PASSWORD, OPERATOR_TOKEN, Credentials, find_credential, load_credentials
 from cloud_sync.hub.database import POSTGRES_CONNECTIONS, parse_url
 from cloud_sync.hub.doorbell import BrokerOptions, Doorbell, mqtt_connect
+from cloud_sync.hub.enrolment import CodeMade
 from cloud_sync.hub.errors import ConfigurationError
-from cloud_sync.hub.importer import ImportResult, import_into, import_through_hub
+from cloud_sync.hub.importer import ImportResult, code_through_hub, import_into, import_through_hub
 from cloud_sync.hub.limits import CONNECTIONS_MAX, ERASE_EVERY_S
 from cloud_sync.hub.storage import HubStorage, open_storage
 
@@ -103,6 +104,41 @@ def import_file(path: Path, options: ImportOptions, *, hub: str | None = None, d
     storage = open_storage(url, load_credentials(url, os.environ, os.urandom).hub_key, wall_ms, os.urandom)
     try:
         return import_into(storage, path, options, progress)
+    finally:
+        storage.close()
+
+
+def make_code(store: str, valid_s: int, *, hub: str | None = None, database: str | None = None) -> CodeMade:
+    """`trastienda hub-enrolment STORE`: through a running hub (token from the environment), or its database.
+
+    Raises `Rejected`, `NotFound`, `ConfigurationError`, `HubUnreachable`, `AlreadyRunning`.
+    """
+    if hub:
+        token = find_credential(OPERATOR_TOKEN, os.environ)
+        if not token:
+            raise ConfigurationError(f"{OPERATOR_TOKEN} is not set: the hub wrote it into the .credentials file "
+                                     "beside its database")
+        return code_through_hub(hub, token, store, valid_s)
+    with _opened(database) as storage:
+        return storage.enrolments.make_code(store, valid_s)
+
+
+def renew_restored(database: str | None = None) -> str:
+    """`trastienda hub-restored`: once, on a database that was put back from a backup, before the hub starts.
+
+    Returns the new hub epoch. Raises `ConfigurationError`, `AlreadyRunning`.
+    """
+    with _opened(database) as storage:
+        storage.database.renew_after_restore()
+        return storage.database.hub_epoch()
+
+
+@contextlib.contextmanager
+def _opened(database: str | None) -> Generator[HubStorage, None, None]:
+    url = database or DEFAULT_DATABASE
+    storage = open_storage(url, load_credentials(url, os.environ, os.urandom).hub_key, wall_ms, os.urandom)
+    try:
+        yield storage
     finally:
         storage.close()
 

@@ -11,7 +11,17 @@ from http import HTTPStatus
 import msgspec
 from starlette.responses import Response
 
-from cloud_sync.hub.errors import Conflict, DisplacedError, Forbidden, HubError, NotFound, OutOfLine, Refetch, Rejected, TooLarge
+from cloud_sync.hub.errors import (
+    Conflict,
+    DisplacedError,
+    Forbidden,
+    HubError,
+    NotFound,
+    OutOfLine,
+    Refetch,
+    Rejected,
+    TooLarge,
+)
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5

@@ -24,7 +24,7 @@ import sqlite_utils  # noqa: E402  it takes the library registered above, and on
 
 from edge.errors import ConfigurationError, Corrupt, Transient  # noqa: E402  keeps the two imports above first
 
-__all__ = ["Connection", "DatabaseError", "Trouble", "WrongKey", "connect", "migrate", "trouble_of"]
+__all__ = ["Connection", "DatabaseError", "Trouble", "WrongKey", "connect", "migrate", "sqlite", "trouble_of"]
 
 SQLITE_OLDEST = (3, 51, 3)
 """Older ones may lose a WAL that is reset while another connection writes (engineering.md 1.9)."""
