@@ -1,9 +1,9 @@
 """Backups of the ledger, encrypted to the fleet's recovery key, and putting one back (`trastienda backup`, `restore`).
 
 A box only knows the public key, so a stolen backup or box opens none. File: magic, length and HPKE envelope (RFC 9180:
-X25519, HKDF-SHA256, AES-256-GCM) of the `Label`, then chunks of AES-256-GCM under the label's file key; nonce = number of
-the chunk, associated data = whether it is the last, so that a file cut short does not open. The label holds the ledger's
-own key: the box that is restored re-keys the ledger to its own. Memory stays within two chunks.
+X25519, HKDF-SHA256, AES-256-GCM) of the `Label`, then chunks of AES-256-GCM under the label's file key; nonce = number
+of the chunk, associated data = whether it is the last, so that a file cut short does not open. The label holds the
+ledger's own key: the box that is restored re-keys the ledger to its own. Memory stays within two chunks.
 """
 
 import base64

@@ -141,7 +141,8 @@ def hub_enrolment(store: str, hub_url: str | None, database: str | None, valid_h
 
     with _reported(as_json):
         made = make_code(store, round(valid_hours * 3600), hub=hub_url, database=database)
-    _say(as_json, msgspec.to_builtins(made), f"Code for store {store}, once, within {valid_hours:g} hours: {made.code}\n"
+    _say(as_json, msgspec.to_builtins(made),
+         f"Code for store {store}, to be used once within {valid_hours:g} hours: {made.code}\n"
          f"On the box: trastienda enroll /etc/trastienda/store.yaml --code {made.code}")
 
 

@@ -208,7 +208,8 @@ class RebaseBooks:
             apply_moves(connection, stock_moves(fact))
             raised = ExceptionRaised(
                 reason="conflict", about=entry.fact_key,
-                detail="recorded with two meanings before and after a restore; the hub's counts", till=getattr(fact, "till", ""), business_day=entry.business_day,
+                detail="recorded with two meanings before and after a restore; the hub's counts",
+                till=getattr(fact, "till", ""), business_day=entry.business_day,
                 document=msgspec.json.encode(ours).decode())
             raise_exception(connection, self._store.books.chain, raised, now_ms,
                             key=f"conflict/{entry.fact_key}/{row[0].hex()[:16]}")

@@ -1,7 +1,7 @@
 """Copies of `ledger.db`: made while the store runs, checked, put back. No thread, no clock.
 
-`copy_ledger` uses SQLite's own backup, page by page, with the library and the key of the original, so that the copy is a
-ledger as it stood at one commit. What is restored from it is marked: nobody knows any more what the labels show.
+`copy_ledger` uses SQLite's own backup, page by page, with the library and the key of the original, so that the copy is
+a ledger as it stood at one commit. What is restored from it is marked: nobody knows any more what the labels show.
 """
 
 import os
@@ -43,12 +43,12 @@ def copy_ledger(source: Path, target: Path, key: bytes, progress: Progress = lam
     target.unlink(missing_ok=True)
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
-        with closing(connect(source, key, synchronous="FULL", read_only=True)) as original:
-            with closing(sqlite.connect(str(target), isolation_level=None)) as copy:
-                copy.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
-                original.backup(copy, pages=COPY_PAGES, sleep=0,
-                                progress=lambda _status, left, total: progress(total - left, total))
-                copy.execute("PRAGMA journal_mode = DELETE")  # one file, whole, without a log beside it
+        with (closing(connect(source, key, synchronous="FULL", read_only=True)) as original,
+              closing(sqlite.connect(str(target), isolation_level=None)) as copy):
+            copy.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
+            original.backup(copy, pages=COPY_PAGES, sleep=0,
+                            progress=lambda _status, left, total: progress(total - left, total))
+            copy.execute("PRAGMA journal_mode = DELETE")  # one file, whole, without a log beside it
     except DatabaseError as error:
         target.unlink(missing_ok=True)
         raise Transient(f"{source}: could not be copied: {error}") from error

@@ -1,4 +1,4 @@
-"""Backups for real: files, keys, the command. A backup opens with the recovery key alone and is checked before it counts."""
+"""Backups for real: files, keys, the command. A backup opens with the recovery key alone, and is checked."""
 
 import json
 import os
@@ -71,9 +71,9 @@ def test_p1_a_backup_made_while_the_store_writes_is_a_whole_ledger_of_one_moment
     made = make_backup(ledger, PUBLIC, tmp_path / "usb", 1, "20260101T000000Z", progress=between_pages)
     writer.close()
     assert writes
-    restored = restore_backup(LedgerFile(tmp_path / "new box", STORE, "another box's own key"), Path(made.file), PRIVATE)
-    assert restored.sequence == made.sequence >= 3000
     new = LedgerFile(tmp_path / "new box", STORE, "another box's own key")
+    restored = restore_backup(new, Path(made.file), PRIVATE)
+    assert restored.sequence == made.sequence >= 3000
     assert stock(new) == restored.sequence * 1000
     assert check_ledger(new.path, new.key).place == (1, restored.sequence)
 

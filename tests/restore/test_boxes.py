@@ -57,7 +57,8 @@ async def test_p1_a_replaced_box_begins_with_an_empty_disk_and_ends_with_the_who
     await town.agree(other)
     assert other.epoch_now == 2
     assert other.stock() == {"milk": (-6000, 0, 0, 0)}
-    row = other.kit.books.ledger_reader.execute("SELECT count, first_sequence, last_sequence, total_minor FROM till_day")
+    row = other.kit.books.ledger_reader.execute(
+        "SELECT count, first_sequence, last_sequence, total_minor FROM till_day")
     assert row.fetchall() == [(6, 1, 6, 600)]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import msgspec
 import structlog
 
 from cloud_sync.client.session import HubLink
@@ -122,13 +123,13 @@ class Box:
     async def settles(self, within_s: float = 1500) -> None:
         async with asyncio.timeout(within_s):
             await asyncio.sleep(1)
-            while not self.in_line:
+            while not self.in_line:  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0.5)
 
-    async def until(self, true: Callable[[], bool], within_s: float = 1500) -> None:
+    async def until(self, true: Callable[[], bool], within_s: float = 1500, look_every_s: float = 0.02) -> None:
         async with asyncio.timeout(within_s):
             while not true():  # noqa: ASYNC110 - nothing tells of it
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(look_every_s)
 
     def fact_keys(self) -> set[str]:
         """Every fact the box knows."""
@@ -200,15 +201,11 @@ class Town:
         return str(answer.json()["code"])
 
     async def trades(self, code: str, token: str, store: str = STORE) -> Enrolled:
-        import msgspec
-
         answer = await self.asks_to_enrol(code, token, store)
         assert answer.status_code == 200, answer.text
         return msgspec.json.decode(answer.content, type=Enrolled)
 
     async def asks_to_enrol(self, code: str, token: str, store: str = STORE) -> httpx.Response:
-        import msgspec
-
         body = msgspec.json.encode(Enrol(store, code, hashlib.sha256(token.encode()).hexdigest()))
         return await self.hub.client(None).post("/v1/enrol", content=body)
 
@@ -244,8 +241,6 @@ class Town:
         assert stock == await self._stock_of_facts()
 
     async def _stock_of_facts(self) -> dict[str, tuple[int, ...]]:
-        import msgspec
-
         sums: dict[str, list[int]] = {}
         for head in (await self.hub.status(STORE)).heads:
             page = (await self.hub.operator.get(f"/v1/stores/{STORE}/ledger?epoch={head.epoch}")).json()
