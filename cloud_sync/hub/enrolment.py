@@ -92,7 +92,7 @@ def open_enrolment(connection: sa.Connection, store: str, hashed: str, now_ms: i
                    reserve_epoch: bool) -> Enrolled:
     """Let this token speak for the store, and no older one. `reserve_epoch`: its box writes in an epoch of its own."""
     session = read_session(connection, store)
-    epoch = newest_epoch(connection, store) + 1 if reserve_epoch else session.epoch
+    epoch = max(newest_epoch(connection, store), session.epoch) + 1 if reserve_epoch else session.epoch
     enrolment = session.enrolment + 1
     connection.execute(schema.credential.insert(), {
         "token_hash": hashed, "role": Role.STORE.value, "name": store, "store_id": store, "created_ms": now_ms,

@@ -290,8 +290,8 @@ def _record_close(connection: Connection, chain: Chain, made: Draft, fact: TillC
 
 
 def list_gaps(connection: Connection, chain: Chain, since_day: str, recorded_ms: int) -> int:
-    """After a restore: what is missing between a till's first and last sequence of a day becomes an exception, which the
-    till's next close settles. Returns how many tills' days have gaps."""
+    """After a restore: what is missing between a till's first and last sequence of a day becomes an exception, which
+    the till's next close settles. Returns how many tills' days have gaps."""
     found = 0
     for till, business_day, first, last in connection.execute(LEDGER.till_days_since, (since_day,)).fetchall():
         ranges = gaps_of(connection, TillDay(till, business_day), first, last)
