@@ -1,4 +1,4 @@
-"""Whatever disks die and come back in whatever order: at the end both sides hold the same facts, each once (P1, P2, P9).
+"""Whatever disks die and come back in whatever order: in the end both sides hold the same facts, each once.
 
 Expected are all facts that were on any disk which is still there after the last loss.
 """
