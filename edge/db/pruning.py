@@ -28,7 +28,7 @@ def prune(connection: Connection, chain: Chain, now_ms: int, acked_sequence: int
     kept_ms = now_ms - LEDGER_KEEP_DAYS * _DAY_MS
     entries = _prune_entries(connection, chain, kept_ms, acked_sequence, count_max)
     if acked_sequence:  # only a store in line may tell what a restored hub would have to be sent again
-        connection.execute(LEDGER.prune_older_entries, (chain.epoch, kept_ms, count_max))
+        connection.execute(LEDGER.prune_older_entries, (chain.epoch, count_max, kept_ms))
     old_ms = now_ms - FACT_KEEP_DAYS * _DAY_MS
     facts = connection.execute(LEDGER.prune_facts, (old_ms, count_max)).rowcount
     if facts:

@@ -52,6 +52,7 @@ TITLES: dict[str, str] = {
     "available-below-zero": marked("Sold below what orders were promised"),
     "conflict": marked("Sent twice with different meaning"),
     "till-close-differs": marked("Till's day differs"),
+    "till-gap": marked("Sales missing since a restore"),
     "late-cancel": marked("Cancelled too late"),
     "sign-in-locked": marked("Sign-in locked"),
     # roles (edge.pos.access.Role)
@@ -62,6 +63,8 @@ TITLES: dict[str, str] = {
     "fork": marked("Two boxes run as this store"),
     "ahead": marked("This box was restored from a backup"),
     "pruned": marked("The hub lacks old entries"),
+    "superseded": marked("Another box was enrolled for this store"),
+    "twin": marked("This box runs twice"),
     "broken": marked("The ledgers do not fit together"),
 }
 """The words of codes that other rooms use."""

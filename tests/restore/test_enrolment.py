@@ -8,12 +8,16 @@ from pathlib import Path
 import httpx
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from cloud_sync.contract.rebase import Enrol, Enrolled
+from cloud_sync.hub.stores import Registration
+from edge.cli import main
 from edge.credentials import Credentials
 from edge.enrolment import CREDENTIAL_FILE, enrol, hub_credential
 from edge.errors import ConfigurationError, Rejected
 from edge.settings import load
+from tests.hub.world import HubWorld
 from tests.restore.test_backup import settings_in
 from tests.restore.world import STORE, Town
 
@@ -69,6 +73,25 @@ async def test_a_token_renewed_by_hand_leaves_the_box_in_its_epoch(town: Town):
     await town.box.sells(2)
     await town.agree(town.box)
     assert town.box.epoch_now == 1
+
+
+def test_the_hubs_commands_make_a_code_and_renew_a_restored_database(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TRASTIENDA_HUB_KEY", "0123456789abcdef" * 4)
+    monkeypatch.setenv("TRASTIENDA_HUB_OPERATOR_TOKEN", "an operator's token of some length")
+    url = f"sqlite:///{tmp_path / 'hub.db'}"
+    hub = HubWorld(url)
+    hub.storage.stores.register("7", Registration())
+    before = hub.storage.database.hub_epoch()
+    hub.stop()
+    run = CliRunner().invoke
+    assert run(main, ["hub-enrolment", "8", "--database", url]).exit_code == 1
+    made = json.loads(run(main, ["hub-enrolment", "7", "--database", url, "--json"]).output)
+    epoch = json.loads(run(main, ["hub-restored", "--database", url, "--json"]).output)["hub_epoch"]
+    hub.start()
+    assert epoch == hub.storage.database.hub_epoch() != before
+    assert hub.storage.enrolments.trade(Enrol("7", made["code"], "0" * 64)) == Enrolled("7", 2, 1)
+    hub.stop()
 
 
 def test_enroll_keeps_the_credential_for_its_owner_alone_and_the_same_token_until_the_hub_answered(tmp_path: Path):

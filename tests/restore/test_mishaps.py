@@ -309,6 +309,37 @@ async def test_p6_an_order_handed_over_by_the_lost_disk_stays_handed_over(town: 
     assert box.stock()["milk"] == (6000, 0, 0, 0)
 
 
+async def test_p3_a_restored_box_asks_no_more_than_the_lost_disk_had_seen_proven_on_the_shelf(town: Town):
+    box = town.box
+    label, till = box.kit.label("aisle 4"), box.kit.till()
+    await label.hangs_under("milk")
+    await label.proves()
+    await box.settles()
+    copy = box.backs_up()
+    await sets_price(town, 90)
+    await box.until(lambda: label.is_offered() == "0.90")
+    await label.proves()
+    await sets_price(town, 110)
+    await box.until(lambda: label.is_offered() == "1.10")
+    assert till.asks("milk") == "0.90"
+    await box.settles()
+    offers = len(label.offers())
+    await box.is_restored(copy)
+    await town.agree(box)
+    await box.until(lambda: till.asks("milk") != "unknown" and till.list_price("milk") == "1.10")
+    assert till.asks("milk") == "0.90"
+    await box.until(lambda: len(label.offers()) > offers and label.is_offered() == "1.10")
+    assert till.asks("milk") == "0.90"
+    await label.proves()
+    await box.kit.time_passes(box.kit.settle_s + box.kit.policy.grace_s + 1)
+    assert till.asks("milk") == "1.10"
+
+
+async def sets_price(town: Town, price_minor: int) -> None:
+    price = {"id": "milk", "sku": "milk", "price_minor": price_minor, "currency": "EUR"}
+    assert (await town.hub.operator.put("/v1/catalogue/prices", json=[price])).status_code == 200
+
+
 async def test_a_hub_that_sends_nonsense_as_history_is_not_believed(town: Town, monkeypatch: pytest.MonkeyPatch):
     box = await lost_its_disk(town)
     honest = hub_rebase.Rebases.history

@@ -39,12 +39,17 @@ UPDATE fact SET epoch = ?, sequence = ? WHERE fact_key = ? AND epoch = ? AND seq
 UPDATE fact SET digest = ?, answer = ?, epoch = ?, sequence = ? WHERE fact_key = ?
 
 -- name: older_heads
-SELECT epoch, MAX(sequence), hash FROM entry WHERE epoch < ? GROUP BY epoch ORDER BY epoch
+WITH RECURSIVE older (epoch) AS (SELECT MAX(epoch) FROM entry WHERE epoch < ?
+        UNION ALL SELECT (SELECT MAX(epoch) FROM entry WHERE entry.epoch < older.epoch) FROM older
+        WHERE older.epoch IS NOT NULL)
+SELECT entry.epoch, entry.sequence, entry.hash FROM older JOIN entry ON entry.epoch = older.epoch
+    AND entry.sequence = (SELECT MAX(sequence) FROM entry WHERE entry.epoch = older.epoch) ORDER BY entry.epoch
 
 -- name: prune_older_entries
-DELETE FROM entry WHERE (epoch, sequence) IN (
-    SELECT entry.epoch, entry.sequence FROM entry LEFT JOIN fact ON fact.fact_key = entry.fact_key
-    WHERE entry.epoch < ? AND COALESCE(fact.recorded_ms, entry.occurred_ms) < ? LIMIT ?)
+DELETE FROM entry WHERE (epoch, sequence) IN (SELECT epoch, sequence FROM (
+    SELECT entry.epoch, entry.sequence, COALESCE(fact.recorded_ms, entry.occurred_ms) AS recorded_ms
+    FROM entry LEFT JOIN fact ON fact.fact_key = entry.fact_key
+    WHERE entry.epoch < ? ORDER BY entry.epoch, entry.sequence LIMIT ?) WHERE recorded_ms < ?)
 
 -- name: entry
 SELECT payload FROM entry WHERE epoch = ? AND sequence = ?
