@@ -38,7 +38,6 @@ from edge.db.rebase_rows import (
     put_rebase,
     read_rebase,
 )
-from edge.domain.claims import Claim
 from edge.domain.transaction import meaning_digest
 from edge.limits import LEDGER_KEEP_DAYS, REBASE_ENTRIES_MAX
 from edge.pickups.past import take_past_step
@@ -191,9 +190,8 @@ class RebaseBooks:
                 entry.fact_key, fact.reason, fact.about, fact.detail, fact.till, fact.business_day,
                 entry.occurred_ms))
         elif isinstance(fact, Proof):
-            now_powered_ms, now_ms = clock.powered_ms(), clock.wall_ms()
-            claim_by_history(connection, Claim(fact.label, fact.sku, fact.price_minor, 0),
-                             now_powered_ms + self._store.policy.grace_s * 1000, (now_powered_ms, now_ms))
+            claim_by_history(connection, fact.label, fact.sku, fact.price_minor,
+                             (clock.powered_ms(), clock.wall_ms()))
             seen.labels.add(fact.label)
             seen.skus.add(fact.sku)
 

@@ -107,21 +107,21 @@ def doubt(connection: Connection, label: str, now_powered_ms: int) -> None:
     refresh_caps(connection, {claim.sku for claim in claims_of_label(connection, label)}, now_powered_ms)
 
 
-def claim_by_history(connection: Connection, shown: Claim, closes_powered_ms: int, now: tuple[int, int]) -> None:
-    """The hub says that `shown.label` once proved this price; whether it still shows it nobody here knows.
+def claim_by_history(connection: Connection, label: str, sku: str, price_minor: int, now: tuple[int, int]) -> None:
+    """The hub says that `label` once proved this price; whether it still shows it nobody here knows.
 
-    So the claim opens, the label's earlier ones close, and the label is due until it proves again what it shows (P3).
-    `now`: on the powered and on the wall clock, in milliseconds.
+    So the claim opens, as old as any, and the label is due: its first proof in this life closes it (P3). `now`: on the
+    powered and on the wall clock, in milliseconds.
     """
     now_powered_ms, now_ms = now
-    connection.execute(LEDGER.insert_label, (shown.label, "", "", 0, now_ms))  # does nothing to one that is known
-    order = must_have(connection, shown.label).offer_order + 1
-    before, claim = claims_of_label(connection, shown.label), Claim(shown.label, shown.sku, shown.price_minor, order)
-    opened = after_offer(before, claim, CLAIMS_PER_LABEL_MAX)
-    if opened is None:
-        return
-    connection.execute(LEDGER.offer_label, (order, now_ms, shown.label))
-    _replace(connection, before, after_proof(opened, claim, closes_powered_ms), now_powered_ms)
+    connection.execute(LEDGER.insert_label, (label, "", "", 0, now_ms))  # does nothing to one that is known
+    before = claims_of_label(connection, label)
+    order = max((claim.offer_order for claim in before if (claim.sku, claim.price_minor) == (sku, price_minor)),
+                default=0)
+    connection.execute(LEDGER.doubt_label, (label,))
+    opened = after_offer(before, Claim(label, sku, price_minor, order), CLAIMS_PER_LABEL_MAX)
+    if opened is not None:
+        _replace(connection, before, opened, now_powered_ms)
 
 
 def refresh_caps(connection: Connection, skus: Iterable[str], now_powered_ms: int) -> None:

@@ -5,7 +5,8 @@ import asyncio
 from tests.restore.world import STORE, Town, sale_key
 
 
-async def test_p2_a_restored_box_takes_its_lost_sales_back_and_keeps_what_it_sold_since(town: Town):
+async def test_p2_a_restored_box_takes_its_lost_sales_back_and_keeps_what_it_sold_since(any_town: Town):
+    town = any_town
     box = town.box
     for sequence in range(1, 6):
         await box.sells(sequence)
@@ -35,7 +36,8 @@ async def test_p2_a_restored_box_takes_its_lost_sales_back_and_keeps_what_it_sol
     assert box.epoch_now == 2
 
 
-async def test_p2_a_box_restored_exactly_at_the_hubs_head_goes_on_in_its_epoch(town: Town):
+async def test_p2_a_box_restored_exactly_at_the_hubs_head_goes_on_in_its_epoch(any_town: Town):
+    town = any_town
     await town.box.sells(1)
     await town.box.settles()
     await town.box.is_restored(town.box.backs_up())
@@ -44,7 +46,8 @@ async def test_p2_a_box_restored_exactly_at_the_hubs_head_goes_on_in_its_epoch(t
     assert town.box.epoch_now == 1
 
 
-async def test_p1_a_replaced_box_begins_with_an_empty_disk_and_ends_with_the_whole_story(town: Town):
+async def test_p1_a_replaced_box_begins_with_an_empty_disk_and_ends_with_the_whole_story(any_town: Town):
+    town = any_town
     for sequence in range(1, 6):
         await town.box.sells(sequence)
     await town.box.settles()
@@ -62,7 +65,8 @@ async def test_p1_a_replaced_box_begins_with_an_empty_disk_and_ends_with_the_who
     assert row.fetchall() == [(6, 1, 6, 600)]
 
 
-async def test_p4_two_boxes_alive_the_older_enrolment_is_fenced_and_alarmed_and_both_go_on_selling(town: Town):
+async def test_p4_two_boxes_alive_the_older_enrolment_is_fenced_and_alarmed_and_both_go_on_selling(any_town: Town):
+    town = any_town
     old = town.box
     await old.sells(1)
     await old.settles()
@@ -87,7 +91,8 @@ async def test_p4_two_boxes_alive_the_older_enrolment_is_fenced_and_alarmed_and_
     assert {sale_key(number) for number in (1, 2, 3, 4)} <= set(await town.hub_facts())
 
 
-async def test_p2_a_disk_that_was_cloned_and_runs_twice_is_noticed_and_loses_nothing(town: Town):
+async def test_p2_a_disk_that_was_cloned_and_runs_twice_is_noticed_and_loses_nothing(any_town: Town):
+    town = any_town
     await town.box.sells(1)
     await town.box.settles()
     copy = town.box.backs_up()

@@ -22,7 +22,8 @@ from tests.restore.test_backup import settings_in
 from tests.restore.world import STORE, Town
 
 
-async def test_a_code_is_traded_once_and_the_same_box_may_ask_again_for_the_answer_it_lost(town: Town):
+async def test_a_code_is_traded_once_and_the_same_box_may_ask_again_for_the_answer_it_lost(any_town: Town):
+    town = any_town
     code = await town.makes_code()
     first = await town.trades(code, "token a")
     assert (first.enrolment, first.epoch) == (2, 2)
@@ -43,7 +44,7 @@ async def test_a_code_ends_in_time(town: Town):
         assert answer.status_code == 422
 
 
-async def test_a_code_is_for_one_store_and_stands_nowhere_in_clear(town: Town, database_url: str):
+async def test_a_code_is_for_one_store_and_stands_nowhere_in_clear(town: Town):
     await town.hub.operator.put("/v1/stores/other", json={})
     code = await town.makes_code()
     assert (await town.asks_to_enrol(code, "token", "other")).status_code == 403

@@ -107,7 +107,8 @@ async def test_p1_it_sells_on_while_history_comes_back_and_pushes_only_then(town
     assert sale_key(99) in await town.hub_facts()
 
 
-async def test_p2_restored_twice_from_the_same_copy_and_once_from_a_copy_made_in_between(town: Town):
+async def test_p2_restored_twice_from_the_same_copy_and_once_from_a_copy_made_in_between(any_town: Town):
+    town = any_town
     box = town.box
     await box.sells(1)
     await box.settles()
@@ -149,7 +150,8 @@ async def test_p2_a_copy_made_while_history_came_back_is_as_good_as_any(town: To
         await everything_counts_once(town, box)
 
 
-async def test_p2_a_restored_hub_is_sent_older_epochs_again_too(town: Town, database_url: str):
+async def test_p2_a_restored_hub_is_sent_older_epochs_again_too(any_town: Town, database_url: str):
+    town = any_town
     if not database_url.startswith("sqlite"):
         return await _postgres_loses_its_newest_rows(town)
     box, hub_file = town.box, Path(database_url.removeprefix("sqlite:///"))
