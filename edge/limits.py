@@ -141,6 +141,9 @@ BACKUP_LABEL_BYTES_MAX = 64 * 1024
 REBASE_ENTRIES_MAX = 200
 """Own entries moved to a new epoch in one transaction, so that no till waits for more."""
 
+OWN_ACTS_MAX = 2_000
+"""Acts of people since a restore that history does not overrule; those before them it does."""
+
 GAPS_LISTED_MAX = 50
 """Ranges of missing sequences named in one exception or answer; the rest is counted."""
 

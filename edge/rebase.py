@@ -17,6 +17,7 @@ from cloud_sync.contract.facts import (
     Fact,
     PickupStep,
     Proof,
+    StaffAct,
     StockMove,
     TillClose,
     Transaction,
@@ -39,7 +40,8 @@ from edge.db.rebase_rows import (
     read_rebase,
 )
 from edge.domain.transaction import meaning_digest
-from edge.limits import LEDGER_KEEP_DAYS, REBASE_ENTRIES_MAX
+from edge.labels.bindings import act_by_history, labels_acted_on
+from edge.limits import LEDGER_KEEP_DAYS, OWN_ACTS_MAX, REBASE_ENTRIES_MAX
 from edge.pickups.past import take_past_step
 from edge.pos.transactions import list_gaps, take_past_transaction
 from edge.prices.claim_book import claim_by_history
@@ -56,6 +58,7 @@ class _Seen:
     labels: set[str] = field(default_factory=set)
     skus: set[str] = field(default_factory=set)
     orders: set[str] = field(default_factory=set)
+    own_acts: set[str] | None = None
 
 
 class RebaseBooks:
@@ -194,6 +197,20 @@ class RebaseBooks:
                              (clock.powered_ms(), clock.wall_ms()))
             seen.labels.add(fact.label)
             seen.skus.add(fact.sku)
+        elif isinstance(fact, StaffAct):
+            self._act(connection, fact, seen)
+
+    def _act(self, connection: Connection, fact: StaffAct, seen: _Seen) -> None:
+        """Where a label hangs, unless somebody has hung it elsewhere since the restore."""
+        if seen.own_acts is None:
+            seen.own_acts = labels_acted_on(connection, self._store.books.chain.epoch, OWN_ACTS_MAX)
+        if fact.subject.partition(" ")[0] in seen.own_acts:
+            return
+        clock = self._store.clock
+        label = act_by_history(connection, fact, self._store.policy.grace_s * 1000,
+                               (clock.powered_ms(), clock.wall_ms()))
+        if label is not None:
+            seen.labels.add(label)
 
     def _two_meanings(self, connection: Connection, entry: Entry, fact: Fact, row: tuple[bytes, bytes, int, int],
                       now_ms: int) -> None:

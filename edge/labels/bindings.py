@@ -5,7 +5,7 @@ Every function is one writer operation on `ledger.db`; each records who decided 
 
 from dataclasses import dataclass
 
-from cloud_sync.contract.facts import StaffAct
+from cloud_sync.contract.facts import StaffAct, decode_fact
 from edge.db.connection import Connection
 from edge.db.label_rows import LabelRow, label_row
 from edge.db.ledger import Chain, Outcome, draft, fact_of, record
@@ -78,6 +78,42 @@ def void_claim(connection: Connection, chain: Chain, label: str, sku: str, price
             raise Rejected(f"label {label} has no claim of {price_minor} (minor units) for {sku}")
         connection.execute(LEDGER.doubt_label, (label,))
         refresh_caps(connection, (sku,), act.powered_ms)
+
+
+def act_by_history(connection: Connection, fact: StaffAct, grace_ms: int, now: tuple[int, int]) -> str | None:
+    """Hang, take down, exclude or include a label as somebody did before the ledger was restored; returns the label.
+
+    `now`: on the powered and on the wall clock, in milliseconds. How much was left of a grace is unknown: it begins anew.
+    """
+    now_powered_ms, now_ms = now
+    grace_end_ms = now_powered_ms + grace_ms
+    label, _, sku = fact.subject.partition(" ")
+    if fact.act not in ("bind", "unbind", "exclude", "include"):
+        return None
+    connection.execute(LEDGER.insert_label, (label, "", "", 0, now_ms))  # does nothing to one that is known
+    row = _known(connection, label)
+    match fact.act:
+        case "bind":
+            ends = row.off_shelf_powered_ms if row.excluded_reason else None
+            connection.execute(LEDGER.bind_label, (sku, ends, label))
+        case "unbind":
+            ends = row.off_shelf_powered_ms if row.excluded_reason else grace_end_ms
+            connection.execute(LEDGER.bind_label, (None, ends, label))
+        case "exclude":
+            ends = row.off_shelf_powered_ms if row.sku is None else grace_end_ms
+            connection.execute(LEDGER.exclude_label, (fact.reason or "excluded", ends, label))
+        case "include":
+            connection.execute(LEDGER.exclude_label, (None, row.off_shelf_powered_ms if row.sku is None else None,
+                                                      label))
+    refresh_caps(connection, {claim.sku for claim in claims_of_label(connection, label)}, now_powered_ms)
+    return label
+
+
+def labels_acted_on(connection: Connection, epoch: int, acts_max: int) -> set[str]:
+    """Labels that people did something with in this epoch, as far back as so many acts."""
+    rows = connection.execute(LEDGER.newest_of_kind, (epoch, 0, "staff-act", acts_max)).fetchall()
+    acts = (decode_fact(payload) for *_, payload in rows)
+    return {act.subject.partition(" ")[0] for act in acts if isinstance(act, StaffAct)}
 
 
 def _known(connection: Connection, label: str) -> LabelRow:

@@ -337,6 +337,45 @@ async def test_p3_a_restored_box_asks_no_more_than_the_lost_disk_had_seen_proven
     assert till.asks("milk") == "1.10"
 
 
+async def test_p3_a_replaced_box_knows_what_labels_it_never_heard_have_proven(town: Town):
+    await town.box.kit.label("aisle-4").hangs_under("milk")
+    await town.box.kit.label("aisle-4").proves()
+    await town.box.settles()
+    await sets_price(town, 110)
+    await town.box.is_killed()
+    box = await town.enrols("other box")
+    await box.starts()
+    await town.agree(box)
+    till, label = box.kit.till(), box.kit.label("aisle-4")
+    await box.until(lambda: till.asks("milk") != "unknown" and till.list_price("milk") == "1.10")
+    assert till.asks("milk") == "1.00"
+    assert [(each.label, each.sku) for each in box.kit.labels.all()] == [("aisle-4", "milk")]
+    box.kit.station.is_heard("aisle-4")
+    await box.until(lambda: label.offers() == ["1.10"])
+    await label.proves("1.10")
+    await box.kit.time_passes(box.kit.settle_s + box.kit.policy.grace_s + 1)
+    assert till.asks("milk") == "1.10"
+
+
+async def test_a_label_hangs_where_it_was_hung_last_by_either_life_of_the_box(town: Town):
+    box = town.box
+    for label in ("aisle-1", "aisle-2"):
+        await box.kit.label(label).hangs_under("milk")
+    await box.settles()
+    copy = box.backs_up()
+    for label in ("aisle-1", "aisle-2"):
+        await box.kit.label(label).hangs_under("bread")
+    await box.settles()
+    box.wire.cut = True
+    await box.is_restored(copy)
+    await box.until(lambda: box.kit.planner.progress > 0)
+    box.kit._ids = 1000  # people mint new ids, whatever became of a disk
+    await box.kit.labels.unbind("aisle-2", "ana", "unbound")
+    box.wire.cut = False
+    await town.agree(box)
+    assert [(each.label, each.sku) for each in box.kit.labels.all()] == [("aisle-1", "bread"), ("aisle-2", None)]
+
+
 async def sets_price(town: Town, price_minor: int) -> None:
     price = {"id": "milk", "sku": "milk", "price_minor": price_minor, "currency": "EUR"}
     assert (await town.hub.operator.put("/v1/catalogue/prices", json=[price])).status_code == 200
