@@ -83,7 +83,7 @@ def void_claim(connection: Connection, chain: Chain, label: str, sku: str, price
 def act_by_history(connection: Connection, fact: StaffAct, grace_ms: int, now: tuple[int, int]) -> str | None:
     """Hang, take down, exclude or include a label as somebody did before the ledger was restored; returns the label.
 
-    `now`: on the powered and on the wall clock, in milliseconds. How much was left of a grace is unknown: it begins anew.
+    `now`: on the powered and on the wall clock, in milliseconds. What was left of a grace is unknown: it begins anew.
     """
     now_powered_ms, now_ms = now
     grace_end_ms = now_powered_ms + grace_ms
