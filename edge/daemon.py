@@ -7,6 +7,7 @@ daemon under virtual time.
 
 import asyncio
 import random
+import shutil
 import signal
 import socket
 import ssl
@@ -36,6 +37,7 @@ from edge.db import replica
 from edge.db.books import Books, MakeWriter, open_books
 from edge.db.ledger import head
 from edge.db.writer import ThreadWriter
+from edge.disk_budget import DiskBudget, Shed
 from edge.enrolment import HubCredential, hub_credential
 from edge.errors import ConfigurationError
 from edge.health.checks import StoreChecks
@@ -49,6 +51,7 @@ from edge.labels.planner import LabelPlanner
 from edge.labels.template import TemplateError, Templates, load_templates
 from edge.labels.wanted import WantedPictures
 from edge.limits import ARTIST_WORKERS
+from edge.logs import shed_chatter
 from edge.pickups.desk import PickupDesk
 from edge.pickups.people import PeopleVault
 from edge.pos.access import RULES, Principal, Role, Tokens
@@ -100,6 +103,7 @@ class Parts:
     make_doorbell: Callable[[configuration.Doorbell, str, Credentials, random.Random], Doorbell] | None = None
     watch: WatchLimits = field(default_factory=WatchLimits)
     load_templates: Callable[[], Templates] = store_templates
+    free_bytes: Callable[[Path], int] = lambda _directory: 2**60
 
 
 def system_parts() -> Parts:
@@ -107,7 +111,8 @@ def system_parts() -> Parts:
     from edge.doorbell import mqtt_doorbell
 
     return Parts(SystemClock(), random.SystemRandom(), ThreadWriter, PoolArtist(ARTIST_WORKERS),
-                 lambda port: lambda: SerialLink.open(port), make_doorbell=mqtt_doorbell)
+                 lambda port: lambda: SerialLink.open(port), make_doorbell=mqtt_doorbell,
+                 free_bytes=lambda directory: shutil.disk_usage(directory).free)
 
 
 @dataclass(slots=True)
@@ -216,7 +221,8 @@ class Daemon:
     def _build(self, books: Books) -> Rooms:
         parts, settings = self._parts, self.settings
         clock = StoreClock(parts.clock, books.last_clock)
-        store = Store(self._identity(), books, clock, replica.policy(books.replica_reader), parts.randomness)
+        store = Store(self._identity(), books, clock, replica.policy(books.replica_reader), parts.randomness,
+                      disk=self._disk(books))
         prices = PriceDesk(store)
         pickups = PickupDesk(store, PeopleVault(self._text(settings.store_key)))
         guard = GuardDesk(store)
@@ -250,6 +256,14 @@ class Daemon:
                     **label_handlers(rooms.labels), **health_handlers(view), **staff_handlers(rooms.staff_page)}
         return build_app((*RULES, *STAFF_RULES), handlers, self._tokens, rooms.staff_page.door)
 
+    def _disk(self, books: Books) -> DiskBudget:
+        """Room for facts: on the file system, and inside ledger.db."""
+        directory = Path(self.settings.state_directory)
+        disk = DiskBudget(lambda: self._parts.free_bytes(directory) + books.reusable_bytes())
+        disk.listeners.append(lambda level: shed_chatter(level >= Shed.CHATTER))
+        disk.look()
+        return disk
+
     def _identity(self) -> Identity:
         store = self.settings.store
         return Identity(store.id, store.name, ZoneInfo(store.time_zone), store.currency, store.language,
@@ -272,7 +286,7 @@ class Daemon:
         link = HubLink(store_id=self.settings.store.id, address=address, store=intake,
                        randomness=self._parts.randomness, wall_ms=store.clock.wall_ms, doorbell=doorbell,
                        rebase=RebaseBooks(store), enrolment=hub_credential.enrolment)
-        link.observe(lambda _state: store.tell(Topic.LINK))
+        link.observe(partial(_follow_link, store))
         return link
 
     def _link_state(self) -> LinkState:
@@ -314,6 +328,8 @@ class Daemon:
         add("planner", rooms.planner.run, vital=True, pulse=Counter(lambda: rooms.planner.progress, limits.room_s))
         for station in rooms.stations.values():
             self._supervise_station(station)
+        add("disk budget", rooms.store.disk.run,
+            pulse=Counter(lambda: rooms.store.disk.progress, limits.room_s))
         add("hub link", self._run_link)
         for listener, tls in self._listeners:
             name = f"http {listener.getsockname()[1]}"
@@ -377,6 +393,13 @@ class Daemon:
         for listener, _ in self._listeners:
             listener.close()
         self._listeners.clear()
+
+
+def _follow_link(store: Store, state: LinkState) -> None:
+    """While the hub does not take this ledger, nothing of it counts as acknowledged and nothing may be forgotten."""
+    if state.fence is not None:
+        store.acked_sequence = 0
+    store.tell(Topic.LINK)
 
 
 def _progress_of(link: HubLink, name: str) -> int:

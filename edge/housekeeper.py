@@ -12,17 +12,16 @@ import structlog
 
 from edge.db.connection import Connection
 from edge.db.ledger import store_clock
-from edge.db.pruning import prune
 from edge.db.queries import LEDGER, REPLICA
 from edge.db.replica import activate_due, look_again_at_all
 from edge.errors import Corrupt, Transient
+from edge.forgetting import Forgetting
 from edge.limits import (
     FACT_KEEP_DAYS,
     HOUSEKEEPING_BATCH_MAX,
     HOUSEKEEPING_PAUSE_MAX_S,
     HOUSEKEEPING_PAUSE_MIN_S,
     PRICE_INTERVALS_BATCH_MAX,
-    PRUNE_EVERY_S,
     WRITE_TROUBLE_PAUSE_S,
 )
 from edge.pickups.desk import PickupDesk
@@ -45,7 +44,7 @@ class Housekeeper:
         self._changed_set: set[str] = set()
         self._corrections_seen = 0
         self._stamp_due_powered_ms = 0
-        self._prune_due_powered_ms = 0
+        self._forgetting = Forgetting(store)
         self._troubled = False
         self.progress = 0
 
@@ -103,17 +102,8 @@ class Housekeeper:
         await self._store.books.ledger.submit(lambda connection: store_clock(connection, stamp))
         if self._store.clock.trusted:  # a clock that ran ahead must not erase a customer who is on the way
             await self._pickups.erase_people()
-            if now_powered_ms >= self._prune_due_powered_ms:
-                await self._prune(now_powered_ms)
+        await self._forgetting.some(now_powered_ms)
         self._stamp_due_powered_ms = now_powered_ms + int(HOUSEKEEPING_PAUSE_MAX_S * 1000)
-
-    async def _prune(self, now_powered_ms: int) -> None:
-        """Forget a batch of what was kept long enough; when there may be more, it is the next stamp's turn."""
-        store, now_ms = self._store, self._store.clock.wall_ms()
-        pruned = await store.books.ledger.submit(lambda connection: prune(
-            connection, store.books.chain, now_ms, store.acked_sequence, HOUSEKEEPING_BATCH_MAX))
-        if max(pruned.entries, pruned.facts) < HOUSEKEEPING_BATCH_MAX - 1:  # the anchor stays
-            self._prune_due_powered_ms = now_powered_ms + int(PRUNE_EVERY_S * 1000)
 
     def _note(self, skus: Iterable[str]) -> None:
         for sku in skus:

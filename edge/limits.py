@@ -22,6 +22,42 @@ WRITER_LOG_PAGES = 1_000
 WRITER_QUEUE_MAX = 1024
 """Jobs waiting for the writer; one more is answered `Transient`: not acknowledged, keep it."""
 
+WAL_CHECKPOINT_PAGES = 1_000
+"""A commit behind so many pages of write-ahead log moves them into the database; SQLite's own default, 4 MB."""
+
+WAL_KEPT_BYTES = 8 * 2**20
+"""A write-ahead log that grew beyond it (a bulk load, a long reader) is cut back to it at its next restart."""
+
+WAL_BYTES_MAX = 64 * 2**20
+"""A log beyond it raises an issue: something reads the database for so long that nothing can be moved out of it."""
+
+# --- the disk under the state directory (DESIGN.md section 4) ---------------------------------------------------
+# What is left for the store: free on the file system, and free inside ledger.db. What is shed, in this order:
+
+DISK_TELEMETRY_BYTES = 256 * 2**20
+"""Below it battery, signal and `last seen` of labels are no longer written."""
+
+DISK_CHATTER_BYTES = 192 * 2**20
+"""Below it only warnings and errors are logged."""
+
+DISK_HISTORY_BYTES = 128 * 2**20
+"""Below it pictures beyond `PICTURES_SHED_KEEP` per label and prices before `PRICES_SHED_KEEP_DAYS` are forgotten."""
+
+DISK_FACTS_BYTES = 32 * 2**20
+"""Below it facts are answered 503, "not acknowledged, keep it". What is left lets logs be moved and old entries go."""
+
+DISK_BACK_PERCENT = 125
+"""A level ends when so much of its bound is free again, so that none flutters."""
+
+DISK_LOOK_EVERY_S = 10.0
+"""How often the disk is looked at. At 500 facts a second it fills by some 20 MB in between."""
+
+PICTURES_SHED_KEEP = 4
+"""Newest pictures of a label kept while history is shed, and the one it proved."""
+
+PRICES_SHED_KEEP_DAYS = 90
+"""Price history kept while history is shed: the 30 days before a reduction (EU 98/6/EC) lie well inside."""
+
 # --- supervision (DESIGN.md section 3) -------------------------------------------------------------------------
 
 RESTART_BASE_S = 1.0
@@ -91,7 +127,18 @@ OFFER_STALE_S = 1800.0
 """An offer without proof or failure for this long is made again."""
 
 TELEMETRY_FLUSH_S = 60.0
-"""How often battery and signal are written, all labels together; the last value of each wins."""
+"""How often battery and signal that changed by a step below are written, all labels together; the last value wins."""
+
+TELEMETRY_ALL_S = 900.0
+"""How often all that was heard is written, changed or not, when it is newer by `TELEMETRY_NEWER_S`."""
+
+TELEMETRY_NEWER_S = 30.0
+"""A label's `last seen` is not worth a write before it is newer by this (engineering.md 5.2: chatter kills cards)."""
+
+BATTERY_STEP_MV = 100
+TEMPERATURE_STEP_C = 5
+SIGNAL_STEP_DBM = 10
+"""A label's figure that moved by so much is written at the next flush."""
 
 # --- tills (DESIGN.md section 8) -------------------------------------------------------------------------------
 
@@ -155,6 +202,12 @@ FACT_KEEP_DAYS = 400
 
 PRUNE_EVERY_S = 3600.0
 """How often the books are looked through for what was kept long enough."""
+
+HISTORY_EVERY_S = 86_400.0
+"""How often the price history is walked through from its beginning; while history is shed every `PRUNE_EVERY_S`."""
+
+HISTORY_SLICES_MAX = 20
+"""Slices of `HOUSEKEEPING_BATCH_MAX` rows walked per round; the next round goes on behind them."""
 
 HOUSEKEEPING_PAUSE_MAX_S = 30.0
 """Longest pause between two rounds; also how stale the persisted powered clock may be."""

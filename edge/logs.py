@@ -4,7 +4,9 @@ import logging
 import sys
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+_UNNEEDED = frozenset({"debug", "info"})
 
 
 def set_up_logs(*, as_json: bool, quiet: bool = False) -> None:
@@ -15,10 +17,31 @@ def set_up_logs(*, as_json: bool, quiet: bool = False) -> None:
         finish = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     shared: list[Processor] = [structlog.contextvars.merge_contextvars, structlog.processors.add_log_level,
                                structlog.processors.TimeStamper(fmt="iso", utc=True)]
-    structlog.configure(processors=[*shared, *finish], wrapper_class=structlog.make_filtering_bound_logger(level),
+    structlog.configure(processors=[_CHATTER, *shared, *finish],
+                        wrapper_class=structlog.make_filtering_bound_logger(level),
                         logger_factory=structlog.WriteLoggerFactory(sys.stderr))
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish]))
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
+
+
+def shed_chatter(shed: bool) -> None:
+    """While `shed`, only warnings and errors are written: the journal may live on the disk that is full."""
+    _CHATTER.shed = shed
+
+
+class _Chatter:
+    """Drops what is only nice to know."""
+
+    def __init__(self) -> None:
+        self.shed = False
+
+    def __call__(self, _logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        if self.shed and method in _UNNEEDED:
+            raise structlog.DropEvent
+        return event
+
+
+_CHATTER = _Chatter()

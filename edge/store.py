@@ -18,6 +18,7 @@ from edge.clock import StoreClock
 from edge.db.books import Books
 from edge.db.replica import Moment
 from edge.db.writer import Operation
+from edge.disk_budget import DiskBudget
 from edge.domain.pricing import shoppers_gone_in_ms
 from edge.domain.unit_price import UnitSystem
 
@@ -72,6 +73,7 @@ class Store:
     randomness: random.Random
     listeners: list[Callable[[News], None]] = field(default_factory=list)
     acked_sequence: int = 0
+    disk: DiskBudget = field(default_factory=DiskBudget)
 
     def tell(self, topic: Topic, *subjects: str) -> None:
         """Pass news on. What they tell has happened: a listener that breaks takes neither it nor the others back."""
@@ -83,7 +85,11 @@ class Store:
                 _log.error("a listener broke", topic=topic.value, exc_info=error)
 
     async def record(self, operation: Operation[_Result]) -> _Result:
-        """Run a ledger operation; when it is committed, say that there may be facts to push."""
+        """Run a ledger operation; when it is committed, say that there may be facts to push.
+
+        Raises `Transient` while the disk has no room for facts.
+        """
+        self.disk.must_take_facts()
         result = await self.books.ledger.submit(operation)
         self.tell(Topic.FACT)
         return result

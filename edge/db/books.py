@@ -15,6 +15,7 @@ from edge.db.connection import Connection, DatabaseError, WrongKey, connect, mig
 from edge.db.ledger import Chain, load_chain, load_clock, store_clock
 from edge.db.writer import Writer
 from edge.errors import ConfigurationError, Corrupt
+from edge.limits import WAL_BYTES_MAX
 
 _log = structlog.get_logger(__name__)
 MakeWriter = Callable[[Connection, str], Writer]
@@ -31,6 +32,21 @@ class Books:
     ledger_reader: Connection
     replica_reader: Connection
     _connections: tuple[Connection, ...]
+
+    def reusable_bytes(self) -> int:
+        """Room inside ledger.db that facts can use before the file has to grow; 0 when it cannot be read."""
+        try:
+            free, size = (int(self.ledger_reader.execute(f"PRAGMA {name}").fetchone()[0])
+                          for name in ("freelist_count", "page_size"))
+        except DatabaseError:
+            return 0
+        return free * size
+
+    def large_logs(self) -> list[str]:
+        """Databases whose write-ahead log is beyond `WAL_BYTES_MAX`."""
+        paths = [Path(connection.execute("PRAGMA database_list").fetchone()[2])
+                 for connection in (self.ledger_reader, self.replica_reader)]
+        return [path.stem for path in paths if _size(path.with_name(f"{path.name}-wal")) > WAL_BYTES_MAX]
 
     def close(self, stamp: ClockStamp | None = None) -> None:
         """Finish what is queued, persist a last reading of the clocks, close. Blocks for as long as a commit takes.
@@ -123,3 +139,10 @@ def _chain(ledger: Connection, store: str, path: Path, first_epoch: int) -> Chai
         raise ConfigurationError(f"{path}: {error}") from error
     ledger.execute("COMMIT")
     return chain
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

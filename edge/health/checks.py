@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable
 
-from cloud_sync.client.link_state import LinkState
+from cloud_sync.client.link_state import Fence, FenceReason, LinkState
 from drivers.port import BaseStation, StationState
 from edge.db.queries import LEDGER
+from edge.disk_budget import Shed
 from edge.health.issues import Issue, Severity
 from edge.heartbeats import Stall
 from edge.labels.planner import LabelPlanner
@@ -31,13 +32,16 @@ class StoreChecks:
     def issues(self) -> Iterable[Issue]:
         """Everything that is wrong now."""
         yield from self._machine()
+        yield from self._disk()
         yield from self._devices()
         yield from self._line()
         yield from self._prices_and_people()
 
     def _line(self) -> Iterable[Issue]:
         state = self._link_state()
-        if state.fence is not None:
+        if state.fence is not None and state.fence.reason is FenceReason.PRUNED:
+            yield self._forgotten_by_both(state.fence)
+        elif state.fence is not None:
             yield Issue("ledger-fenced", Severity.ERROR,
                         f"The hub does not take this store's facts: {state.fence.detail}",
                         "Call support: two boxes may run as this store. Keep selling, nothing is lost.")
@@ -48,6 +52,29 @@ class StoreChecks:
         if not state.up:
             yield Issue("hub-down", Severity.WARNING, f"No line to the hub: {state.last_error or 'not reached yet'}",
                         f"Keep selling; {state.backlog} facts wait and are sent when the line is back.")
+
+    def _forgotten_by_both(self, fence: Fence) -> Issue:
+        """The hub was restored to before the chain's anchor: which entries no side can send any more."""
+        oldest = self._store.books.ledger_reader.execute(LEDGER.oldest_kept, (fence.epoch,)).fetchone()[0]
+        return Issue("ledger-forgotten", Severity.ERROR,
+                     f"The hub lost entries of this store that are no longer kept here: {fence.sequence + 1} to "
+                     f"{(oldest or 0) - 1}",
+                     "Call support: the hub needs a newer backup, or this store a new epoch. Keep selling; later facts "
+                     "are kept here until then.")
+
+    def _disk(self) -> Iterable[Issue]:
+        disk = self._store.disk
+        if disk.sheds(Shed.FACTS):
+            yield Issue("disk-full", Severity.ERROR, f"The box's disk is full: {disk.room_mib} MiB left",
+                        "Tills may ask prices and must keep their sales. Make room on the disk or call support; the "
+                        "store goes on by itself.")
+        elif disk.level is not Shed.NOTHING:
+            yield Issue("disk-low", Severity.WARNING, f"The box's disk fills up: {disk.room_mib} MiB left",
+                        "Make room on the disk or call support. Sales go on; what matters less is no longer written.")
+        for name in self._store.books.large_logs():
+            yield Issue(f"log-{name}", Severity.WARNING, f"{name}.db is being read for very long",
+                        "Its write-ahead log cannot be emptied meanwhile. End the program that reads it, such as a "
+                        "database shell.")
 
     def _devices(self) -> Iterable[Issue]:
         for name, station in self._stations.items():

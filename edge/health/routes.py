@@ -26,7 +26,10 @@ _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Status(msgspec.Struct, frozen=True):
-    """`GET /v1/status`. Times in milliseconds since 1970."""
+    """`GET /v1/status`. Times in milliseconds since 1970.
+
+    `disk_sheds`: what is given up for want of room, `nothing` or the last of telemetry, chatter, history, facts.
+    """
 
     store: str
     name: str
@@ -42,6 +45,8 @@ class Status(msgspec.Struct, frozen=True):
     stations: dict[str, str]
     exceptions: int
     clock_trusted: bool
+    disk_room_bytes: int
+    disk_sheds: str
     issues: list[Issue]
     parts: list[PartStatus]
 
@@ -69,7 +74,8 @@ class HealthView:
             labels={state.value: count for state, count in self.planner.counts().items()},
             stations={name: station.state.value for name, station in self.stations.items()},
             exceptions=books.ledger_reader.execute(LEDGER.open_exception_count).fetchone()[0],
-            clock_trusted=self.store.clock.trusted, issues=self.issues.now(), parts=self.parts())
+            clock_trusted=self.store.clock.trusted, disk_room_bytes=self.store.disk.room_bytes,
+            disk_sheds=self.store.disk.level.word, issues=self.issues.now(), parts=self.parts())
 
 
 def health_handlers(view: HealthView) -> Mapping[str, Handler]:
@@ -112,6 +118,9 @@ class _StoreCollector(Collector):
         yield GaugeMetricFamily("trastienda_exceptions_open", "exceptions that wait for a person", status.exceptions)
         yield GaugeMetricFamily("trastienda_clock_trusted", "1 while the wall clock is believed",
                                 float(status.clock_trusted))
+        yield GaugeMetricFamily("trastienda_disk_room_bytes", "bytes that facts can still use", status.disk_room_bytes)
+        yield GaugeMetricFamily("trastienda_disk_shed_level", "0 nothing is given up for want of room, 4 facts",
+                                int(self._view.store.disk.level))
         yield _by("trastienda_labels", "labels by state", "state", status.labels)
         yield _by("trastienda_stations", "base stations by state", "state", Tally(status.stations.values()))
         yield _by("trastienda_issues", "issues by severity", "severity",

@@ -34,11 +34,13 @@ from edge.db.connection import Connection
 from edge.db.label_rows import LabelRow, label_row, label_rows
 from edge.db.ledger import draft, record
 from edge.db.queries import LEDGER
+from edge.disk_budget import Shed
 from edge.domain.claims import grace_end, is_due
 from edge.errors import Corrupt, Transient
 from edge.labels.air_time import AirTime, OnAir
 from edge.labels.artist import Artist
 from edge.labels.due_labels import DueLabels, Urgency
+from edge.labels.said_by_labels import SaidByLabels
 from edge.labels.wanted import NothingToShow, Wanted, WantedPictures
 from edge.limits import (
     DRAWS_AT_ONCE_MAX,
@@ -100,7 +102,7 @@ class LabelPlanner:
         self._retries: dict[str, int] = {}
         self._retry_timers: dict[str, asyncio.TimerHandle] = {}
         self._wanted_hash: dict[str, str] = {}
-        self._telemetry: dict[str, Telemetry] = {}
+        self._said_by_labels = SaidByLabels()
         self._troubled = False
         self.progress = 0
 
@@ -237,7 +239,7 @@ class LabelPlanner:
         elif isinstance(event, Seen):
             await self._seen(event)
         elif isinstance(event, Telemetry):
-            self._telemetry[event.label] = event
+            self._said_by_labels.hear(event)
         elif isinstance(event, StationChanged):
             self._station_changed(event)
         elif isinstance(event, Withdrawn):
@@ -333,17 +335,12 @@ class LabelPlanner:
                 self.look_at(label, self._urgency_of(sku))
 
     async def _flush_telemetry(self) -> None:
-        """Battery and signal go to disk once a while, together: flash is spared."""
-        heard, self._telemetry = self._telemetry, {}
-        now_ms = self._store.clock.wall_ms()
-
-        def operation(connection: Connection) -> None:
-            for each in heard.values():
-                connection.execute(LEDGER.hear_label, (each.battery_mv, each.temperature_c, each.rssi_dbm, now_ms,
-                                                       each.label))
-
-        if heard:
-            await self._store.books.ledger.submit(operation)
+        """Battery and signal go to disk once a while, together: flash is spared. They wait while it is full."""
+        if self._store.disk.sheds(Shed.TELEMETRY):
+            return
+        write = self._said_by_labels.due(self._now_s(), self._store.clock.wall_ms())
+        if write is not None:
+            await self._store.books.ledger.submit(write)
             self._troubled = False
 
     # --- offers -----------------------------------------------------------------------------------------------
@@ -417,6 +414,7 @@ class LabelPlanner:
                 self._air.begin(label, before)
             self.look_at(label, self._urgency_of(content.sku))
             return
+        self._store.disk.must_take_facts()  # an offer whose proof could not be recorded would hold the tills
         offered = Offered(label, blob.version, wanted.content_hash, content.sku, content.price_minor, content.currency)
         now_powered_ms, now_ms = self._store.clock.powered_ms(), self._store.clock.wall_ms()
         order = await self._store.books.ledger.submit(lambda c: open_claim(c, offered, now_powered_ms, now_ms))

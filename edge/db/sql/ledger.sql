@@ -191,8 +191,13 @@ UPDATE claim SET closes_powered_ms = NULL WHERE label = ? AND closes_powered_ms 
 UPDATE label SET failure = ? WHERE label = ?
 
 -- name: hear_label
-UPDATE label SET battery_mv = COALESCE(?, battery_mv), temperature_c = COALESCE(?, temperature_c),
-    rssi_dbm = COALESCE(?, rssi_dbm), seen_ms = ? WHERE label = ?
+UPDATE label SET battery_mv = COALESCE(:battery_mv, battery_mv), rssi_dbm = COALESCE(:rssi_dbm, rssi_dbm),
+    temperature_c = COALESCE(:temperature_c, temperature_c), seen_ms = :now_ms
+WHERE label = :label AND (seen_ms IS NULL OR seen_ms < :seen_before_ms
+    OR ABS(battery_mv - :battery_mv) >= :battery_step_mv OR (battery_mv IS NULL AND :battery_mv IS NOT NULL)
+    OR ABS(temperature_c - :temperature_c) >= :temperature_step_c
+    OR (temperature_c IS NULL AND :temperature_c IS NOT NULL)
+    OR ABS(rssi_dbm - :rssi_dbm) >= :rssi_step_dbm OR (rssi_dbm IS NULL AND :rssi_dbm IS NOT NULL))
 
 -- name: put_picture
 INSERT INTO picture (label, version, offer_order, content, sku, price_minor, currency) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -362,13 +367,19 @@ DELETE FROM fact WHERE fact_key IN (SELECT fact_key FROM fact WHERE recorded_ms 
     SELECT 1 FROM entry WHERE entry.epoch = fact.epoch AND entry.sequence = fact.sequence) LIMIT ?)
 
 -- name: prune_voided
-DELETE FROM voided WHERE void_key NOT IN (SELECT fact_key FROM fact)
+DELETE FROM voided WHERE voided_key IN (
+    SELECT voided_key FROM voided WHERE NOT EXISTS (SELECT 1 FROM fact WHERE fact.fact_key = voided.void_key) LIMIT ?)
 
 -- name: prune_exceptions
-DELETE FROM exception WHERE recorded_ms < ?
+DELETE FROM exception WHERE exception_key IN (SELECT exception_key FROM exception WHERE recorded_ms < ? LIMIT ?)
 
 -- name: prune_till_days
-DELETE FROM till_day WHERE business_day < ?
+DELETE FROM till_day WHERE (till, business_day) IN (
+    SELECT till, business_day FROM till_day WHERE business_day < ? LIMIT ?)
+
+-- name: prune_guard_decisions
+DELETE FROM guard_decision WHERE batch_digest IN (
+    SELECT batch_digest FROM guard_decision WHERE decided_ms < ? LIMIT ?)
 
 -- name: prune_intervals
 DELETE FROM price_interval WHERE sku = ? AND from_ms < (
@@ -376,3 +387,20 @@ DELETE FROM price_interval WHERE sku = ? AND from_ms < (
 
 -- name: whole_chain
 SELECT epoch, sequence, fact_key, kind, occurred_ms, business_day, payload, hash FROM entry ORDER BY epoch, sequence
+
+-- name: intervals_after
+SELECT sku, from_ms FROM price_interval WHERE (sku, from_ms) > (?, ?) ORDER BY sku, from_ms LIMIT ?
+
+-- name: delete_interval
+DELETE FROM price_interval WHERE sku = ? AND from_ms = ?
+
+-- name: picture_counts
+SELECT label, COUNT(*) FROM picture WHERE label > ? GROUP BY label ORDER BY label LIMIT ?
+
+-- name: shed_pictures
+DELETE FROM picture WHERE label = ?
+    AND offer_order <= (SELECT offer_order FROM picture WHERE label = ? ORDER BY offer_order DESC LIMIT 1 OFFSET ?)
+    AND version IS NOT (SELECT proven_version FROM label WHERE label = ?)
+
+-- name: oldest_kept
+SELECT MIN(sequence) FROM entry WHERE epoch = ?
