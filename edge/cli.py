@@ -84,10 +84,13 @@ def check(config: Path, as_json: bool) -> None:
 @click.option("--broker", metavar="HOST:PORT", help="MQTT broker that rings the stores' doorbells; its password comes "
               "from TRASTIENDA_HUB_BROKER_PASSWORD.")
 @click.option("--broker-user", help="The hub's name at the broker.")
+@click.option("--broker-authority", type=click.Path(path_type=Path, exists=True),
+              help="PEM file of the authority that vouches for the broker; the system's without it.")
 @click.option("--broker-plain", is_flag=True, help="Speak to the broker without TLS.")
 @json_option
 def hub(database: str, host: str, port: int, tls_certificate: Path | None, tls_key: Path | None, insecure_lan: bool,
-        broker: str | None, broker_user: str | None, broker_plain: bool, as_json: bool) -> None:
+        broker: str | None, broker_user: str | None, broker_authority: Path | None, broker_plain: bool,
+        as_json: bool) -> None:
     """Run the central service."""
     from cloud_sync.hub.main import DEFAULT_DATABASE, HubOptions, HubRunning, run_hub
     from edge.logs import set_up_logs
@@ -96,7 +99,7 @@ def hub(database: str, host: str, port: int, tls_certificate: Path | None, tls_k
     set_up_logs(as_json=as_json or not sys.stderr.isatty())
     options = HubOptions(database=database or DEFAULT_DATABASE, host=host, port=port, tls_certificate=tls_certificate,
                          tls_key=tls_key, insecure_lan=insecure_lan,
-                         broker=_broker(broker, broker_user, tls=not broker_plain))
+                         broker=_broker(broker, broker_user, broker_authority, tls=not broker_plain))
     notifier = Notifier.from_environment(os.environ)
 
     def ready(running: HubRunning) -> None:
@@ -379,7 +382,8 @@ def _ask(url: str, token: str, authority: Path | None, kind: type[_Answer]) -> t
     raise ConnectionError(said)
 
 
-def _broker(address: str | None, user: str | None, *, tls: bool) -> "BrokerOptions | None":
+def _broker(address: str | None, user: str | None, authority: Path | None, *,
+            tls: bool) -> "BrokerOptions | None":
     from cloud_sync.hub.doorbell import BrokerOptions
 
     if address is None:
@@ -387,7 +391,7 @@ def _broker(address: str | None, user: str | None, *, tls: bool) -> "BrokerOptio
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
         raise click.BadParameter("give it as HOST:PORT, such as localhost:8883", param_hint="--broker")
-    return BrokerOptions(host.strip("[]"), int(port), tls=tls, username=user)
+    return BrokerOptions(host.strip("[]"), int(port), tls=tls, username=user, certificate_authority=authority)
 
 
 def _ledger_file(settings: "Settings") -> "LedgerFile":

@@ -61,13 +61,30 @@ class Store(_Section, frozen=True, kw_only=True):
 
 
 class Doorbell(_Section, frozen=True, kw_only=True):
-    """The MQTT broker that says "pull now". Losing it costs at most one poll interval."""
+    """The MQTT broker that says "pull now". Losing it costs at most one poll interval.
+
+    `certificate_authority`: PEM file that vouches for the broker; null trusts the system's.
+    """
 
     host: Host
     port: Port = 8883
     tls: bool = True
+    certificate_authority: AbsolutePath | None = None
     username: Name
     password: Credential
+
+    @staticmethod
+    def _password_is_safe(host: str, tls: bool) -> Iterator[Fault]:
+        """TLS unless the broker is on this machine: what it hears first is our password."""
+        if not tls and not is_loopback(host):
+            yield Fault(("tls",), f"would send the password to {host} in clear", "allowed: true")
+
+    @staticmethod
+    def _authority_needs_tls(tls: bool, certificate_authority: str | None) -> Iterator[Fault]:
+        if certificate_authority is not None and not tls:
+            yield Fault(("certificate_authority",), "vouches for nobody without TLS", "set tls: true, or leave it out")
+
+    rules: ClassVar[tuple[Rule, ...]] = (_password_is_safe, _authority_needs_tls)
 
 
 class Hub(_Section, frozen=True, kw_only=True):

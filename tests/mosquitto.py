@@ -7,10 +7,14 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import trustme
+
+from edge.shipped import shipped
 from tests.needs import need
 
 START_TIMEOUT_S = 10
@@ -20,20 +24,25 @@ STOP_TIMEOUT_S = 5
 class MosquittoServer:
     """`with MosquittoServer() as broker: broker.port`. Without Mosquitto the test is left out, loudly.
 
-    With `passwords` (user → password) nobody else is let in; `access` is the text of an access control list.
+    With `passwords` (user → password) nobody else is let in; `access` is the text of an access control list. With
+    `tls` it has a certificate for 127.0.0.1 that `authority`, a PEM file, vouches for. `as_shipped`: all of it as
+    config/broker says.
     """
 
     host = "127.0.0.1"
 
-    def __init__(self, *, passwords: dict[str, str] | None = None, access: str = "") -> None:
+    def __init__(self, *, passwords: dict[str, str] | None = None, access: str = "", tls: bool = False,
+                 as_shipped: bool = False) -> None:
         self._program = need("mosquitto")
         self._passwords, self._access = passwords, access
+        self._tls, self._as_shipped = tls or as_shipped, as_shipped
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
 
     def __enter__(self) -> Self:
         self._directory = Path(tempfile.mkdtemp(prefix="mosquitto-"))
         self.port = _free_port()
+        self.authority = self._directory / "authority.pem"
         self._configure()
         self.start()
         return self
@@ -70,20 +79,54 @@ class MosquittoServer:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
+    def restart(self) -> None:
+        """Killed, and back on the same port."""
+        self.stop(how=signal.SIGKILL)
+        self.start()
+
     def _configure(self) -> None:
         """Running as root, Mosquitto would become another user, who cannot read this directory."""
-        lines = [f"listener {self.port} {self.host}", "persistence false", f"user {getpass.getuser()}",
-                 f"allow_anonymous {'false' if self._passwords else 'true'}"]
+        if self._tls:
+            self._certify()
         if self._passwords:
             path = self._directory / "passwords"
             path.touch(mode=0o600)
             for user, password in self._passwords.items():
                 subprocess.run(["mosquitto_passwd", "-b", path, user, password], check=True)
-            lines.append(f"password_file {path}")
+        if self._access or self._as_shipped:
+            access = shipped("config/broker/acl").read_text() if self._as_shipped else self._access
+            (self._directory / "acl").write_text(access)
+        text = self._shipped_text() if self._as_shipped else "\n".join(self._lines())
+        (self._directory / "mosquitto.conf").write_text(f"{text}\nuser {getpass.getuser()}\n")
+
+    def _lines(self) -> Iterator[str]:
+        yield f"listener {self.port} {self.host}"
+        yield "persistence false"
+        yield f"allow_anonymous {'false' if self._passwords else 'true'}"
+        if self._tls:
+            yield f"certfile {self._directory / 'broker.pem'}"
+            yield f"keyfile {self._directory / 'broker.key'}"
+        if self._passwords:
+            yield f"password_file {self._directory / 'passwords'}"
         if self._access:
-            (self._directory / "access").write_text(self._access)
-            lines.append(f"acl_file {self._directory / 'access'}")
-        (self._directory / "mosquitto.conf").write_text("\n".join(lines) + "\n")
+            yield f"acl_file {self._directory / 'acl'}"
+
+    def _shipped_text(self) -> str:
+        """config/broker/mosquitto.conf, moved to this directory and port; nothing else is changed."""
+        text = shipped("config/broker/mosquitto.conf").read_text()
+        moved = {"listener 8883": f"listener {self.port} {self.host}",
+                 "/etc/mosquitto/trastienda": str(self._directory), "/var/lib/mosquitto/": f"{self._directory}/"}
+        for there, here in moved.items():
+            assert there in text, f"config/broker/mosquitto.conf no longer says {there}"
+            text = text.replace(there, here)
+        return text
+
+    def _certify(self) -> None:
+        authority = trustme.CA()
+        certificate = authority.issue_cert(self.host)
+        authority.cert_pem.write_to_path(str(self.authority))
+        certificate.private_key_pem.write_to_path(str(self._directory / "broker.key"))
+        (self._directory / "broker.pem").write_bytes(b"".join(pem.bytes() for pem in certificate.cert_chain_pems))
 
     def _answers(self) -> bool:
         try:

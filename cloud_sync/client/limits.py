@@ -98,8 +98,20 @@ LEDGER_CONNECTIONS_MAX = 4
 
 # --- doorbell --------------------------------------------------------------------------------------------------
 
-BELL_HINTS_MAX = 1
-"""Rings kept until they are heard; further ones mean the same and are dropped."""
+BELL_HINTS_MAX = 2
+"""Messages kept until they are heard, one for each topic; further ones mean the same and are dropped."""
+
+BELL_FLOOD_MESSAGES = 1_000
+BELL_FLOOD_S = 10.0
+"""More messages than that within that time are a flood: we hang up, and polling goes on. A hub rings each store twice
+a second at most."""
+
+BELL_PACE_RINGS = 10
+BELL_PACE_S = 2.0
+"""So many rings are let through as they come, then one each time this has passed; the rest is made up for by it."""
+
+BELL_PRESENCE_S = 5.0
+"""At most so often we take back what the broker says of our absence."""
 
 BELL_KEEPALIVE_S = 30
 """MQTT keep-alive: a broker that is gone without a word is noticed within one and a half of it."""

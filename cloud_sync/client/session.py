@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from cloud_sync.client.errors import BellLost
+from cloud_sync.client.bell_loop import BellLoop
 from cloud_sync.client.feeds import FeedLoop
 from cloud_sync.client.ledger import PushLoop
-from cloud_sync.client.limits import BELL_STABLE_S, HELLO_AGAIN_MAX, HELLO_EVERY_S, SLICE_S
-from cloud_sync.client.link_state import DoorbellState, LinkMonitor, LinkState, Observer
+from cloud_sync.client.limits import HELLO_AGAIN_MAX, HELLO_EVERY_S, SLICE_S
+from cloud_sync.client.link_state import LinkMonitor, LinkState, Observer
 from cloud_sync.client.loop import Line, Loop, happened, now_s
 from cloud_sync.client.port import Doorbell, RebaseSide, StoreSide
 from cloud_sync.client.transport import HubAddress
@@ -134,32 +134,3 @@ class HelloLoop(Loop):
             if await happened(self.line.hello_due, min(left_s, SLICE_S)):
                 return
             self.stamp()
-
-
-class BellLoop(Loop):
-    """Listens to the doorbell. Not watched: a bell that hangs costs nothing but time."""
-
-    def __init__(self, doorbell: Doorbell, ring: Callable[[], None], line: Line) -> None:
-        super().__init__("doorbell", line)
-        self._doorbell = doorbell
-        self._ring = ring
-        self._connected_s: float | None = None
-        line.monitor.doorbell(DoorbellState.LOST)
-
-    async def turn(self) -> float:
-        """One connection to the bell, from its beginning to its end."""
-        self._connected_s = None
-        try:
-            await self._doorbell.listen(self._connected, self._ring)
-        finally:
-            self.line.monitor.doorbell(DoorbellState.LOST)
-            if self._connected_s is not None and now_s() - self._connected_s >= BELL_STABLE_S:
-                self.backoff.reset()
-        raise BellLost("the connection ended")
-
-    def _connected(self) -> None:
-        """Whatever rang while nobody listened is made up for by one pull."""
-        self._connected_s = now_s()
-        self.line.monitor.fine(self.name)
-        self.line.monitor.doorbell(DoorbellState.CONNECTED)
-        self._ring()

@@ -80,7 +80,9 @@ class HubApp:
         return _json(registered, HTTPStatus.CREATED if registered.created else HTTPStatus.OK)
 
     async def store_status(self, request: Request) -> Response:
-        return _json(await self._run(self._storage.stores.status, request.path_params["store"]))
+        store = request.path_params["store"]
+        status = await self._run(self._storage.stores.status, store)
+        return _json(msgspec.structs.replace(status, doorbell=self._bells.presences.of(store).value))
 
     async def hello(self, request: Request) -> Response:
         hello = decode(await _body(request), Hello)

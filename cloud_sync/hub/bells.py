@@ -8,13 +8,14 @@ from collections.abc import Callable
 
 from cloud_sync.hub.feeds import FeedId
 from cloud_sync.hub.limits import LONG_POLLS_MAX
+from cloud_sync.hub.presence import Presences
 
 Listener = Callable[[FeedId, int], None]
 """Called with the feed that grew and its head; must not block."""
 
 
 class Bells:
-    """One event per feed that somebody waits for."""
+    """One event per feed that somebody waits for. `presences`: which stores hear their doorbells, a hint."""
 
     def __init__(self) -> None:
         self._events: dict[FeedId, asyncio.Event] = {}
@@ -23,6 +24,7 @@ class Bells:
         self.rings = 0
         """How often any bell rang; the same number before and after a look means that none rang meanwhile."""
         self._closed = False
+        self.presences = Presences()
 
     def listen(self, listener: Listener) -> None:
         """Hear of every growth from now on."""

@@ -79,6 +79,16 @@ PERSON_KEEP_OPEN_MS = 30 * 86_400_000
 """A person of an order that never ends is erased this long after the order's last change."""
 
 ERASE_EVERY_S = 600
+
+RING_PAUSE_S = 0.5
+"""A store is rung at most this often; what grows meanwhile is one ring."""
+
+BROKER_STABLE_S = 60.0
+"""A connection to the broker that lasted less counts as one more failure."""
+
+PRESENCES_MAX = 20_000
+"""Stores whose presence is remembered; of further ones nobody knows."""
+
 DOORBELL_PENDING_MAX = 10_000
 """Feeds waiting to be rung; further ones are dropped, and their stores hear of them at their next poll."""
 

@@ -148,7 +148,8 @@ def check_options(options: HubOptions) -> None:
     parse_url(options.database)
     if bool(options.tls_certificate) != bool(options.tls_key):
         raise ConfigurationError("TLS needs both a certificate and its key")
-    for path in filter(None, (options.tls_certificate, options.tls_key)):
+    authority = options.broker.certificate_authority if options.broker else None
+    for path in filter(None, (options.tls_certificate, options.tls_key, authority)):
         if not path.is_file():
             raise ConfigurationError(f"{path}: there is no such file")
     if not (options.tls_certificate or options.insecure_lan or _is_loopback(options.host)):
@@ -184,8 +185,8 @@ async def _serve(options: HubOptions, storage: HubStorage, run: Run, ready: Call
     tasks = [asyncio.create_task(_erase_people(storage, run), name="erase people")]
     if options.broker:
         password = options.broker.password or find_credential(BROKER_PASSWORD, os.environ)
-        connect = mqtt_connect(replace(options.broker, password=password))
-        doorbell = Doorbell(storage.stores, run, connect, random.SystemRandom())
+        connect = mqtt_connect(replace(options.broker, password=password), bells.presences)
+        doorbell = Doorbell(storage.stores, run, connect, random.SystemRandom(), bells.presences)
         bells.listen(doorbell.grown)
         tasks.append(asyncio.create_task(doorbell.run(), name="doorbell"))
     server = _Server(_config(options, HubApp(storage, run, bells).asgi()), bells, options.signals,

@@ -95,7 +95,8 @@ class Alarm(msgspec.Struct, frozen=True):
 class StoreStatus(msgspec.Struct, frozen=True):
     """`GET /v1/stores/{store}/status`. `backlog`: entries the last hello reported that are not here yet.
 
-    `entries` stand in the ledger, `facts` of them for the first time; `quarantined` ones had no effect.
+    `entries` stand in the ledger, `facts` of them for the first time; `quarantined` ones had no effect. `doorbell`:
+    whether the broker says that the store listens (online, offline, unknown), a hint and nothing more.
     """
 
     store: str
@@ -117,6 +118,7 @@ class StoreStatus(msgspec.Struct, frozen=True):
     alarms: tuple[Alarm, ...]
     enrolment: int = 0
     epoch: int = 0
+    doorbell: str = "unknown"
 
 
 @dataclass(slots=True)

@@ -2,14 +2,18 @@
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import structlog
 from structlog.typing import EventDict
 
+from cloud_sync.client.errors import BellLost
 from cloud_sync.client.limits import (
     BACKOFF_CAP_S,
+    BELL_PACE_RINGS,
+    BELL_PACE_S,
+    BELL_STABLE_S,
     HELLO_EVERY_S,
     LONG_POLL_S,
     PUSH_ENTRIES_MAX,
@@ -630,7 +634,34 @@ async def test_a_bell_gone_mad_does_not_make_us_ask_without_a_pause() -> None:
         for _ in range(6000):
             bell.pull()
             await asyncio.sleep(0.01)
-        assert len(scene.hub.requests) - before <= len(Feed) * 60 * 3
+        rings = BELL_PACE_RINGS + 60 / BELL_PACE_S + 1
+        assert len(scene.hub.requests) - before <= len(Feed) * (rings + 60 / LONG_POLL_S + 1)
+        scene.hub.logs[Feed.PRICES].put({"milk": 99})
+        bell.pull()
+        await scene.until(scene.in_step, within_s=BELL_PACE_S + RING_SPREAD_S + 0.5)
+
+
+@virtually
+async def test_p8_a_broker_that_throws_us_out_for_an_hour_is_lost_once_and_back_once(logged: list[EventDict]) -> None:
+    bell = FakeBell()
+    connections = 0
+
+    async def throws_out(connected: Callable[[], None], ring: Callable[[], None]) -> None:
+        nonlocal connections
+        connections += 1
+        connected()
+        await asyncio.sleep(1)
+        raise BellLost("thrown out")
+
+    listen, bell.listen = bell.listen, throws_out  # type: ignore[method-assign]
+    async with Scene(bell=bell) as scene:
+        await asyncio.sleep(3600)
+        assert connections < 3600 / 20
+        assert said(logged, "trouble on the hub line") == 1
+        bell.listen = listen  # type: ignore[method-assign]
+        await scene.until(lambda: said(logged, "trouble on the hub line is over") == 1,
+                          within_s=BACKOFF_CAP_S + BELL_STABLE_S + 2)
+        assert scene.link.state.doorbell is DoorbellState.CONNECTED
 
 
 @virtually
