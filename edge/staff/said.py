@@ -136,6 +136,20 @@ _SENTENCES = (
      marked("The hub does not take this store's facts: %(detail)s")),
     (r"Call support: two boxes may run as this store\. Keep selling, nothing is lost\.",
      marked("Call support: two boxes may run as this store. Keep selling, nothing is lost.")),
+    (r"The hub lost entries of this store that are no longer kept here: (?P<first>\d+) to (?P<last>\d+)",
+     marked("The hub lost facts of this store that are no longer kept here: %(first)s to %(last)s.")),
+    (r"Call support: the hub needs a newer backup, or this store a new epoch\. Keep selling; later facts are kept here "
+     r"until then\.", marked("Call support. Keep selling; later facts are kept here until then.")),
+    (r"The box's disk is full: (?P<mib>\d+) MiB left", marked("The box's disk is full: %(mib)s MiB left.")),
+    (r"Tills may ask prices and must keep their sales\. Make room on the disk or call support; the store goes on by "
+     r"itself\.", marked("Call support: the disk needs room. Prices can be asked; tills keep their sales and send them "
+                         "again by themselves.")),
+    (r"The box's disk fills up: (?P<mib>\d+) MiB left", marked("The box's disk fills up: %(mib)s MiB left.")),
+    (r"Make room on the disk or call support\. Sales go on; what matters less is no longer written\.",
+     marked("Call support: the disk needs room. Sales go on.")),
+    (r"(?P<name>\w+)\.db is being read for very long", marked("Something has been reading %(name)s.db for very long.")),
+    (r"Its write-ahead log cannot be emptied meanwhile\. End the program that reads it, such as a database shell\.",
+     marked("Call support: a program on the box has to be ended.")),
     (r"No line to the hub: not reached yet", marked("No line to the hub yet.")),
     (r"No line to the hub: (?P<detail>.*)", marked("No line to the hub: %(detail)s")),
     (r"Keep selling; (?P<number>\d+) facts wait and are sent when the line is back\.",

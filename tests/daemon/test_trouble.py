@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import random
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ from drivers.virtual.radio import VirtualRadio
 from drivers.virtual.shelf import VirtualShelf
 from edge.db.books import derive_key
 from edge.db.connection import connect
-from edge.limits import WRITE_TROUBLE_PAUSE_S
+from edge.limits import DISK_LOOK_EVERY_S, WRITE_TROUBLE_PAUSE_S
 from edge.supervisor import PartState
 from edge.virtual_time import run
 from tests.daemon.real_box import MILK, SECRETS, RealBox, sale
@@ -90,6 +91,43 @@ def test_p1_a_full_ledger_disk_acknowledges_nothing_and_lookups_go_on(tmp_path: 
     run(scene())
 
 
+def test_p10_a_disk_that_fills_up_is_said_and_facts_stop_before_it_is_full_and_come_back(tmp_path: Path) -> None:
+    """An issue that clears itself, a metric and a status field; the label's proof waits and is taken after it."""
+    async def scene() -> None:
+        async with virtual_box(tmp_path) as box:
+            box.sells_milk_at(99)
+            await box.label_shows_milk()
+            for free_mib, sheds, key in ((200, "telemetry", "disk-low"), (150, "chatter", "disk-low"),
+                                         (100, "history", "disk-low"), (10, "facts", "disk-full")):
+                box.free_bytes = free_mib * 2**20
+                await asyncio.sleep(DISK_LOOK_EVERY_S + 1)
+                assert await standing(box) == (sheds, [key])
+                assert (await put(box, free_mib))[0] == (503 if sheds == "facts" else 201)
+            metrics = (await box.ask("GET", "/metrics", "monitor")).body.decode()
+            assert "trastienda_disk_shed_level 4.0" in metrics
+            assert float(re.findall(r"trastienda_disk_room_bytes (\S+)", metrics)[0]) >= box.free_bytes
+            box.sells_milk_at(89)
+            box.heard()
+            await asyncio.sleep(HOUR_S)
+            assert await box.charge() == 89
+            assert set(box.heard()) == {BEAT}
+            assert all(part.state is PartState.RUNNING for part in box.daemon.parts())
+
+            box.free_bytes = 2**40
+            await asyncio.sleep(DISK_LOOK_EVERY_S + 1)
+            assert await standing(box) == ("nothing", [])
+            assert (await put(box, 10))[0] == httpx.codes.CREATED
+            await box.until(lambda: box.label_out().state == "shown")
+
+    run(scene())
+
+
+async def standing(box: VirtualBox) -> tuple[str, list[str]]:
+    """What is shed, and the issues about the disk."""
+    status = msgspec.json.decode((await box.ask("GET", "/v1/status", "monitor")).body)
+    return status["disk_sheds"], [each["key"] for each in status["issues"] if each["key"].startswith("disk")]
+
+
 @contextlib.contextmanager
 def small_disk(place: Path, kilobytes: int) -> Iterator[None]:
     """A file system of its own with so little room."""
@@ -106,11 +144,12 @@ def small_disk(place: Path, kilobytes: int) -> Iterator[None]:
 
 def test_p1_a_disk_that_is_really_full(box: RealBox) -> None:
     """Nothing acknowledged is lost, not even over a kill; with room again, or after a restart, sales go on."""
-    with small_disk(box.state, 3000):
+    with small_disk(box.state, 400_000):
         box.stock_milk()
         box.start()
         ballast = box.state / "ballast"
-        ballast.write_bytes(bytes(_room(box.state) - 400_000))
+        with ballast.open("wb") as file:  # so suddenly that the budget has not looked yet, or has: either way 503
+            os.posix_fallocate(file.fileno(), 0, _room(box.state) - 400_000)
         answered: dict[int, bytes] = {}
         while (answer := box.put_sale(len(answered), operator="x" * 150)).status_code == httpx.codes.CREATED:
             answered[len(answered)] = answer.content

@@ -111,6 +111,7 @@ class VirtualBox:
         self.writers: dict[str, SlowBoxWriter] = {}
         self.artist = InlineArtist()
         self.line_stuck: asyncio.Event | None = None
+        self.free_bytes = 2**40
         self.yaml = yaml
         self.daemon: Daemon
         self._heard: list[str] = []
@@ -125,7 +126,8 @@ class VirtualBox:
     def start(self) -> Daemon:
         """systemd starts the daemon."""
         parts = Parts(self.clock, random.Random(7), self._make_writer, self.artist,
-                      lambda port: lambda: self._open_link(port), hub_transport=self.hub.transport)
+                      lambda port: lambda: self._open_link(port), hub_transport=self.hub.transport,
+                      free_bytes=lambda _directory: self.free_bytes)
         self.daemon = Daemon(self.settings(), Credentials(SECRETS), parts, Notifier(self._systemd.address))
         self.daemon.open(listen=False)
         self._life = asyncio.create_task(self.daemon.run())

@@ -9,7 +9,9 @@ import pytest
 from edge.virtual_time import VirtualTimeLoop
 from tests.store_kit import store  # noqa: F401  pytest finds it here by name
 
+VIRTUAL = ("test_pruning", "test_disk_budget")
+
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, Any] | None:
     """Real threads need a real loop."""
-    return {"virtual": VirtualTimeLoop} if "test_pruning" in item.nodeid else {"real": asyncio.new_event_loop}
+    return {"virtual": VirtualTimeLoop} if item.path.stem in VIRTUAL else {"real": asyncio.new_event_loop}

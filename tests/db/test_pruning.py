@@ -1,5 +1,11 @@
 """What was kept long enough goes, a little at a time; what the hub has not acknowledged never does (P1, P10)."""
 
+from itertools import pairwise
+
+import pytest
+
+from cloud_sync.contract.ledger import chain_breaks_at
+from edge.db.ledger import entries_after
 from tests.store_kit import StoreKit
 
 DAY_S = 86_400
@@ -36,6 +42,39 @@ async def test_p10_acknowledged_entries_go_after_35_days_and_the_chain_hangs_on_
     assert [entry.sequence for entry in stretch.entries] == [11]
     assert await store.intake.entries_after(9, 100) is None
     assert await store.intake.entries_after(0, 100) is None
+
+
+async def test_p10_a_chain_is_verified_from_its_anchor_and_a_changed_entry_behind_it_is_found(store: StoreKit) -> None:
+    for sequence in range(1, 11):
+        await store.till().sells(sequence, "milk")
+    await days_pass(store, 36)
+    for sequence in range(11, 16):
+        await store.till().sells(sequence, "milk")
+    anchor, entries = entries_after(store.books.ledger_reader, store.books.chain, 10, 1000)
+    assert [entry.sequence for entry in entries] == [11, 12, 13, 14, 15]
+    assert chain_breaks_at("0042", store.books.chain.epoch, anchor, entries) is None
+    await store.books.ledger.submit(lambda connection: connection.execute(
+        "UPDATE entry SET payload = CAST(REPLACE(CAST(payload AS TEXT), 'milk', 'silk') AS BLOB) WHERE sequence = 13"))
+    anchor, entries = entries_after(store.books.ledger_reader, store.books.chain, 10, 1000)
+    assert chain_breaks_at("0042", store.books.chain.epoch, anchor, entries) == 13
+
+
+async def test_p10_forgetting_goes_in_bounded_slices(store: StoreKit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No commit forgets more than its bound, and the rounds together forget everything."""
+    monkeypatch.setattr("edge.forgetting.HOUSEKEEPING_BATCH_MAX", 4)
+    for sequence in range(1, 31):
+        await store.till().sells(sequence, "milk")
+    await store.till().closes(1, 40, 40, "40.00")
+    await store.power_fails(401 * DAY_S)
+    store.store.acked_sequence = len_of_ledger(store)
+    left = [tuple(rows(store, table) for table in ("entry", "fact", "exception", "till_day"))]
+    while left[-1][:1] != (1,) or left[-1] != left[-2]:
+        await store.time_passes(30)
+        left.append(tuple(rows(store, table) for table in ("entry", "fact", "exception", "till_day")))
+        assert len(left) < 100
+    assert all(0 <= earlier - later <= 4 for before, after in pairwise(left)
+               for earlier, later in zip(before, after, strict=True))
+    assert left[-1] == (1, 1, 0, 0), "the anchor, and that it was seen"
 
 
 async def test_p1_what_the_hub_did_not_acknowledge_stays_however_old(store: StoreKit) -> None:

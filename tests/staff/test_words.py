@@ -15,6 +15,8 @@ from cloud_sync.contract.facts import Flag, TransactionKind
 from cloud_sync.contract.feeds import Feed
 from cloud_sync.contract.pickup import PickupState, Step
 from drivers.port import StationState
+from edge.db import books
+from edge.disk_budget import Shed
 from edge.domain.pricing import Move, guard
 from edge.errors import Rejected, Transient
 from edge.health.checks import StoreChecks
@@ -207,7 +209,8 @@ def test_why_the_guard_holds_prices_is_said_in_the_persons_language() -> None:
     is_said_in_spanish(guard([Move(str(number), 100, 101) for number in range(90)], 100, Policy()).reason)
 
 
-async def test_every_issue_and_what_to_do_about_it_is_said_in_the_persons_language(shop: Shop) -> None:
+async def test_every_issue_and_what_to_do_about_it_is_said_in_the_persons_language(
+        shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     await shop.feed(Feed.PRICES, {f"regular/{WINE}": Price(WINE, 7, "EUR")})
     await shop.hangs(SHELF, MILK)
     await shop.sells("no such product", 1, price_minor=100)
@@ -217,12 +220,17 @@ async def test_every_issue_and_what_to_do_about_it_is_said_in_the_persons_langua
     failed = [PartStatus("planner", True, state, 1.0, 1, "boom", None) for state in PartState]
     found = []
     for link in (LinkState(up=False, since_ms=0), LinkState(up=False, since_ms=0, last_error="feed items: refused"),
-                 LinkState(up=True, since_ms=0, fence=Fence(FenceReason.FORK, 1, 7, "another entry 7"))):
+                 LinkState(up=True, since_ms=0, fence=Fence(FenceReason.FORK, 1, 7, "another entry 7")),
+                 LinkState(up=True, since_ms=0, fence=Fence(FenceReason.PRUNED, 1, 7, "no longer kept"))):
         checks = StoreChecks(shop.store, shop.planner, shop.guard, {"aisle": shop.station}, lambda state=link: state,
                              lambda: failed, lambda: [Stall("planner", 40.0, 30.0)], ["0.0.0.0:80"])
         found += list(checks.issues())
+    for shop.store.disk.level in (Shed.TELEMETRY, Shed.FACTS):
+        found += list(checks.issues())
+    monkeypatch.setattr(books, "WAL_BYTES_MAX", 0)
+    found += list(checks.issues())
 
-    assert len({issue.key for issue in found}) >= 9
+    assert len({issue.key for issue in found}) >= 14
     for issue in found:
         is_said_in_spanish(issue.what)
         is_said_in_spanish(issue.action)
