@@ -1,0 +1,74 @@
+"""A write-ahead log stays small: moved into the database as it grows, cut back when a long reader let it grow (P10)."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from edge.db.books import Books, derive_key, open_books
+from edge.db.connection import Connection, connect
+from edge.db.writer import LoopWriter
+from edge.limits import WAL_CHECKPOINT_PAGES, WAL_KEPT_BYTES
+
+SECRET = "a database key"
+FRAME_BYTES = 4096 + 24
+ROW_BYTES = 200_000
+LARGE_BYTES = WAL_KEPT_BYTES + 2**20
+
+
+@pytest.fixture
+def books(tmp_path: Path) -> Iterator[Books]:
+    books = open_books(tmp_path, SECRET, "0042", lambda connection, _name: LoopWriter(connection, lambda: 0.0))
+    yield books
+    books.close()
+
+
+def log_bytes(directory: Path, name: str = "ledger") -> int:
+    return (directory / f"{name}.db-wal").stat().st_size
+
+
+def writes(connection: Connection, megabytes: float) -> None:
+    """As many commits of one row as that takes."""
+    for number in range(int(megabytes * 2**20 / ROW_BYTES)):
+        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"ballast {number % 50}", "x" * ROW_BYTES))
+
+
+def reader_of(directory: Path) -> Connection:
+    """Somebody else who has the key, such as a technician with a database shell."""
+    return connect(directory / "ledger.db", derive_key(SECRET, "ledger.db"), synchronous="FULL", read_only=True)
+
+
+def test_p10_a_log_without_long_readers_never_grows_beyond_its_checkpoint(books: Books, tmp_path: Path) -> None:
+    for _ in range(10):
+        writes(books._connections[0], megabytes=3)
+        assert log_bytes(tmp_path) <= (WAL_CHECKPOINT_PAGES + ROW_BYTES // 4096 + 10) * FRAME_BYTES
+
+
+def test_p10_a_log_that_a_long_reader_let_grow_is_cut_back_when_the_reader_ends(
+        books: Books, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And until then it is an issue; the store's own readers do not see the past for longer than one statement."""
+    monkeypatch.setattr("edge.db.books.WAL_BYTES_MAX", LARGE_BYTES)
+    with closing(reader_of(tmp_path)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT COUNT(*) FROM meta").fetchone()
+        assert books.large_logs() == []
+        while log_bytes(tmp_path) <= LARGE_BYTES:
+            writes(books._connections[0], megabytes=4)
+            books.ledger_reader.execute("SELECT key FROM meta").fetchone()
+        assert books.large_logs() == ["ledger"]
+        reader.execute("COMMIT")
+    writes(books._connections[0], megabytes=1)
+    assert log_bytes(tmp_path) <= WAL_KEPT_BYTES
+    assert books.large_logs() == []
+
+
+def test_p10_a_log_that_a_bulk_load_made_large_is_cut_back_by_the_next_commits(books: Books, tmp_path: Path) -> None:
+    replica = books._connections[1]
+    replica.execute("BEGIN IMMEDIATE")
+    replica.executemany("INSERT INTO meta VALUES (?, ?)", [(f"row {number}", "x" * ROW_BYTES) for number in range(60)])
+    replica.execute("COMMIT")
+    assert log_bytes(tmp_path, "replica") > WAL_KEPT_BYTES
+    for number in range(3):
+        replica.execute("INSERT INTO meta VALUES (?, '')", (f"later {number}",))
+    assert log_bytes(tmp_path, "replica") <= WAL_KEPT_BYTES
