@@ -78,6 +78,21 @@ def test_what_is_not_said_has_a_default(write: Write) -> None:
     assert settings.hub.doorbell is None
 
 
+@pytest.mark.parametrize(("doorbell", "place"), [
+    ("host: broker.example.com, tls: false", "hub.doorbell.tls"),
+    ("host: 127.0.0.1, tls: false, certificate_authority: /etc/ca.pem", "hub.doorbell.certificate_authority"),
+    ("host: broker.example.com, certificate_authority: ca.pem", "hub.doorbell.certificate_authority"),
+    ("host: broker.example.com, certificate_authority: /etc/ca.pem", None), ("host: 127.0.0.1, tls: false", None)])
+def test_p11_a_brokers_password_never_travels_in_clear(write: Write, doorbell: str, place: str | None) -> None:
+    hub = SMALLEST.replace("hub: {", f"hub: {{doorbell: {{{doorbell}, username: '0042', password: !credential bell}}, ")
+    assert "doorbell" in hub
+    path = write(hub)
+    if place is None:
+        assert load(path).hub.doorbell is not None
+    else:
+        assert [problem.path for problem in problems(path)] == [place]
+
+
 def test_every_mistake_is_named_in_one_run_with_its_place(write: Write) -> None:
     path = write("""\
 store: {id: 0042, name: "", time_zone: Europe/Madird, currency: eur, language: fr, nmae: x}
