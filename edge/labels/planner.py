@@ -402,6 +402,7 @@ class LabelPlanner:
 
     async def _put_on_air(self, row: LabelRow, station: BaseStation, wanted: Wanted) -> None:
         """Draw, commit the claim, and only then offer."""
+        self._store.disk.must_take_facts()  # an offer whose proof could not be recorded would hold the tills
         label, content, before = row.label, wanted.content, self._air.of(row.label)
         description = station.describe(label)
         assert description is not None
@@ -414,7 +415,6 @@ class LabelPlanner:
                 self._air.begin(label, before)
             self.look_at(label, self._urgency_of(content.sku))
             return
-        self._store.disk.must_take_facts()  # an offer whose proof could not be recorded would hold the tills
         offered = Offered(label, blob.version, wanted.content_hash, content.sku, content.price_minor, content.currency)
         now_powered_ms, now_ms = self._store.clock.powered_ms(), self._store.clock.wall_ms()
         order = await self._store.books.ledger.submit(lambda c: open_claim(c, offered, now_powered_ms, now_ms))
