@@ -22,9 +22,6 @@ WRITER_LOG_PAGES = 1_000
 WRITER_QUEUE_MAX = 1024
 """Jobs waiting for the writer; one more is answered `Transient`: not acknowledged, keep it."""
 
-WAL_CHECKPOINT_PAGES = 1_000
-"""A commit behind so many pages of write-ahead log moves them into the database; SQLite's own default, 4 MB."""
-
 WAL_KEPT_BYTES = 8 * 2**20
 """A write-ahead log that grew beyond it (a bulk load, a long reader) is cut back to it at its next restart."""
 

@@ -23,7 +23,7 @@ sys.modules["pysqlite3.dbapi2"] = sqlite
 import sqlite_utils  # noqa: E402  it takes the library registered above, and only when imported after it
 
 from edge.errors import ConfigurationError, Corrupt, Transient  # noqa: E402  keeps the two imports above first
-from edge.limits import WAL_CHECKPOINT_PAGES, WAL_KEPT_BYTES  # noqa: E402
+from edge.limits import WAL_KEPT_BYTES  # noqa: E402
 
 __all__ = ["Connection", "DatabaseError", "Trouble", "WrongKey", "connect", "migrate", "sqlite", "trouble_of"]
 
@@ -97,7 +97,6 @@ def _prepare(connection: Connection, key: bytes, synchronous: str, read_only: bo
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA secure_delete = ON")  # erased people's data leaves no pages behind
     connection.execute(f"PRAGMA cache_size = -{PAGE_CACHE_KB}")  # a lookup costs 9 µs instead of 37
-    connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_CHECKPOINT_PAGES}")
     connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")  # by itself a log never becomes smaller again
     if read_only:
         connection.execute("PRAGMA query_only = ON")

@@ -1,15 +1,17 @@
 """A write-ahead log stays small: moved into the database as it grows, cut back when a long reader let it grow (P10)."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from edge.db.books import Books, derive_key, open_books
 from edge.db.connection import Connection, connect
-from edge.db.writer import LoopWriter
-from edge.limits import WAL_CHECKPOINT_PAGES, WAL_KEPT_BYTES
+from edge.db.writer import LoopWriter, Writer
+from edge.limits import WAL_KEPT_BYTES, WRITER_LOG_PAGES
 
 SECRET = "a database key"
 FRAME_BYTES = 4096 + 24
@@ -28,10 +30,19 @@ def log_bytes(directory: Path, name: str = "ledger") -> int:
     return (directory / f"{name}.db-wal").stat().st_size
 
 
-def writes(connection: Connection, megabytes: float) -> None:
-    """As many commits of one row as that takes."""
-    for number in range(int(megabytes * 2**20 / ROW_BYTES)):
-        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"ballast {number % 50}", "x" * ROW_BYTES))
+def put(connection: Connection, row: tuple[str, str]) -> None:
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", row)
+
+
+def writes(writer: Writer, megabytes: float) -> None:
+    """As many commits of one row as that takes, one after the other."""
+
+    async def commits() -> None:
+        for number in range(int(megabytes * 2**20 / ROW_BYTES)):
+            row = (f"ballast {number % 50}", "x" * ROW_BYTES)
+            await writer.submit(partial(put, row=row))
+
+    asyncio.run(commits())
 
 
 def reader_of(directory: Path) -> Connection:
@@ -41,8 +52,8 @@ def reader_of(directory: Path) -> Connection:
 
 def test_p10_a_log_without_long_readers_never_grows_beyond_its_checkpoint(books: Books, tmp_path: Path) -> None:
     for _ in range(10):
-        writes(books._connections[0], megabytes=3)
-        assert log_bytes(tmp_path) <= (WAL_CHECKPOINT_PAGES + ROW_BYTES // 4096 + 10) * FRAME_BYTES
+        writes(books.ledger, megabytes=3)
+        assert log_bytes(tmp_path) <= (WRITER_LOG_PAGES + ROW_BYTES // 4096 + 10) * FRAME_BYTES
 
 
 def test_p10_a_log_that_a_long_reader_let_grow_is_cut_back_when_the_reader_ends(
@@ -54,21 +65,21 @@ def test_p10_a_log_that_a_long_reader_let_grow_is_cut_back_when_the_reader_ends(
         reader.execute("SELECT COUNT(*) FROM meta").fetchone()
         assert books.large_logs() == []
         while log_bytes(tmp_path) <= LARGE_BYTES:
-            writes(books._connections[0], megabytes=4)
+            writes(books.ledger, megabytes=4)
             books.ledger_reader.execute("SELECT key FROM meta").fetchone()
         assert books.large_logs() == ["ledger"]
         reader.execute("COMMIT")
-    writes(books._connections[0], megabytes=1)
+    writes(books.ledger, megabytes=1)
     assert log_bytes(tmp_path) <= WAL_KEPT_BYTES
     assert books.large_logs() == []
 
 
 def test_p10_a_log_that_a_bulk_load_made_large_is_cut_back_by_the_next_commits(books: Books, tmp_path: Path) -> None:
-    replica = books._connections[1]
-    replica.execute("BEGIN IMMEDIATE")
-    replica.executemany("INSERT INTO meta VALUES (?, ?)", [(f"row {number}", "x" * ROW_BYTES) for number in range(60)])
-    replica.execute("COMMIT")
+    async def bulk() -> None:
+        rows = [(f"row {number}", "x" * ROW_BYTES) for number in range(60)]
+        await books.replica.submit(lambda connection: [put(connection, row) for row in rows])
+
+    asyncio.run(bulk())
     assert log_bytes(tmp_path, "replica") > WAL_KEPT_BYTES
-    for number in range(3):
-        replica.execute("INSERT INTO meta VALUES (?, '')", (f"later {number}",))
+    writes(books.replica, megabytes=1)
     assert log_bytes(tmp_path, "replica") <= WAL_KEPT_BYTES
