@@ -25,8 +25,8 @@ class Story:
     def __init__(self, directory: Path) -> None:
         self.hub_file = directory / "hub.db"
         self.town = Town(f"sqlite:///{self.hub_file}", directory)
-        self.copies: list[tuple[Path, int]] = []
-        self.hub_copies: list[tuple[bytes, int]] = []
+        self.copies: list[Path] = []
+        self.hub_copies: list[bytes] = []
         self.expected: set[str] = set()
         self.sold = 0
         self.replaced = 0
@@ -64,13 +64,12 @@ class Story:
         await self.box.kit.time_passes(choice / 10)
 
     async def _copy(self, _choice: int) -> None:
-        self.copies.append((self.box.backs_up(), len(self.town.boxes)))
+        self.copies.append(self.box.backs_up())
 
     async def _restore(self, choice: int) -> None:
         if not self.copies:
             return
-        copy, _ = self.copies[choice % len(self.copies)]
-        await self.box.is_restored(copy)
+        await self.box.is_restored(self.copies[choice % len(self.copies)])
         await self._lost()
 
     async def _restart(self, _choice: int) -> None:
@@ -85,26 +84,23 @@ class Story:
 
     async def _hub_copy(self, _choice: int) -> None:
         self.town.hub.stop()
-        self.hub_copies.append((self.hub_file.read_bytes(), len(self.town.boxes)))
+        self.hub_copies.append(self.hub_file.read_bytes())
         self.town.hub.start()
 
     async def _hub_restore(self, choice: int) -> None:
-        """The operator puts a backup back, says so, and enrolls anew what was enrolled since."""
+        """The operator puts a backup back, says so, and enrolls the box anew: this hub may not know it."""
         if not self.hub_copies:
             return
-        content, boxes = self.hub_copies[choice % len(self.hub_copies)]
+        content = self.hub_copies[choice % len(self.hub_copies)]
         self.town.hub.stop()
         for leftover in self.hub_file.parent.glob("hub.db-*"):
             leftover.unlink()
         self.hub_file.write_bytes(content)
         self.town.hub.start()
         self.town.hub.storage.database.renew_after_restore()
-        if boxes != len(self.town.boxes):
-            self.box.token = f"token {self.town.tick()}"
-            await self.town.trades(await self.town.makes_code(), self.box.token)
-            cut = self.box.wire.cut
-            await self.box.restarts()
-            self.box.wire.cut = cut
+        self.box.token = f"token {self.town.tick()}"
+        await self.town.trades(await self.town.makes_code(), self.box.token)
+        await self.box.restarts()
         await self._lost()
 
     async def _lost(self) -> None:

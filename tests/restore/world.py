@@ -117,7 +117,8 @@ class Box:
     def in_line(self) -> bool:
         """Nothing of a restore is under way, and the hub holds the whole ledger."""
         state = self.link.state
-        return (read_rebase(self.kit.books.ledger_reader) is None and state.fence is None and not state.rebasing
+        return (state.hub_epoch == self.town.hub.storage.database.hub_epoch()  # it has heard of this hub's restore
+                and read_rebase(self.kit.books.ledger_reader) is None and state.fence is None and not state.rebasing
                 and self.kit.store.acked_sequence == self._last_sequence())
 
     async def settles(self, within_s: float = 1500) -> None:
