@@ -106,7 +106,7 @@ class AfterTheDay:
         seconds_of = None if clock.was_wrong else clock.powered_at_wall_ms
         findings = [finding for finding in world.witness.verdict(store, hub, clock.powered_s(), seconds_of)
                     if finding.promise != "P8"]
-        return [*findings, await self._converged()]
+        return [*findings, Finding("P8", world.stood_alone, ()), await self._converged()]
 
     async def facts(self) -> int:
         """How many facts the hub holds."""

@@ -216,6 +216,7 @@ class Till:
             return None
         lost = point < REQUEST_LOST_SHARE + REPLY_LOST_SHARE
         twice = point > 1 - SENT_TWICE_SHARE
+        alone, life = self._world.line.is_cut, self._world.box.lives
         try:
             async with asyncio.timeout(ANSWER_WAIT_S):
                 if twice:
@@ -224,12 +225,23 @@ class Till:
                     answer = both[self._randomness.randrange(2)]
                 else:
                     answer = await self._world.box.request(question)
-        except (Gone, TimeoutError):
+        except Gone:
             return None
+        except TimeoutError:
+            self._nobody_answered(life)
+            return None
+        if alone and self._world.line.is_cut:
+            self._world.stood_alone += 1
         if lost:
             self._world.tally.count("till_reply_lost")
             return None
         return answer
+
+    def _nobody_answered(self, life: int) -> None:
+        """P8: a store that runs and has room answers its tills, whatever the line does."""
+        world = self._world
+        if world.box.up and world.box.lives == life and not world.disk.full:
+            world.violations.append(f"P8: till {self.name} waited {ANSWER_WAIT_S:.0f} s for a store that runs")
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._world.clock.true_ms() / 1000, UTC)
