@@ -69,6 +69,9 @@ class FaultRates:
     clock_jumps: float
     full_disks: float
     bell_losses: float
+    box_restores: float
+    hub_restores: float
+    second_boxes: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,8 @@ def draw_plan(seed: int, days: float) -> Plan:
         faults=FaultRates(line_cuts=1.5 * bad, storms=1.5 * bad, hub_restarts=1.0 * bad, power_cuts=2.5 * bad,
                           daemon_kills=1.0 * bad, commit_kills=12 * bad, radio_resets=1.0 * bad, unplugs=0.7 * bad,
                           label_power_cuts=4 * bad, labels_lost=0.4 * bad, clock_jumps=draw.choice((0.0, 1.2 * bad)),
-                          full_disks=0.6 * bad, bell_losses=0.6 * bad),
+                          full_disks=0.6 * bad, bell_losses=0.6 * bad, box_restores=0.5 * bad,
+                          hub_restores=0.5 * bad, second_boxes=0.4 * bad),
     )
 
 
