@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -36,7 +36,9 @@ from drivers.virtual.shelf import VirtualShelf
 from edge import settings as configuration
 from edge.credentials import Credential, Credentials
 from edge.daemon import Daemon, Parts, store_templates
-from edge.db.connection import Connection
+from edge.db.backup import mark_restored
+from edge.db.books import derive_key
+from edge.db.connection import Connection, connect
 from edge.db.writer import LoopWriter
 from edge.errors import Rejected, Transient
 from edge.heartbeats import WatchLimits
@@ -54,6 +56,7 @@ from edge.proving.plan import START_WALL_MS, TIME_ZONE, Plan, draw_plan
 from edge.proving.ports import CURRENCY, MONITOR_TOKEN, OPERATOR_TOKEN, STORE_ID, LabelStanding
 from edge.proving.process import current_process, install_processes
 from edge.proving.report import SimulationReport
+from edge.proving.restores import Restores
 from edge.proving.servers import HubServer, StoreBox
 from edge.proving.shelf_eyes import ShelfEyes
 from edge.proving.shoppers import Shoppers
@@ -84,7 +87,10 @@ _templates_once = cache(store_templates)
 """The files are the same in every life of every run."""
 
 COMPLAINTS_MAX = 20
+TWIN = "reason 'twin'"
 ACTOR = "ana"
+LEDGER_FILE = "ledger.db"
+DATABASE_SECRET = "simulated database key"  # noqa: S105 - opens nothing outside a simulation
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +125,7 @@ async def _simulate(plan: Plan, directory: Path, complaints: "Complaints") -> tu
     """Build everything, live the day, judge it."""
     install_processes()
     day = await _build(plan, directory)
-    complaints.excused = day.world.disk.explains
+    complaints.excused = lambda said: day.world.disk.explains(said) or (day.world.doubled and TWIN in said)
     findings, facts = await day.run()
     world, virtual_s = day.world, asyncio.get_running_loop().time()
     violations = [*world.violations, *(violation for finding in findings for violation in finding.violations)]
@@ -132,11 +138,12 @@ async def _simulate(plan: Plan, directory: Path, complaints: "Complaints") -> tu
 async def _build(plan: Plan, directory: Path) -> Day:
     tally, clock, witness = Tally(), BoxClock(START_WALL_MS), Witness(plan.grace_s)
     bell, disk = WorldBell(plan.randomness("bell"), BellLost), Disk()
-    hub = HubServer(partial(SimulatedHub, directory / "hub.db", clock.true_ms, plan.randomness("hub"), bell))
+    storage = partial(_hub_storage, directory / "hub", clock.true_ms, plan.randomness("hub"))
+    hub = HubServer(directory / "hub", lambda: SimulatedHub(storage(), bell), lambda: _renew(storage()))
     line = HubLine(hub, plan.randomness("hub line"), tally)
     floor = _floor(plan, witness)
-    maker = StoreMaker(plan, directory / "box", clock, line, floor, bell, disk)
-    box = StoreBox(directory / "box", clock, maker.open, plan.randomness("box"))
+    maker = StoreMaker(plan, directory / "box", clock, line, floor.port, bell, disk)
+    box = StoreBox(directory / "box", clock, maker.open, plan.randomness("box"), maker.mark_restored)
     eyes = ShelfEyes(witness, floor.labels.values(), clock.powered_at)
     world = World(plan, tally, clock, hub, box, line, bell, disk, floor, Truth(), witness, eyes)
     hub.start()
@@ -145,7 +152,17 @@ async def _build(plan: Plan, directory: Path) -> Day:
     tills = [Till(world, number, maker.till_token(number)) for number in range(1, plan.tills + 1)]
     staff, shop = Staff(world), OnlineShop(world)
     crew = PickupCrew(world, maker.till_token(1), shop.codes)
-    faults = Faults(world, staff)
+
+
+    def make_twin(twin_clock: BoxClock, number: int) -> StoreBox:
+        name = f"twin {number}"
+        twin = StoreMaker(plan, directory / name, twin_clock, HubLine(hub, plan.randomness(f"{name} line"), tally),
+                          _no_radio(plan, name), bell, Disk(), name)
+        twin.hub_token = maker.hub_token
+        return StoreBox(directory / name, twin_clock, twin.open, plan.randomness(name))
+
+    restores = Restores(world, make_twin, maker.fact_keys, (office.send_again, shop.send_again))
+    faults = Faults(world, staff, restores)
     maker.commit_begins, line.page_arrives = faults.commit_begins, faults.page_arrives
     return Day(world, office, tills, maker.till_token(1), staff, shop, crew, Shoppers(world, tills), faults)
 
@@ -170,18 +187,26 @@ def _floor(plan: Plan, witness: Witness) -> Floor:
     return Floor(radio, port, shelf, noise)
 
 
+def _no_radio(plan: Plan, name: str) -> MemoryPort:
+    """Where a second box looks for the base station that hangs on the first one."""
+    port = MemoryPort(VirtualRadio(plan.randomness(f"{name} radio")))
+    port.unplug()
+    return port
+
+
 class StoreMaker:
     """Opens the real daemon over the box's files, once per life. `hub_token` is known once the store is registered."""
 
-    def __init__(self, plan: Plan, directory: Path, clock: BoxClock, line: HubLine, floor: Floor,
-                 bell: WorldBell, disk: Disk) -> None:
+    def __init__(self, plan: Plan, directory: Path, clock: BoxClock, line: HubLine, port: MemoryPort,
+                 bell: WorldBell, disk: Disk, name: str = "") -> None:
         self.hub_token = ""
         self.commit_begins: Callable[[float], None] = lambda _commit_s: None
         self._plan = plan
         self._directory = directory
         self._clock = clock
         self._line = line
-        self._floor = floor
+        self._port = port
+        self._name = name
         self._bell = bell
         self._lives = 0
         self._disk = disk
@@ -194,13 +219,23 @@ class StoreMaker:
     def open(self) -> "SimulatedStore":
         """A new life."""
         self._lives += 1
-        randomness = self._plan.randomness(f"life {self._lives}")
+        randomness = self._plan.randomness(f"{self._name} life {self._lives}")
         parts = Parts(self._clock, randomness, partial(self._writer, randomness), self._artist,
-                      lambda _port: self._floor.port.open, hub_transport=self._line, watch=WATCH,
+                      lambda _port: self._port.open, hub_transport=self._line, watch=WATCH,
                       make_doorbell=lambda *_: self._bell, load_templates=_templates_once)
         daemon = Daemon(self._settings(), self._credentials(), parts, Notifier(None))
         daemon.open(listen=False)
         return SimulatedStore(daemon, self._disk.forget)
+
+    def mark_restored(self) -> None:
+        """What `trastienda restore` does with the ledger that it put back."""
+        mark_restored(self._directory / LEDGER_FILE, derive_key(DATABASE_SECRET, LEDGER_FILE))
+
+    def fact_keys(self) -> set[str]:
+        """What the ledger holds, while no daemon runs."""
+        path, key = self._directory / LEDGER_FILE, derive_key(DATABASE_SECRET, LEDGER_FILE)
+        with closing(connect(path, key, synchronous="FULL", read_only=True)) as ledger:
+            return {fact_key for (fact_key,) in ledger.execute("SELECT fact_key FROM fact")}
 
     def _writer(self, randomness: random.Random, connection: Connection, _name: str) -> LoopWriter:
         def commit_s() -> float:
@@ -229,7 +264,7 @@ class StoreMaker:
 
     def _credentials(self) -> Credentials:
         tills = {f"TRASTIENDA_TILL_{number}": self.till_token(number) for number in range(1, self._plan.tills + 1)}
-        return Credentials({"TRASTIENDA_HUB": self.hub_token, "TRASTIENDA_DATABASE": "simulated database key",
+        return Credentials({"TRASTIENDA_HUB": self.hub_token, "TRASTIENDA_DATABASE": DATABASE_SECRET,
                             "TRASTIENDA_STORE": "simulated store key", "TRASTIENDA_MONITOR": MONITOR_TOKEN,
                             "TRASTIENDA_BROKER": "the simulated broker asks nobody", **tills})
 
@@ -292,14 +327,20 @@ class SimulatedStore:
         reader = self._rooms.store.books.ledger_reader
         return list(reader.execute("SELECT label, sku, price_minor FROM claim ORDER BY label, sku, price_minor"))
 
+    def epoch(self) -> int:
+        return self._rooms.store.books.chain.epoch
+
     def held_batches(self) -> int:
         return len(self._rooms.guard.held())
 
     def books(self, skus: Iterable[str]) -> BooksSeen:
         books = self._rooms.store.books
-        rows = books.ledger_reader.execute("SELECT sequence, fact_key, kind, occurred_ms, business_day, payload, hash "
-                                           "FROM entry WHERE epoch = ? ORDER BY sequence", (books.chain.epoch,))
-        entries = tuple(LedgerEntry(row[0], row[1], row[2], row[3], row[4], bytes(row[5]), row[6]) for row in rows)
+        rows = books.ledger_reader.execute(
+            "SELECT entry.sequence, entry.fact_key, kind, occurred_ms, business_day, payload, hash, "
+            "fact.sequence IS NOT NULL, entry.epoch FROM entry LEFT JOIN fact ON fact.fact_key = entry.fact_key "
+            "AND fact.epoch = entry.epoch AND fact.sequence = entry.sequence ORDER BY entry.epoch, entry.sequence")
+        entries = tuple(LedgerEntry(row[0], row[1], row[2], row[3], row[4], bytes(row[5]), row[6], bool(row[7]),
+                                    epoch=row[8]) for row in rows)
         return BooksSeen(STORE_ID, books.chain.epoch, entries, {sku: self._stock(sku) for sku in skus})
 
     def _stock(self, sku: str) -> Buckets:
@@ -312,8 +353,8 @@ class SimulatedStore:
 class SimulatedHub:
     """One life of the real hub on SQLite. See `edge.proving.ports.RunningHub`."""
 
-    def __init__(self, path: Path, now_ms: Callable[[], int], randomness: random.Random, bell: WorldBell) -> None:
-        self._storage: HubStorage = open_storage(f"sqlite:///{path}", HubKey(HUB_KEY), now_ms, randomness.randbytes)
+    def __init__(self, storage: HubStorage, bell: WorldBell) -> None:
+        self._storage = storage
         self._storage.stores.ensure_operator(OPERATOR_TOKEN)
         bells = Bells()
         bells.listen(lambda _feed, _head: bell.ring())
@@ -325,6 +366,17 @@ class SimulatedHub:
 
     def close(self) -> None:
         self._storage.close()
+
+
+def _hub_storage(directory: Path, now_ms: Callable[[], int], randomness: random.Random) -> HubStorage:
+    directory.mkdir(exist_ok=True)
+    return open_storage(f"sqlite:///{directory / 'hub.db'}", HubKey(HUB_KEY), now_ms, randomness.randbytes)
+
+
+def _renew(storage: HubStorage) -> None:
+    """What an operator does with a hub's database that was put back."""
+    storage.database.renew_after_restore()
+    storage.close()
 
 
 class Complaints:

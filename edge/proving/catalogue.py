@@ -44,10 +44,11 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Truth:
-    """What the hub holds by what it acknowledged."""
+    """What the hub holds by what it acknowledged. `gone`: entries that it deleted."""
 
     def __init__(self) -> None:
         self.items: dict[str, Item] = {}
+        self.gone: dict[str, None] = {}
         self._entries: dict[str, dict[str, Entry]] = {}
 
     def knows(self, item: Item) -> None:
@@ -58,10 +59,12 @@ class Truth:
     def took(self, entry: Entry) -> None:
         """An entry the hub took."""
         self._entries[entry.sku][entry.id] = entry
+        self.gone.pop(entry.id, None)
 
     def dropped(self, sku: str, entry_id: str) -> None:
         """An entry the hub deleted."""
         self._entries[sku].pop(entry_id, None)
+        self.gone[entry_id] = None
 
     def regular(self, sku: str) -> Entry:
         """The SKU's everyday entry."""

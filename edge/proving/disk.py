@@ -13,8 +13,8 @@ class Disk:
     """Full or not, for every file that the present daemon writes."""
 
     def __init__(self) -> None:
+        self.full = False
         self._connections: list[Connection] = []
-        self._full = False
 
     def take(self, connection: Connection) -> None:
         """Another file that is written."""
@@ -27,14 +27,14 @@ class Disk:
 
     def fill(self, *, full: bool) -> None:
         """No room, or room again."""
-        self._full = full
+        self.full = full
         for connection in self._connections:
             self._limit(connection)
 
     def explains(self, complaint: str) -> bool:
         """Whether somebody rightly says that there is no room."""
-        return self._full and COMPLAINT in complaint
+        return self.full and COMPLAINT in complaint
 
     def _limit(self, connection: Connection) -> None:
         """SQLite never sets the limit below the pages that the file has."""
-        connection.execute(f"PRAGMA max_page_count = {1 if self._full else PAGES_MAX}")
+        connection.execute(f"PRAGMA max_page_count = {1 if self.full else PAGES_MAX}")

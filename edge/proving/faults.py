@@ -9,6 +9,7 @@ from typing import Any
 
 from edge.proving.hub_line import FINE, Fate, Weather
 from edge.proving.plan import CALM_AFTER_S
+from edge.proving.restores import Restores
 from edge.proving.staff import Staff
 from edge.proving.world import World
 
@@ -45,14 +46,16 @@ DRIZZLE = Weather(shares=((Fate.LOST, 0.005), (Fate.REPLY_LOST, 0.01), (Fate.DUP
 class Faults:
     """The day's misfortunes. `commit_begins` is to be called by the writers whenever a commit is under way."""
 
-    def __init__(self, world: World, staff: Staff) -> None:
+    def __init__(self, world: World, staff: Staff, restores: Restores) -> None:
         self._world = world
         self._staff = staff
+        self._restores = restores
         self._randomness = world.plan.randomness("faults")
         self._aim: asyncio.Future[float] | None = None
         self._aim_commits = 0
         self._aim_needs_page = False
         self._box_hands = asyncio.Lock()
+        self._hub_hands = asyncio.Lock()
 
     async def run(self) -> None:
         """Until the busy time is over."""
@@ -67,7 +70,9 @@ class Faults:
             self._strike(rates.label_power_cuts, self._cut_label_power),
             self._strike(rates.labels_lost, self._lose_label), self._strike(rates.clock_jumps, self._jump_clock),
             self._strike(rates.full_disks, self._fill_disk), self._strike(rates.bell_losses, self._lose_bell),
-            self._copy_replica())
+            self._strike(rates.box_restores, self._restore_box), self._strike(rates.hub_restores, self._restore_hub),
+            self._strike(rates.second_boxes, self._double_box),
+            self._restores.back_up(), self._copy_replica())
 
     async def heal(self) -> None:
         """Mend everything: what follows must drain by itself."""
@@ -122,9 +127,9 @@ class Faults:
 
     async def _restart_hub(self) -> None:
         self._world.tally.count("hub_restart")
-        await self._world.hub.crash()
-        await self._lasts(HUB_DOWN_S)
-        if not self._world.hub.up:
+        async with self._hub_hands:
+            await self._world.hub.crash()
+            await self._lasts(HUB_DOWN_S)
             self._world.hub.start()
 
     # --- the box --------------------------------------------------------------------------------------------------
@@ -147,6 +152,20 @@ class Faults:
             await world.floor.radio.restart()
             world.clock.put_wrong(min(0, world.clock.wrong_ms))  # a clock that ran on a tired battery lags, if anything
             world.box.power_up()
+
+    async def _restore_box(self) -> None:
+        async with self._box_hands:
+            await self._restores.restore_box()
+
+    async def _double_box(self) -> None:
+        if await self._restores.double_box():
+            async with self._box_hands:
+                await self._world.box.kill_daemon()
+                self._world.box.start_daemon()
+
+    async def _restore_hub(self) -> None:
+        async with self._hub_hands:
+            await self._restores.restore_hub()
 
     async def _kill_daemon(self) -> None:
         async with self._box_hands:

@@ -59,6 +59,18 @@ class HeadOffice:
             else:
                 await self._reprice()
 
+    async def send_again(self) -> None:
+        """The hub lost some of what it had acknowledged: everything that holds is sent to it once more."""
+        truth = self._world.truth
+        entries = [entry for sku in truth.items for entry in (truth.regular(sku), *truth.promotions(sku))]
+        await self._put("/v1/catalogue", {"items": self._items(), "prices": entries})
+        for entry_id in truth.gone:
+            await self._ask(Question.of("DELETE", f"/v1/catalogue/prices/{entry_id}", OPERATOR_TOKEN), also=404)
+
+    def _items(self) -> list[dict[str, object]]:
+        return [{"sku": item.sku, "name": item.name, "codes": [item.gtin] if item.gtin else [],
+                 "package_size": item.package} for item in self._world.truth.items.values()]
+
     def _hours(self) -> list[dict[str, int]]:
         closes_minute = self._world.plan.closes_minute
         if closes_minute is None:
@@ -70,11 +82,9 @@ class HeadOffice:
         for item in make_items(world.plan.items, self._randomness):
             world.truth.knows(item)
             world.witness.knows_item(item.sku, (item.gtin,) if item.gtin else ())
-        items = [{"sku": item.sku, "name": item.name, "codes": [item.gtin] if item.gtin else [],
-                  "package_size": item.package} for item in world.truth.items.values()]
         prices = [Entry(f"regular-{sku}", sku, self._randomness.randint(*PRICES_MINOR), CURRENCY)
                   for sku in world.truth.items]
-        await self._put("/v1/catalogue", {"items": items, "prices": prices})
+        await self._put("/v1/catalogue", {"items": self._items(), "prices": prices})
         for entry in prices:
             world.truth.took(entry)
 

@@ -70,6 +70,11 @@ class HubLine(httpx.AsyncBaseTransport):
             for exchange in tuple(self._under_way):
                 _settle(exchange, httpx.ReadError("connection reset"))
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the store stands alone."""
+        return self._cut
+
     def mend(self) -> None:
         """The line is whole again; what hung in it stays lost."""
         self._cut = False

@@ -23,6 +23,8 @@ class OnlineShop:
 
     def __init__(self, world: World) -> None:
         self.codes: dict[str, str] = {}
+        self._placed: dict[str, bytes] = {}
+        self._cancelled: list[str] = []
         self._world = world
         self._randomness = world.plan.randomness("online shop")
 
@@ -44,26 +46,41 @@ class OnlineShop:
                  for line, (sku, quantity_milli) in enumerate(quantities.items(), start=1)]
         body = msgspec.json.encode({"lines": lines, "currency": CURRENCY, "person": {"display_name": "Ana P."}})
         self._world.witness.placed(order_id, quantities)
+        self._placed[order_id] = body
+        await self._put(order_id)
+
+    async def send_again(self) -> None:
+        """The hub lost some of what it had acknowledged: everything is sent to it once more."""
+        for order_id in tuple(self._placed):
+            await self._put(order_id)
+        for order_id in tuple(self._cancelled):
+            await self._request_cancel(order_id)
+
+    async def _put(self, order_id: str) -> None:
         path = f"/v1/stores/{STORE_ID}/orders/{order_id}"
-        answer = await self._insist(Question.of("PUT", path, OPERATOR_TOKEN, body))
+        answer = await self._insist(Question.of("PUT", path, OPERATOR_TOKEN, self._placed[order_id]))
         self.codes[order_id] = msgspec.json.decode(answer, type=_Placed).pickup_code
+
+    async def _request_cancel(self, order_id: str) -> None:
+        target = f"/v1/stores/{STORE_ID}/orders/{order_id}/cancel-request"
+        await self._insist(Question.of("POST", target, OPERATOR_TOKEN), also=404)  # a restored hub may not know it yet
 
     async def _cancel(self) -> None:
         world = self._world
         while await world.pause(world.plan.rates.cancels, self._randomness):
             if self.codes:
                 order_id = self._randomness.choice(list(self.codes)[-5:])
-                target = f"/v1/stores/{STORE_ID}/orders/{order_id}/cancel-request"
-                await self._insist(Question.of("POST", target, OPERATOR_TOKEN))
+                self._cancelled.append(order_id)
+                await self._request_cancel(order_id)
 
-    async def _insist(self, question: Question) -> bytes:
+    async def _insist(self, question: Question, also: int = 200) -> bytes:
         while True:
             try:
                 answer = await self._world.hub.ask(question)
             except Gone:
                 await asyncio.sleep(TRY_AGAIN_S)
                 continue
-            if answer.status >= 300:
+            if answer.status >= 300 and answer.status != also:
                 raise AssertionError(f"{question.target} was answered {answer.status}: {answer.body!r}")
             return answer.body
 

@@ -1,7 +1,8 @@
 """What one seed decides: how large the store is, how busy its day, how bad its lines. Drawn once, before anything runs.
 
-Rates are per virtual hour. A day of 24 hours comes to more than a store-day of a real supermarket of this size, so
-that a tenth of one already holds every kind of event.
+Rates are per virtual hour. A whole day is at least 1,500 sales, 300 labels, 60 price changes, 40 orders and 2 counts;
+a short run is a smaller store, so that a twentieth of a day already holds every kind of event. Misfortunes of a whole
+day are spread wider: what matters is that they meet everything, not that they come every few minutes.
 """
 
 import random
@@ -17,6 +18,21 @@ CLEAR_OUT_S = 600
 HOURS_SHARE = 0.35
 CALM_AFTER_S = 120.0
 """The world is set up before the first fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large the store is; `calm`: how much rarer misfortunes are and how much longer labels sleep."""
+
+    items: int
+    labels: int
+    calm: float
+
+
+CORNER_SHOP = Size(items=48, labels=40, calm=1.0)
+SUPERMARKET = Size(items=320, labels=300, calm=8.0)
+SUPERMARKET_DAYS = 0.5
+"""Runs from this length on are of a supermarket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +69,9 @@ class FaultRates:
     clock_jumps: float
     full_disks: float
     bell_losses: float
+    box_restores: float
+    hub_restores: float
+    second_boxes: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +111,22 @@ def draw_plan(seed: int, days: float) -> Plan:
     """The plan of a seed."""
     draw = random.Random(f"{seed}/plan")  # noqa: S311 - replays are the point
     busy = draw.uniform(0.6, 1.6)
-    bad = draw.uniform(0.4, 1.6)
+    size = SUPERMARKET if days >= SUPERMARKET_DAYS else CORNER_SHOP
+    bad = draw.uniform(0.4, 1.6) / size.calm
     return Plan(
-        seed=seed, days=days, items=48, labels=40, tills=3,
-        grace_s=draw.choice((30, 90, 240, 600)), check_in_s=draw.choice((45.0, 90.0, 150.0)),
+        seed=seed, days=days, items=size.items, labels=size.labels, tills=3,
+        grace_s=draw.choice((30, 90, 240, 600)), check_in_s=size.calm * draw.choice((45.0, 90.0, 150.0)),
         radio_loss=draw.choice((0.0, 0.05, 0.15, 0.3)), line_noise=draw.choice((0.0, 0.0, 0.00002)),
         slow_air=draw.random() < 0.6, slow_commits=draw.choice((0.02, 0.1, 0.3)),
         closes_minute=_closes_minute(draw, days),
-        rates=Rates(baskets=110 * busy, shoppers=240 * busy, price_changes=30 * busy, rebinds=8, exclusions=6, lights=4,
+        rates=Rates(baskets=110 * busy, shoppers=240 * busy / size.calm, price_changes=30 * busy, rebinds=8,
+                    exclusions=6, lights=4,
                     receipts=2, counts=0.5, rushes=6, orders=5 * busy, cancels=1.5),
         faults=FaultRates(line_cuts=1.5 * bad, storms=1.5 * bad, hub_restarts=1.0 * bad, power_cuts=2.5 * bad,
                           daemon_kills=1.0 * bad, commit_kills=12 * bad, radio_resets=1.0 * bad, unplugs=0.7 * bad,
                           label_power_cuts=4 * bad, labels_lost=0.4 * bad, clock_jumps=draw.choice((0.0, 1.2 * bad)),
-                          full_disks=0.6 * bad, bell_losses=0.6 * bad),
+                          full_disks=0.6 * bad, bell_losses=0.6 * bad, box_restores=0.5 * bad,
+                          hub_restores=0.5 * bad, second_boxes=0.4 * bad),
     )
 
 

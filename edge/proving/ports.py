@@ -77,6 +77,10 @@ class RunningStore(Protocol):
         """Label, SKU and price of every claim that is kept."""
         ...
 
+    def epoch(self) -> int:
+        """The box epoch that its ledger is written in now."""
+        ...
+
     def held_batches(self) -> int:
         """How many price batches wait for a person's word."""
         ...

@@ -5,7 +5,7 @@ Every check says how often it really compared something; a promise that was neve
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 
 import msgspec
 
@@ -28,8 +28,13 @@ from edge.proving.till_record import Meaning, TillRecord, meaning_in_ledger
 GENESIS_HASH = "0" * 64
 
 
-def nothing_is_lost(tills: TillRecord, acknowledged: Iterable[str], store: BooksSeen, hub: BooksSeen) -> Finding:
-    """P1: every acknowledged fact stands in the store's ledger and at the hub, with the meaning it was sent with."""
+def nothing_is_lost(tills: TillRecord, acknowledged: Iterable[str], store: BooksSeen, hub: BooksSeen,
+                    lost: Set[str] = frozenset()) -> Finding:
+    """P1: every acknowledged fact stands in the store's ledger and at the hub, with the meaning it was sent with.
+
+    `lost`: what a disk that died held and its backup did not. Tills still hold theirs, and what had reached the hub
+    must be back; only the rest may be gone.
+    """
     places = (("store", store, _by_key(store)), ("hub", hub, _by_key(hub)))
     violations = [f"P1: the {name}'s ledger is broken at entry {broken}" for name, books, _ in places
                   if (broken := _broken_at(books)) is not None]
@@ -40,7 +45,7 @@ def nothing_is_lost(tills: TillRecord, acknowledged: Iterable[str], store: Books
             violations += _not_kept(name, known, key, meaning)
         for key in acknowledged:
             checked += 1
-            if key not in known:
+            if key not in known and not (key in lost and key not in places[1][2]):
                 violations.append(f"P1: {key} was acknowledged and is not in the {name}'s ledger")
     return Finding("P1", checked, tuple(violations))
 
@@ -64,12 +69,16 @@ def exactly_once(tills: TillRecord, store: BooksSeen, hub: BooksSeen) -> Finding
     return Finding("P2", checked, tuple(violations))
 
 
-def no_sale_refused(tills: TillRecord, store: BooksSeen) -> Finding:
-    """P4: everything sent ended in an acknowledgement, or in a conflict that is kept for a person."""
+def no_sale_refused(tills: TillRecord, store: BooksSeen, lost: Set[str] = frozenset()) -> Finding:
+    """P4: everything sent ended in an acknowledgement, or in a conflict that is kept for a person.
+
+    `lost`: what a disk that died held and its backup did not.
+    """
     violations = [f"P4: {refusal}" for refusal in tills.refusals]
     violations += [f"P4: {key} was sent and never taken" for key in tills.unfinished()]
     conflicts = {fact.about for fact in _facts(store.entries)
                  if isinstance(fact, WitnessedException) and fact.reason == "conflict"}
+    conflicts |= {key.removeprefix("conflict/").rpartition("/")[0] for key in lost if key.startswith("conflict/")}
     violations += [f"P4: {key} was answered as a recorded conflict, and no exception says so"
                    for key in tills.conflicts() if key not in conflicts]
     return Finding("P4", tills.finished_count(), tuple(violations))
@@ -111,14 +120,16 @@ def _not_kept(name: str, known: Mapping[str, LedgerEntry], key: str, meaning: Me
 
 
 def _broken_at(books: BooksSeen) -> int | None:
-    """The first entry whose place or hash does not follow from the one before it."""
-    before = GENESIS_HASH
-    for position, entry in enumerate(books.entries, start=1):
-        header = (f"{before}\n{books.store}\n{books.epoch}\n{position}\n{entry.fact_key}\n{entry.kind}\n"
+    """The first entry of any epoch whose place or hash does not follow from the one before it."""
+    heads: dict[int, tuple[int, str]] = {}
+    for entry in books.entries:
+        place, before = heads.get(entry.epoch, (0, GENESIS_HASH))
+        header = (f"{before}\n{books.store}\n{entry.epoch}\n{place + 1}\n{entry.fact_key}\n{entry.kind}\n"
                   f"{entry.occurred_ms}\n{entry.business_day}\n")
-        if entry.sequence != position or hashlib.sha256(header.encode() + entry.payload).hexdigest() != entry.hash:
-            return position
-        before = entry.hash
+        hashed = hashlib.sha256(header.encode() + entry.payload).hexdigest()
+        if entry.sequence != place + 1 or hashed != entry.hash:
+            return place + 1
+        heads[entry.epoch] = (entry.sequence, entry.hash)
     return None
 
 
@@ -133,10 +144,12 @@ def _counted_twice(name: str, books: BooksSeen) -> Iterator[str]:
 
 
 def _ledgers_differ(store: BooksSeen, hub: BooksSeen) -> Iterator[str]:
-    heads = [(books.entries[-1].sequence, books.entries[-1].hash) if books.entries else (0, GENESIS_HASH)
-             for books in (store, hub)]
-    if heads[0] != heads[1]:
-        yield f"P2: the store's ledger ends at {heads[0][0]}, the hub's at {heads[1][0]}, or their hashes differ"
+    here, there = ({entry.epoch: (entry.sequence, entry.hash) for entry in books.entries} for books in (store, hub))
+    for epoch in sorted(here.keys() | there.keys()):
+        ends = [heads.get(epoch, (0, GENESIS_HASH)) for heads in (here, there)]
+        if ends[0] != ends[1]:
+            yield (f"P2: epoch {epoch} of the store's ledger ends at {ends[0][0]}, of the hub's at {ends[1][0]}, "
+                   "or their hashes differ")
 
 
 def _lines_of(entry: LedgerEntry) -> int:

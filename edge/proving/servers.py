@@ -2,8 +2,7 @@
 
 import asyncio
 import random
-import shutil
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,13 +18,40 @@ COPIES_MAX = 6
 """Earlier states of `replica.db` kept to travel back to; the oldest goes."""
 
 _REPLICA_FILES = ("replica.db", "replica.db-wal")
+_LEDGER_FILES = ("ledger.db", "ledger.db-wal")
+_HUB_FILES = ("hub.db", "hub.db-wal")
+
+
+@dataclass(frozen=True, slots=True)
+class DiskCopy:
+    """Files as they stood between two commits, write-ahead logs included."""
+
+    files: dict[str, bytes]
+
+
+def read_disk(directory: Path, names: Iterable[str]) -> DiskCopy:
+    """A copy of those that exist."""
+    return DiskCopy({name: (directory / name).read_bytes() for name in names if (directory / name).exists()})
+
+
+def write_disk(directory: Path, disk: DiskCopy) -> None:
+    """Another disk in its place: every database of the old one is gone."""
+    for file in directory.glob("*.db*"):
+        file.unlink()
+    for name, content in disk.files.items():
+        (directory / name).write_bytes(content)
 
 
 class HubServer:
-    """The hub's computer. What it committed survives every crash."""
+    """The hub's computer. What it committed survives every crash.
 
-    def __init__(self, start: Callable[[], RunningHub]) -> None:
+    `renew` is what an operator does with a database that was put back from a backup, before the hub starts on it.
+    """
+
+    def __init__(self, directory: Path, start: Callable[[], RunningHub], renew: Callable[[], None]) -> None:
+        self._directory = directory
         self._start = start
+        self._renew = renew
         self._hub: RunningHub | None = None
         self._process = Process("hub")
         self._process.alive = False
@@ -47,6 +73,16 @@ class HubServer:
         if hub is not None:
             hub.close()
 
+    def back_up(self) -> DiskCopy:
+        """Its database now."""
+        return read_disk(self._directory, _HUB_FILES)
+
+    async def restore(self, backup: DiskCopy) -> None:
+        """Its disk died; a backup is put on a new one. It is still off afterwards."""
+        await self.crash()
+        write_disk(self._directory, backup)
+        self._renew()
+
     def take(self, question: Question) -> "asyncio.Task[Answer]":
         """A request arrives. Raises `Gone` while nobody is there; the task is cancelled when the hub crashes."""
         if self._hub is None:
@@ -60,30 +96,25 @@ class HubServer:
         return await self._process.ask(ask(self._hub.app, question))
 
 
-@dataclass(frozen=True, slots=True)
-class _Copy:
-    """`replica.db` and its write-ahead log, as they stood between two commits."""
-
-    files: tuple[bytes, ...]
-
-
 class StoreBox:
     """The box in the back room: the store daemon, its two databases and the box's clock.
 
-    `opened` is called whenever a daemon has opened its books, before it does anything else.
+    `opened` is called whenever a daemon has opened its books, before it does anything else. `mark_restored` is what
+    `trastienda restore` does with a ledger that it put back.
     """
 
     def __init__(self, directory: Path, clock: BoxClock, open_store: Callable[[], RunningStore],
-                 randomness: random.Random) -> None:
+                 randomness: random.Random, mark_restored: Callable[[], None] = lambda: None) -> None:
         self.clock = clock
         self.lives = 0
         self._directory = directory
         self._open_store = open_store
+        self._mark_restored = mark_restored
         self._randomness = randomness
         self._process = Process("box")
         self._process.alive = False
         self._store: RunningStore | None = None
-        self._copies: list[_Copy] = []
+        self._copies: list[DiskCopy] = []
         self._failures: asyncio.Queue[BaseException] = asyncio.Queue()
         self.opened: Callable[[], None] = lambda: None
 
@@ -133,9 +164,24 @@ class StoreBox:
 
     def copy_replica(self) -> None:
         """Remember the replica as its disk may still have it after a power cut."""
-        files = tuple(path.read_bytes() if path.exists() else b"" for path in self._replica_files())
-        self._copies.append(_Copy(files))
+        self._copies.append(read_disk(self._directory, _REPLICA_FILES))
         del self._copies[:-COPIES_MAX]
+
+    def back_up(self) -> DiskCopy:
+        """The ledger now; the replica is the hub's to give again."""
+        return read_disk(self._directory, _LEDGER_FILES)
+
+    def clone(self) -> DiskCopy:
+        """Everything on its disk."""
+        return read_disk(self._directory, (*_LEDGER_FILES, *_REPLICA_FILES))
+
+    def put_in(self, disk: DiskCopy, *, restored: bool) -> None:
+        """Another disk, while the box is off; `restored`: by the command that says so to the ledger."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        write_disk(self._directory, disk)
+        self._copies.clear()
+        if restored:
+            self._mark_restored()
 
     async def do(self, work: Callable[[RunningStore], Coroutine[Any, Any, _Result]]) -> _Result:
         """Have something done in the daemon. Raises `Gone`, or what the daemon raised."""
@@ -165,18 +211,7 @@ class StoreBox:
         if not self._copies:
             return False
         copy = self._randomness.choice(self._copies)
-        (self._directory / "replica.db-shm").unlink(missing_ok=True)
-        for path, content in zip(self._replica_files(), copy.files, strict=True):
-            path.write_bytes(content)
+        self.lose_replica()
+        for name, content in copy.files.items():
+            (self._directory / name).write_bytes(content)
         return True
-
-    def _replica_files(self) -> tuple[Path, ...]:
-        return tuple(self._directory / name for name in _REPLICA_FILES)
-
-
-def make_directory(parent: Path, name: str) -> Path:
-    """An empty directory of this name."""
-    path = parent / name
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir(parents=True)
-    return path

@@ -80,6 +80,13 @@ class ShelfRecord:
             record.off_shelf = False
             self._begin_exposure(label, record, at_s)
 
+    def disregard_screens(self) -> None:
+        """What stands on any screen binds nobody until that screen changes."""
+        self._exposures.clear()
+        for record in self._labels.values():
+            record.exposure = record.printed = None
+            record.held.clear()
+
     def nobody_there(self, away: Span) -> None:
         """The store is closed and cleared out: nobody reads a screen, nobody still walks to a till."""
         self._nobody_there.append(away)

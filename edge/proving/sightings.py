@@ -58,6 +58,7 @@ class LedgerEntry:
     hash: str
     counts: bool = True
     reason: str = ""
+    epoch: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Buckets:
 
 @dataclass(frozen=True, slots=True)
 class BooksSeen:
-    """A ledger as it was read: whose, which epoch, every entry in order, and the stock that came of it.
+    """A ledger as it was read: whose, which epoch is written, every epoch's entries in order, and the stock of it.
 
     `stock` may be empty where it was not read.
     """

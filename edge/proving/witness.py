@@ -48,6 +48,7 @@ class Witness:
         self._claimed: deque[_ClaimedShown] = deque()
         self._shown: set[tuple[LabelId, str]] = set()
         self._acknowledged: set[str] = set()
+        self._lost: set[str] = set()
         self._placed: dict[str, dict[str, int]] = {}
         self._ears: dict[str, WireEar] = {}
         self._done_heard: Counter[LabelId] = Counter()
@@ -139,6 +140,16 @@ class Witness:
 
     # --- stock and pickups ------------------------------------------------------------------------------------
 
+    def disk_died(self, lost: Iterable[str]) -> None:
+        """The box's disk died and an older backup took its place, which lacks these facts.
+
+        What its labels show by then the store need not know until they show something else.
+        """
+        self._lost.update(lost)
+        self._shown.clear()
+        self._claimed.clear()
+        self._shelf.disregard_screens()
+
     def placed(self, order_id: str, quantities_milli: Mapping[str, int]) -> None:
         """A customer ordered this much of each SKU at the hub."""
         self._placed[order_id] = dict(quantities_milli)
@@ -183,11 +194,11 @@ class Witness:
         self._judge_proofs(store, seconds_of)
         self._judge_lost_proofs(store)
         findings = [
-            nothing_is_lost(self.tills, self._acknowledged, store, hub),
+            nothing_is_lost(self.tills, self._acknowledged, store, hub, self._lost),
             exactly_once(self.tills, store, hub),
             Finding("P3", self._checked["P3"], tuple(f"P3: {each}" for each in self._shelf.unreadable)),
-            no_sale_refused(self.tills, store),
-            promised_once(store, self._placed),
+            no_sale_refused(self.tills, store, self._lost),
+            Finding("P5", 0, ()) if self._lost else promised_once(store, self._placed),
             Finding("P7", self._checked["P7"], ()),
             self._store_stood_alone(),
         ]

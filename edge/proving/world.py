@@ -64,7 +64,11 @@ class Floor:
 
 @dataclass(slots=True)
 class World:
-    """One run. `ends_s`: when the busy time ends, on the loop's clock; then nobody begins anything new."""
+    """One run. `ends_s`: when the busy time ends, on the loop's clock; then nobody begins anything new.
+
+    `stood_alone`: how many answers tills got while the line was cut. `doubled`: a second box believed
+    that it was this store. `restored`: a disk of the box was lost.
+    """
 
     plan: Plan
     tally: Tally
@@ -79,6 +83,9 @@ class World:
     witness: Witness
     eyes: ShelfEyes
     violations: list[str] = field(default_factory=list)
+    stood_alone: int = 0
+    doubled: bool = False
+    restored: bool = False
     ends_s: float = float("inf")
 
     @property

@@ -11,7 +11,7 @@ import pytest
 
 from tests.planted.hunt import PATCHES, SEEDS_MAX, PlantedBug, hunt
 
-PLANTED_MIN = 10
+PLANTED_MIN = 25
 
 
 def test_there_are_enough_planted_bugs() -> None:
