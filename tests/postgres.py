@@ -9,6 +9,8 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,6 +23,8 @@ from tests.needs import need
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 10
 _SERVER_USER = "postgres"
+_TABLES = ("SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition "
+           "AND relnamespace = current_schema()::regnamespace")
 
 
 class PostgresServer:
@@ -29,6 +33,7 @@ class PostgresServer:
     def __init__(self) -> None:
         self._programs = need("postgres").parent
         self._made = 0
+        self._spare: list[str] = []
 
     def __enter__(self) -> Self:
         self._directory = Path(tempfile.mkdtemp(prefix="pg-"))  # short: a socket's path has at most 107 characters
@@ -65,6 +70,19 @@ class PostgresServer:
         with psycopg.connect(host=str(self._directory), user="test", dbname="postgres", autocommit=True) as connection:
             connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
         return f"postgresql://test@/postgres?host={self._directory}&options=-csearch_path%3D{name}"
+
+    @contextmanager
+    def lent_database(self) -> Iterator[str]:
+        """A database that a hub has migrated before, or an empty one; taken back without rows for the next."""
+        url = self._spare.pop() if self._spare else self.new_database()
+        yield url
+        with psycopg.connect(url) as connection:
+            connection.execute(f"SET lock_timeout = '{STOP_TIMEOUT_S}s'")
+            tables = connection.execute(_TABLES).fetchall()
+            for (table,) in tables:
+                if table != "hub_meta":  # which says what version the rest has
+                    connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+        self._spare.append(url)
 
     def _call(self, program: str, *arguments: str) -> None:
         done = subprocess.run([self._programs / program, *arguments], cwd=self._directory, text=True, check=False,

@@ -44,6 +44,7 @@ ENDPOINTS = (
     Endpoint("GET", "/v1/stores/{store}/feeds/{feed}", "read_feed", STORE_ONLY),
     Endpoint("POST", "/v1/stores/{store}/ledger", "push_ledger", STORE_ONLY, LEDGER_BODY_MAX_BYTES),
     Endpoint("GET", "/v1/stores/{store}/ledger", "audit_ledger", OPERATOR_ONLY),
+    Endpoint("GET", "/v1/stores/{store}/quarantine", "read_quarantine", OPERATOR_ONLY),
     Endpoint("GET", "/v1/stores/{store}/stock/{sku:path}", "read_stock", BOTH),
     Endpoint("PUT", "/v1/stores/{store}/orders/{order_id}", "place_order", OPERATOR_ONLY),
     Endpoint("GET", "/v1/stores/{store}/orders/{order_id}", "read_order", OPERATOR_ONLY),

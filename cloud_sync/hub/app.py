@@ -27,9 +27,9 @@ from cloud_sync.hub.bells import Bells
 from cloud_sync.hub.catalogue import Catalogue, Imported, PriceEntry
 from cloud_sync.hub.enrolment import CodeRequest
 from cloud_sync.hub.errors import Forbidden, HubError, NotFound
-from cloud_sync.hub.feeds import FeedId, Page, Written
+from cloud_sync.hub.feeds import STORE_FEED_NAMES, FeedId, Page, Written
 from cloud_sync.hub.incoming import cursor, decode, number, read_body, zone
-from cloud_sync.hub.limits import AUDIT_ENTRIES_MAX, COMPRESS_FROM_BYTES, RECHECK_S, WAIT_MAX_S
+from cloud_sync.hub.limits import AUDIT_ENTRIES_MAX, COMPRESS_FROM_BYTES, INLINE_RECORDS_MAX, RECHECK_S, WAIT_MAX_S
 from cloud_sync.hub.orders import Placement
 from cloud_sync.hub.principals import Principal
 from cloud_sync.hub.problems import problem, problem_of, unavailable
@@ -57,11 +57,12 @@ class HubApp:
     """One handler per row of `access.ENDPOINTS`."""
 
     def __init__(self, storage: HubStorage, run: Run, bells: Bells, recheck_s: float = RECHECK_S) -> None:
-        """`recheck_s`: how often a waiting poll looks again without a bell; needless where no other process writes."""
+        """`recheck_s`: how often a waiting poll looks again without a bell; needless where none can be missed."""
         self._recheck_s = recheck_s
         self._storage = storage
         self._run = run
         self._bells = bells
+        self._looking: dict[tuple[FeedId, Cursor | None, int], asyncio.Future[Page]] = {}
         self._log = structlog.get_logger("hub")
 
     def asgi(self) -> Starlette:
@@ -127,9 +128,9 @@ class HubApp:
         after = cursor(request)
         wait_s = min(number(request, "wait_s", 0), WAIT_MAX_S)
         page = await self._page_when_grown(store, feed, after, wait_s)
-        if not page.records:
-            return _page_response(page, compress=False)
         compress = "gzip" in request.headers.get("accept-encoding", "")
+        if len(page.records) <= INLINE_RECORDS_MAX:
+            return _page_response(page, compress)
         return await self._run(_page_response, page, compress)
 
     async def push_ledger(self, request: Request) -> Response:
@@ -141,6 +142,11 @@ class HubApp:
         epoch, after = number(request, "epoch", 1), number(request, "after", 0)
         limit = number(request, "limit", AUDIT_ENTRIES_MAX)
         return _json(await self._run(self._storage.ledgers.audit, request.path_params["store"], epoch, after, limit))
+
+    async def read_quarantine(self, request: Request) -> Response:
+        after = (number(request, "epoch", 0), number(request, "after", 0))
+        limit = number(request, "limit", AUDIT_ENTRIES_MAX)
+        return _json(await self._run(self._storage.ledgers.quarantined, request.path_params["store"], after, limit))
 
     async def read_stock(self, request: Request) -> Response:
         store, sku = request.path_params["store"], request.path_params["sku"]
@@ -215,15 +221,26 @@ class HubApp:
         rings = self._bells.rings
         log, page = await self._run(self._storage.poll, store, feed, after)
         while not page.records and (left_s := deadline_s - clock()) > 0:
-            ring = self._bells.next_ring(log)
+            ring = self._bells.next_ring(log, page.checkpoint.offset)
             if self._bells.rings == rings:  # none while the database was asked
                 if not await self._bells.wait(ring, min(left_s, self._recheck_s)):
                     return page
                 if not ring.is_set() and clock() >= deadline_s:
                     return page
             rings = self._bells.rings
-            page = await self._run(self._storage.poll_again, log, after)
+            page = await self._look_again(log, after, rings)
         return page
+
+    async def _look_again(self, log: FeedId, after: Cursor | None, rings: int) -> Page:
+        """What has come to a log. Stores of a zone that wait at one place share a look, begun after that ring."""
+        if log.feed in STORE_FEED_NAMES:
+            return await self._run(self._storage.poll_again, log, after)
+        place = (log, after, rings)
+        looking = self._looking.get(place)
+        if looking is None:
+            looking = self._looking[place] = asyncio.ensure_future(self._run(self._storage.poll_again, log, after))
+            looking.add_done_callback(lambda _: self._looking.pop(place, None))
+        return await asyncio.shield(looking)
 
     def _guarded(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         """The handler behind its access check, its body limit and the translation of errors."""
@@ -271,7 +288,7 @@ def _json(value: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
 
 
 def _page_response(page: Page, compress: bool) -> Response:
-    """Called through the executor when there are records: a page may be megabytes."""
+    """Called through the executor when there are many records: a page may be megabytes."""
     body = encode_page(page.with_checkpoint())
     if compress and len(body) >= COMPRESS_FROM_BYTES:
         headers = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}

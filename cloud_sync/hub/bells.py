@@ -19,6 +19,7 @@ class Bells:
 
     def __init__(self) -> None:
         self._events: dict[FeedId, asyncio.Event] = {}
+        self._seen: dict[FeedId, int] = {}
         self._listeners: list[Listener] = []
         self._waiting = 0
         self.rings = 0
@@ -32,16 +33,27 @@ class Bells:
 
     def ring(self, feed: FeedId, head: int) -> None:
         """The feed has grown to `head`."""
-        self.rings += 1
-        event = self._events.pop(feed, None)
-        if event is not None:
-            event.set()
+        self.wake(feed)
         for listener in self._listeners:
             listener(feed, head)
 
-    def next_ring(self, feed: FeedId) -> asyncio.Event:
-        """Set at the feed's next growth. To miss none, take it before looking at the feed."""
+    def wake(self, feed: FeedId) -> None:
+        """Let those look who wait for this feed; whoever let it grow has told the listeners."""
+        self.rings += 1
+        event = self._events.pop(feed, None)
+        self._seen.pop(feed, None)
+        if event is not None:
+            event.set()
+
+    def next_ring(self, feed: FeedId, head: int) -> asyncio.Event:
+        """Set when the feed has grown beyond `head`, where it was seen to end."""
+        self._seen[feed] = min(head, self._seen.get(feed, head))
         return self._events.setdefault(feed, asyncio.Event())
+
+    @property
+    def awaited(self) -> dict[FeedId, int]:
+        """Feeds somebody waits for, and where they were seen to end."""
+        return dict(self._seen)
 
     async def wait(self, ring: asyncio.Event, timeout_s: float) -> bool:
         """Whether waiting made sense: false at once when too many wait already or the hub is closing."""
@@ -63,3 +75,4 @@ class Bells:
         for event in self._events.values():
             event.set()
         self._events.clear()
+        self._seen.clear()

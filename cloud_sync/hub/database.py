@@ -6,17 +6,15 @@ Everything here is synchronous: whoever calls decides on which thread.
 """
 
 import fcntl
-import functools
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import StaticPool
 from sqlcipher3 import dbapi2 as sqlcipher
@@ -34,18 +32,10 @@ POSTGRES_CONNECTIONS = 8
 KEYS_PER_QUERY = 500
 """Longer lists of keys are asked for in several queries."""
 
-STATEMENTS_KEPT = 256
-"""Compiled inserts per process; there are a few per table."""
-
-_POSTGRES = make_url("postgresql+psycopg://").get_dialect()()
-_SQLITE = make_url("sqlite://").get_dialect()()
 _EPOCH_BYTES = 8
 _NOT_OURS = "file is not a database"  # how SQLite says that the key is wrong; sqlcipher3 gives no code with it
 
 _HUB_EPOCH = sa.select(schema.hub_meta.c.value).where(schema.hub_meta.c.name == "hub_epoch")
-
-Row = Mapping[str, object]
-
 
 @dataclass(slots=True)
 class Database:
@@ -73,6 +63,20 @@ class Database:
         else:
             with self.lock, self.only_connection.begin():
                 yield self.only_connection
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """For reads that need no common snapshot, and single statements: on PostgreSQL without BEGIN and COMMIT.
+
+        Each of these would be a round trip of its own; in a transaction at READ COMMITTED every statement has its
+        own snapshot as well.
+        """
+        if self.only_connection is None:
+            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                yield connection
+        else:
+            with self.transaction() as connection:
+                yield connection
 
     def mint(self) -> str:
         """A random name for an incarnation or a person: 16 hex digits."""
@@ -145,57 +149,6 @@ def parse_url(url: str) -> sa.URL:
     raise ConfigurationError(f"the hub does not run on {target.drivername}: use sqlite:///PATH or postgresql://HOST/NAME")
 
 
-def upsert(connection: sa.Connection, table: sa.Table, rows: Sequence[Row], *, replace: Sequence[str] = (),
-           add: Sequence[str] = ()) -> None:
-    """Insert rows; where the primary key stands already, replace these columns and add to those."""
-    if rows:
-        text = _upsert_text(connection.dialect.name, table, tuple(rows[0]), tuple(replace), tuple(add))
-        _write(connection, text, rows)
-
-
-def insert_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
-    """Insert rows, which all have the same columns. Values: plain `str`, `int`, `bool`, `bytes` or `None`."""
-    if rows:
-        _write(connection, _insert_text(connection.dialect.name, table, tuple(rows[0])), rows)
-
-
-@dataclass(frozen=True, slots=True)
-class _Text:
-    """A compiled statement. `names`: its parameters in their places; empty where the driver takes them by name."""
-
-    sql: str
-    names: tuple[str, ...]
-
-
-def _write(connection: sa.Connection, text: _Text, rows: Sequence[Row]) -> None:
-    """One statement for many rows, handed to the driver as they are: half the time of a row by row conversion."""
-    parameters = [tuple(row[name] for name in text.names) for row in rows] if text.names else list(rows)
-    connection.exec_driver_sql(text.sql, parameters)
-
-
-@functools.lru_cache(STATEMENTS_KEPT)
-def _upsert_text(dialect: str, table: sa.Table, columns: tuple[str, ...], replace: tuple[str, ...],
-                 add: tuple[str, ...]) -> _Text:
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    statement: postgresql.Insert | sqlite.Insert = insert(table)
-    values: dict[str, sa.ColumnElement[object]] = {name: statement.excluded[name] for name in replace}
-    values |= {name: table.c[name] + statement.excluded[name] for name in add}
-    conflict = statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=values)
-    return _compiled(dialect, conflict, columns)
-
-
-@functools.lru_cache(STATEMENTS_KEPT)
-def _insert_text(dialect: str, table: sa.Table, columns: tuple[str, ...]) -> _Text:
-    return _compiled(dialect, table.insert(), columns)
-
-
-def _compiled(dialect: str, statement: sa.Insert, columns: tuple[str, ...]) -> _Text:
-    """Compiling costs a thousand times what running costs, so it happens once per statement and process."""
-    language = _POSTGRES if dialect == "postgresql" else _SQLITE
-    compiled = statement.compile(dialect=language, column_keys=list(columns))
-    return _Text(str(compiled), tuple(compiled.positiontup or ()))
-
-
 def in_groups(keys: Sequence[str]) -> Iterator[Sequence[str]]:
     """Lists of keys short enough for one query."""
     return (keys[start:start + KEYS_PER_QUERY] for start in range(0, len(keys), KEYS_PER_QUERY))
@@ -242,4 +195,5 @@ def _sqlite_engine(target: sa.URL, key: bytes) -> sa.Engine:
 
 
 def _postgres_engine(target: sa.URL) -> sa.Engine:
-    return sa.create_engine(target, pool_size=POSTGRES_CONNECTIONS, max_overflow=0, pool_pre_ping=True)
+    """No ping before every use: the first call that finds a server gone fails, and all connections are made anew."""
+    return sa.create_engine(target, pool_size=POSTGRES_CONNECTIONS, max_overflow=0)

@@ -26,8 +26,9 @@ from cloud_sync.contract.ledger import Entry
 from cloud_sync.contract.pickup import FINAL, PickupState
 from cloud_sync.hub import schema
 from cloud_sync.hub.catalogue import storable_mistake
-from cloud_sync.hub.database import in_groups, upsert
+from cloud_sync.hub.database import in_groups
 from cloud_sync.hub.limits import INTEGER_MAX, KEY_MAX_CHARS, MINOR_MAX, QUANTITY_MAX_MILLI
+from cloud_sync.hub.rows import upsert
 
 _BUCKETS = ("sellable_milli", "reserved_milli", "staged_milli", "quarantine_milli")
 _STANDING_PICKUPS = sa.select(schema.pickup).where(
@@ -64,6 +65,14 @@ class PickupChange:
         return (self.epoch, self.sequence)
 
 
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """A fact that can have its effect here, and what it does to stock."""
+
+    fact: Fact
+    moves: tuple[StockMove, ...]
+
+
 @dataclass(slots=True)
 class Effects:
     """The sum of what the facts of one push do."""
@@ -72,12 +81,15 @@ class Effects:
     till_days: dict[tuple[str, str, str], TillDay] = field(default_factory=lambda: defaultdict(TillDay))
     pickups: dict[str, PickupChange] = field(default_factory=dict)
 
-    def add(self, fact: Fact, epoch: int, entry: Entry) -> None:
+    def add(self, readable: Readable, epoch: int, entry: Entry) -> None:
         """Count a fact that stands here for the first time."""
-        for move in stock_moves(fact):
+        for move in readable.moves:
             sums = self.stock[move.sku]
-            for position, quantity_milli in enumerate(_quantities(move)):
-                sums[position] += quantity_milli
+            sums[0] += move.sellable_milli
+            sums[1] += move.reserved_milli
+            sums[2] += move.staged_milli
+            sums[3] += move.quarantine_milli
+        fact = readable.fact
         if isinstance(fact, Transaction):
             self._add_transaction(fact)
         elif isinstance(fact, PickupStep):
@@ -115,24 +127,26 @@ def newer(standing: PickupChange, change: PickupChange) -> PickupChange:
     return max(standing, change, key=lambda one: one.place)
 
 
-def read_fact(entry: Entry) -> Fact:
+def read_fact(entry: Entry) -> Readable:
     """The entry's payload, checked for everything its effects write. Raises `Unreadable`."""
     try:
         fact = decode_fact(entry.payload)
     except msgspec.MsgspecError as error:
         raise Unreadable(f"payload: {error}") from error
-    for name, text in _texts(fact):
+    readable = Readable(fact, stock_moves(fact))
+    for name, text in _texts(readable):
         if mistake := storable_mistake(text, KEY_MAX_CHARS):
             raise Unreadable(f"{name} {mistake}")
-    for name, number, bound in _numbers(fact):
+    for name, number, bound in _numbers(readable):
         if not -bound <= number <= bound:
             raise Unreadable(f"{name} is beyond {bound}")
-    return fact
+    return readable
 
 
-def _texts(fact: Fact) -> Iterator[tuple[str, str]]:
+def _texts(readable: Readable) -> Iterator[tuple[str, str]]:
     """What becomes part of a row's key or stands in a row."""
-    for move in stock_moves(fact):
+    fact = readable.fact
+    for move in readable.moves:
         yield "sku", move.sku
     if isinstance(fact, Transaction):
         yield from (("till", fact.till), ("business_day", fact.business_day), ("currency", fact.currency))
@@ -140,20 +154,18 @@ def _texts(fact: Fact) -> Iterator[tuple[str, str]]:
         yield from (("order_id", fact.order_id), ("state", fact.state), ("step", fact.step), ("reason", fact.reason))
 
 
-def _numbers(fact: Fact) -> Iterator[tuple[str, int, int]]:
+def _numbers(readable: Readable) -> Iterator[tuple[str, int, int]]:
     """Name, value, and how large it may be either way."""
-    for move in stock_moves(fact):
-        for name, quantity_milli in zip(_BUCKETS, _quantities(move), strict=True):
-            yield name, quantity_milli, QUANTITY_MAX_MILLI
+    fact = readable.fact
+    for move in readable.moves:
+        yield "sellable_milli", move.sellable_milli, QUANTITY_MAX_MILLI
+        yield "reserved_milli", move.reserved_milli, QUANTITY_MAX_MILLI
+        yield "staged_milli", move.staged_milli, QUANTITY_MAX_MILLI
+        yield "quarantine_milli", move.quarantine_milli, QUANTITY_MAX_MILLI
     if isinstance(fact, Transaction):
         yield "total_minor", fact.total_minor, MINOR_MAX
     elif isinstance(fact, PickupStep):
         yield "order_revision", fact.order_revision, INTEGER_MAX
-
-
-def _quantities(move: StockMove) -> tuple[int, int, int, int]:
-    """In the order of `_BUCKETS`."""
-    return (move.sellable_milli, move.reserved_milli, move.staged_milli, move.quarantine_milli)
 
 
 def _write_pickups(connection: sa.Connection, store: str, changes: dict[str, PickupChange]) -> frozenset[str]:

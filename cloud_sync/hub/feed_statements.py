@@ -13,10 +13,14 @@ from cloud_sync.hub.schema import STORE_FEEDS, ZONE_FEEDS, FeedTables
 
 @dataclass(frozen=True, slots=True)
 class FeedStatements:
-    """`records`: from `after` (excluded) to `until` (included). `documents`: those of the list `keys`."""
+    """`heads`: those of the list `owners`. `records`: from `after` (excluded) to `until` (included).
+
+    `documents`: those of the list `keys`.
+    """
 
     head: sa.Select[str, int]
     locked_head: sa.Select[str, int]
+    heads: sa.Select[str, str, int]
     move_head: sa.Update
     records: sa.Select[int, str, int, bytes | None, bool]
     next_checkpoint: sa.Select[int]
@@ -34,6 +38,8 @@ def _statements(tables: FeedTables) -> FeedStatements:
     return FeedStatements(
         head=read_head,
         locked_head=read_head.with_for_update(),
+        heads=sa.select(head.c[tables.owner.value], head.c.feed, head.c.head_offset)
+        .where(head.c[tables.owner.value].in_(bindparam("owners", expanding=True))),
         move_head=head.update().where(of_feed(head)).values(head_offset=bindparam("end")),
         records=sa.select(record.c.feed_offset, record.c.key, record.c.version, record.c.doc, record.c.checkpoint)
         .where(following, record.c.feed_offset <= bindparam("until")).order_by(record.c.feed_offset),

@@ -12,10 +12,11 @@ import msgspec
 import sqlalchemy as sa
 
 from cloud_sync.contract.feeds import Checkpoint, Cursor, Delete, Feed, Put, Record
-from cloud_sync.hub.database import Row, in_groups, insert_rows, upsert
+from cloud_sync.hub.database import in_groups
 from cloud_sync.hub.errors import NotFound, Refetch
 from cloud_sync.hub.feed_statements import STORE_FEED_STATEMENTS, ZONE_FEED_STATEMENTS, FeedStatements
 from cloud_sync.hub.limits import PAGE_RECORDS_MAX
+from cloud_sync.hub.rows import Row, insert_rows, upsert
 from cloud_sync.hub.schema import STORE_FEEDS, ZONE_FEEDS, FeedTables, Owner
 
 ZONE_FEED_NAMES = (Feed.ITEMS, Feed.PRICES, Feed.POLICY)
@@ -115,6 +116,18 @@ def read_documents(connection: sa.Connection, feed: FeedId, keys: list[str]) -> 
 def read_head(connection: sa.Connection, feed: FeedId) -> Cursor:
     """Raises `NotFound` when there is no such feed."""
     return _head(connection, feed, feed.statements.head)
+
+
+def read_offsets(connection: sa.Connection, feeds: list[FeedId]) -> dict[FeedId, int]:
+    """Where these feeds end."""
+    wanted = {(feed.owner, feed.feed.value): feed for feed in feeds}
+    found: dict[FeedId, int] = {}
+    for statements in (ZONE_FEED_STATEMENTS, STORE_FEED_STATEMENTS):
+        owners = sorted({feed.owner for feed in feeds if feed.statements is statements})
+        for group in in_groups(owners):
+            found |= {wanted[owner, name]: offset for owner, name, offset
+                      in connection.execute(statements.heads, {"owners": group}) if (owner, name) in wanted}
+    return found
 
 
 def read_page(connection: sa.Connection, feed: FeedId, after: Cursor | None,

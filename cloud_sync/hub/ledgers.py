@@ -12,16 +12,18 @@ from dataclasses import dataclass
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy import bindparam
+from sqlalchemy.dialects import postgresql
 
-from cloud_sync.contract.facts import Fact
 from cloud_sync.contract.ledger import GENESIS_HASH, Entry, Gap, Head, Place, Push, Pushed, chain_breaks_at
 from cloud_sync.hub import schema
 from cloud_sync.hub.catalogue import storable_mistake
-from cloud_sync.hub.database import Database, Row, in_groups, insert_rows, upsert
-from cloud_sync.hub.effects import Effects, Unreadable, read_fact
+from cloud_sync.hub.database import Database, in_groups
+from cloud_sync.hub.effects import Effects, Readable, Unreadable, read_fact
 from cloud_sync.hub.errors import OutOfLine, Rejected, TooLarge
 from cloud_sync.hub.limits import AUDIT_ENTRIES_MAX, INTEGER_MAX, KEY_MAX_CHARS, PUSH_ENTRIES_MAX, RETRY_ENTRIES_MAX
 from cloud_sync.hub.people import let_go
+from cloud_sync.hub.quarantine import QuarantinePage, read_quarantine
+from cloud_sync.hub.rows import Row, insert_rows, upsert
 from cloud_sync.hub.sessions import check_push, raise_alarm
 from cloud_sync.hub.stores import lock_store, read_ledger_head, read_zone
 
@@ -33,10 +35,12 @@ _HASHES = sa.select(schema.ledger_entry.c.sequence, schema.ledger_entry.c.hash).
     schema.ledger_entry.c.store_id == bindparam("store"), schema.ledger_entry.c.epoch == bindparam("epoch"),
     schema.ledger_entry.c.sequence.between(bindparam("first"), bindparam("last"))).order_by(
     schema.ledger_entry.c.sequence)
-_KNOWN_FACTS = sa.select(
+_ORIGINALS = sa.select(
     schema.ledger_entry.c.fact_key, schema.ledger_entry.c.epoch, schema.ledger_entry.c.sequence).where(
-    schema.ledger_entry.c.store_id == bindparam("store"), schema.ledger_entry.c.repeat_of_sequence.is_(None),
-    schema.ledger_entry.c.fact_key.in_(bindparam("keys", expanding=True)))
+    schema.ledger_entry.c.store_id == bindparam("store"), schema.ledger_entry.c.repeat_of_sequence.is_(None))
+_KNOWN_FACTS = _ORIGINALS.where(schema.ledger_entry.c.fact_key.in_(bindparam("keys", expanding=True)))
+_KNOWN_FACTS_OF_ARRAY = _ORIGINALS.where(
+    schema.ledger_entry.c.fact_key == sa.any_(bindparam("keys", type_=postgresql.ARRAY(sa.Text))))
 
 _encoder = msgspec.json.Encoder()
 _entry_decoder = msgspec.json.Decoder(Entry)
@@ -133,6 +137,12 @@ class Ledgers:
             entries = tuple(_audit_entries(connection, store, epoch, after, limit))
         full = len(entries) == limit
         return AuditPage(epoch, entries, entries[-1].sequence if full else None)
+
+    def quarantined(self, store: str, after: Place, limit: int) -> QuarantinePage:
+        """Facts that could not be read, `limit` (at most `AUDIT_ENTRIES_MAX`) of them after a place."""
+        with self.database.transaction() as connection:
+            read_zone(connection, store)
+            return read_quarantine(connection, store, after, max(1, min(limit, AUDIT_ENTRIES_MAX)))
 
     def _apply(self, store: str, push: Push, enrolment: int | None) -> OutOfLine | None:
         """A fork is returned, not raised: its alarm must be committed."""
@@ -253,11 +263,13 @@ def _stored_key(entry: Entry) -> str:
 
 def _known_facts(connection: sa.Connection, store: str, keys: list[str]) -> dict[str, Place]:
     """Where these facts stand already."""
-    return {key: (epoch, sequence) for group in in_groups(keys)
-            for key, epoch, sequence in connection.execute(_KNOWN_FACTS, {"store": store, "keys": group})}
+    groups = [keys] if connection.dialect.name == "postgresql" else in_groups(keys)
+    statement = _KNOWN_FACTS_OF_ARRAY if connection.dialect.name == "postgresql" else _KNOWN_FACTS
+    return {key: (epoch, sequence) for group in groups
+            for key, epoch, sequence in connection.execute(statement, {"store": store, "keys": group})}
 
 
-def _admit(entry: Entry) -> Fact:
+def _admit(entry: Entry) -> Readable:
     """The fact, when the whole entry can stand and have its effect. Raises `Unreadable`."""
     for name, text in (("fact_key", entry.fact_key), ("kind", entry.kind), ("business_day", entry.business_day)):
         if mistake := storable_mistake(text, KEY_MAX_CHARS):

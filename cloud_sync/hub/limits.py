@@ -49,13 +49,19 @@ WAIT_MAX_S = 50
 """A long poll that asks for more is answered after this."""
 
 RECHECK_S = 5
-"""How often a waiting long poll looks again: another hub process on the same database rings no bell here."""
+"""How often a hub process looks whether another one let a feed grow for which somebody waits here."""
 
 LONG_POLLS_MAX = 20_000
 """Further long polls are answered at once, like plain polls."""
 
 CONNECTIONS_MAX = 25_000
 """Further connections are answered 503 by the server."""
+
+INLINE_RECORDS_MAX = 20
+"""A longer page is written out on a thread; a thread costs more than a shorter one."""
+
+KEEP_ALIVE_S = 75
+"""An idle connection is closed after this; a store that pushes now and then needs no new TLS handshake each time."""
 
 COMPRESS_FROM_BYTES = 1_024
 

@@ -28,7 +28,7 @@ from cloud_sync.hub.doorbell import BrokerOptions, Doorbell, mqtt_connect
 from cloud_sync.hub.enrolment import CodeMade
 from cloud_sync.hub.errors import ConfigurationError
 from cloud_sync.hub.importer import ImportResult, code_through_hub, import_into, import_through_hub
-from cloud_sync.hub.limits import CONNECTIONS_MAX, ERASE_EVERY_S
+from cloud_sync.hub.limits import CONNECTIONS_MAX, ERASE_EVERY_S, KEEP_ALIVE_S, RECHECK_S, WAIT_MAX_S
 from cloud_sync.hub.storage import HubStorage, open_storage
 
 DEFAULT_DATABASE = "sqlite:///trastienda-hub.db"
@@ -189,7 +189,9 @@ async def _serve(options: HubOptions, storage: HubStorage, run: Run, ready: Call
         doorbell = Doorbell(storage.stores, run, connect, random.SystemRandom(), bells.presences)
         bells.listen(doorbell.grown)
         tasks.append(asyncio.create_task(doorbell.run(), name="doorbell"))
-    server = _Server(_config(options, HubApp(storage, run, bells).asgi()), bells, options.signals,
+    if storage.database.shared:
+        tasks.append(asyncio.create_task(_watch_feeds(storage, run, bells), name="watch feeds"))
+    server = _Server(_config(options, HubApp(storage, run, bells, recheck_s=WAIT_MAX_S).asgi()), bells, options.signals,
                      lambda: ready(_url(options, listener)))
     serving = asyncio.create_task(server.serve([listener]), name="http")
     try:
@@ -201,6 +203,18 @@ async def _serve(options: HubOptions, storage: HubStorage, run: Run, ready: Call
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         listener.close()
+
+
+async def _watch_feeds(storage: HubStorage, run: Run, bells: Bells) -> None:
+    """Wake the polls whose feed another hub process let grow: one look every `RECHECK_S` for all of them."""
+    log = structlog.get_logger("hub")
+    while True:
+        await asyncio.sleep(RECHECK_S)
+        try:
+            for feed in await run(storage.grown, bells.awaited):
+                bells.wake(feed)
+        except Exception as error:
+            log.error("feeds could not be watched, trying again", error=type(error).__name__)
 
 
 async def _erase_people(storage: HubStorage, run: Run) -> None:
@@ -219,7 +233,8 @@ async def _erase_people(storage: HubStorage, run: Run) -> None:
 def _config(options: HubOptions, app: Starlette) -> uvicorn.Config:
     return uvicorn.Config(
         app, options.host, options.port, http="httptools", lifespan="off", log_config=None, access_log=False,
-        server_header=False, limit_concurrency=CONNECTIONS_MAX, timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
+        server_header=False, limit_concurrency=CONNECTIONS_MAX, timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
         ssl_certfile=options.tls_certificate, ssl_keyfile=options.tls_key)
 
 

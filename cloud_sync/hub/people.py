@@ -9,9 +9,10 @@ from cloud_sync.contract.documents import Order, Person, Policy
 from cloud_sync.contract.feeds import Delete, Feed, Put
 from cloud_sync.hub import schema
 from cloud_sync.hub.catalogue import POLICY_KEY
-from cloud_sync.hub.database import Database, in_groups, upsert
+from cloud_sync.hub.database import Database, in_groups
 from cloud_sync.hub.feeds import FeedId, read_documents
 from cloud_sync.hub.limits import PERSON_KEEP_OPEN_MS
+from cloud_sync.hub.rows import upsert
 from cloud_sync.hub.secrets import Sealer
 
 _encoder = msgspec.json.Encoder()

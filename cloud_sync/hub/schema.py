@@ -30,8 +30,13 @@ metadata = sa.MetaData()
 
 
 def _table(name: str, owner: Owner, *columns: sa.schema.SchemaItem) -> sa.Table:
-    """On SQLite rows live in their primary key's tree, which spares a second tree per table."""
-    return sa.Table(name, metadata, *columns, info={"owner": owner}, sqlite_with_rowid=False)
+    """On SQLite rows live in their primary key's tree, which spares a second tree per table.
+
+    On PostgreSQL what belongs to stores is partitioned by the hash of its owner.
+    """
+    partition = f"HASH ({owner.value})" if owner is Owner.STORE else None
+    return sa.Table(name, metadata, *columns, info={"owner": owner}, sqlite_with_rowid=False,
+                    postgresql_partition_by=partition)
 
 
 def _key(name: str) -> sa.Column[str]:
@@ -203,8 +208,15 @@ def schema_version(connection: sa.Connection) -> int:
 def migration(number: int, dialect: str) -> Iterator[str]:
     """The statements of one migration. The files never change once released."""
     text = resources.files(__package__).joinpath(f"sql/{number:04}.{dialect}.sql").read_text("utf-8")
-    lines = (line for line in text.splitlines() if not line.startswith("--"))
-    return (statement.strip() for statement in "\n".join(lines).split(";") if statement.strip())
+    statement = ""
+    for line in text.splitlines(keepends=True):
+        if not line.startswith("--"):
+            statement += line
+        if line.rstrip().endswith(";") and statement.count("$$") % 2 == 0:  # not within a DO block
+            yield statement.strip()
+            statement = ""
+    if statement.strip():
+        yield statement.strip()
 
 
 def _meta(connection: sa.Connection, name: str) -> str:

@@ -12,9 +12,10 @@ import structlog
 
 from cloud_sync.contract.ledger import GENESIS_HASH, Head, Hello, Place, Push, Verdict
 from cloud_sync.hub import schema
-from cloud_sync.hub.database import Database, upsert
+from cloud_sync.hub.database import Database
 from cloud_sync.hub.errors import DisplacedError
 from cloud_sync.hub.limits import PAST_LIVES_MAX
+from cloud_sync.hub.rows import upsert
 
 _log = structlog.get_logger("hub")
 

@@ -3,7 +3,7 @@
 Every method is synchronous and one transaction; the caller brings the executor.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -13,7 +13,7 @@ from cloud_sync.hub import people
 from cloud_sync.hub.catalogue import CatalogueStore
 from cloud_sync.hub.database import Database, open_database
 from cloud_sync.hub.enrolment import Enrolments
-from cloud_sync.hub.feeds import FeedId, Page, read_head, read_page
+from cloud_sync.hub.feeds import FeedId, Page, read_head, read_offsets, read_page
 from cloud_sync.hub.ledgers import Ledgers
 from cloud_sync.hub.limits import PAGE_RECORDS_MAX
 from cloud_sync.hub.orders import Orders
@@ -36,8 +36,13 @@ class HubStorage:
 
     def head(self, feed: FeedId) -> Cursor:
         """Where a feed ends. Raises `NotFound`."""
-        with self.database.transaction() as connection:
+        with self.database.reading() as connection:
             return read_head(connection, feed)
+
+    def grown(self, seen: Mapping[FeedId, int]) -> list[FeedId]:
+        """Which of these feeds end elsewhere than they were seen to: two statements for any number of them."""
+        with self.database.reading() as connection:
+            return [feed for feed, offset in read_offsets(connection, list(seen)).items() if offset != seen[feed]]
 
     def page(self, feed: FeedId, after: Cursor | None, records_max: int = PAGE_RECORDS_MAX) -> Page:
         """What follows a cursor; orders without their people. Raises `Refetch`, `NotFound`."""
@@ -50,14 +55,14 @@ class HubStorage:
         Two short reads when there is nothing new; notes that the store lives and how far it has come. For the store's
         own eyes: orders with their people and pickup codes. Raises `Refetch`, `NotFound`.
         """
-        with self.database.transaction() as connection:
+        with self.database.reading() as connection:
             zone = meet_store(connection, store, feed, after, self.database.now_ms())
             log = feed_id(feed, store, zone)
             return log, self._page_for_store(connection, log, after)
 
     def poll_again(self, log: FeedId, after: Cursor | None) -> Page:
         """What has come to a log that a `poll` found without news. Raises `Refetch`, `NotFound`."""
-        with self.database.transaction() as connection:
+        with self.database.reading() as connection:
             return self._page_for_store(connection, log, after)
 
     def erase_due_people(self) -> int:

@@ -10,12 +10,13 @@ from cloud_sync.contract.feeds import Cursor, Feed
 from cloud_sync.contract.ledger import SCHEMA_VERSION, Head, Hello, Verdict, Welcome
 from cloud_sync.contract.pickup import FINAL
 from cloud_sync.hub import schema
-from cloud_sync.hub.database import Database, upsert
+from cloud_sync.hub.database import Database
 from cloud_sync.hub.errors import NotFound, Rejected
 from cloud_sync.hub.feeds import STORE_FEED_NAMES, FeedId, ensure_feeds, read_head
 from cloud_sync.hub.limits import INTEGER_MAX, SEEN_EVERY_MS
 from cloud_sync.hub.names import DEFAULT_ZONE, check_name
 from cloud_sync.hub.principals import KnownTokens, Principal, Role
+from cloud_sync.hub.rows import upsert
 from cloud_sync.hub.schema import Owner
 from cloud_sync.hub.secrets import mint_token, token_hash
 from cloud_sync.hub.sessions import greet, read_heads, read_session, write_session
@@ -131,17 +132,19 @@ class Stores:
     def ensure_operator(self, token: str) -> None:
         """Make this the operator's token, the only one."""
         table = schema.credential
+        row = {"token_hash": token_hash(token), "role": Role.OPERATOR.value, "name": _OPERATOR, "store_id": None,
+               "created_ms": self.database.now_ms(), "enrolment": 0}
         with self.database.transaction() as connection:
-            connection.execute(table.delete().where(table.c.role == Role.OPERATOR.value, table.c.name == _OPERATOR))
-            connection.execute(table.insert(), {
-                "token_hash": token_hash(token), "role": Role.OPERATOR.value, "name": _OPERATOR, "store_id": None,
-                "created_ms": self.database.now_ms(), "enrolment": 0})
+            upsert(connection, table, [row], replace=["role", "name", "store_id"])  # several hubs may start at once
+            connection.execute(table.delete().where(
+                table.c.role == Role.OPERATOR.value, table.c.name == _OPERATOR,
+                table.c.token_hash != token_hash(token)))
         self.known.forget()
 
     def authenticate(self, token: str) -> Principal | None:
         """Whose token this is. Known ones are answered from memory, see `recognize`."""
         asked = self.known.ask()
-        with self.database.transaction() as connection:
+        with self.database.reading() as connection:
             row = connection.execute(_PRINCIPAL, {"hash": token_hash(token)}).one_or_none()
         if row is None:
             return None

@@ -24,6 +24,7 @@ EXPECTED: dict[tuple[str, str], set[str]] = {
     ("GET", "/v1/stores/{store}/feeds/{feed}"): {"store itself"},
     ("POST", "/v1/stores/{store}/ledger"): {"store itself"},
     ("GET", "/v1/stores/{store}/ledger"): {"operator"},
+    ("GET", "/v1/stores/{store}/quarantine"): {"operator"},
     ("GET", "/v1/stores/{store}/stock/{sku:path}"): {"operator", "store itself"},
     ("PUT", "/v1/stores/{store}/orders/{order_id}"): {"operator"},
     ("GET", "/v1/stores/{store}/orders/{order_id}"): {"operator"},

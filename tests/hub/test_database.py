@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,10 +17,38 @@ from cloud_sync.hub.errors import AlreadyRunning, ConfigurationError
 from cloud_sync.hub.schema import Owner
 from cloud_sync.hub.secrets import HubKey
 from tests.hub.world import HUB_KEY, HubWorld
+from tests.postgres import PostgresServer
 
 
 def opened(url: str, key: HubKey = HUB_KEY) -> Database:
     return open_database(url, key, lambda: 0, os.urandom)
+
+
+def table_names(engine: sa.Engine) -> set[str]:
+    """Without the parts that partitioned tables have."""
+    return {name for name in sa.inspect(engine).get_table_names() if "_part_" not in name}
+
+
+def partitioned_by(engine: sa.Engine) -> dict[str, str]:
+    """Table → its partition key."""
+    if engine.dialect.name != "postgresql":
+        return {}
+    query = ("SELECT relname, pg_get_partkeydef(oid) FROM pg_class WHERE relkind = 'p' "
+             "AND relnamespace = current_schema()::regnamespace")
+    with engine.connect() as connection:
+        return dict(connection.exec_driver_sql(query).all())
+
+
+def test_every_table_of_a_store_is_partitioned_by_its_store_and_no_other(postgres: PostgresServer):
+    database = opened(postgres.new_database())
+    stores = {name: "HASH (store_id)" for name, table in schema.metadata.tables.items()
+              if table.info["owner"] is Owner.STORE}
+    assert partitioned_by(database.engine) == stores
+    parts = ("SELECT inhparent::regclass::text, count(*) FROM pg_inherits JOIN pg_class ON oid = inhrelid "
+             "WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace GROUP BY inhparent")
+    with database.transaction() as connection:
+        assert dict(connection.exec_driver_sql(parts).all()) == dict.fromkeys(stores, 8)
+    database.close()
 
 
 @pytest.mark.parametrize("table", schema.metadata.sorted_tables, ids=lambda table: table.name)
@@ -36,13 +66,13 @@ def test_every_key_begins_with_its_owner(table: sa.Table):
 def test_the_migrations_make_exactly_the_tables_of_the_metadata(database_url: str):
     def columns(engine: sa.Engine) -> dict[str, object]:
         inspector = sa.inspect(engine)
-        return {name: ([(column["name"], str(column["type"]), column["nullable"])
+        return {name: (partitioned_by(engine).get(name), [(column["name"], str(column["type"]), column["nullable"])
                         for column in inspector.get_columns(name)],
                        inspector.get_pk_constraint(name)["constrained_columns"],
                        [(index["name"], index["column_names"], index["unique"],
                          {name: str(option) for name, option in index.get("dialect_options", {}).items()})
                         for index in inspector.get_indexes(name)])
-                for name in sorted(inspector.get_table_names())}
+                for name in sorted(table_names(engine))}
 
     database = opened(database_url)
     migrated = columns(database.engine)
@@ -84,8 +114,59 @@ def test_a_migration_that_fails_leaves_nothing(database_url: str, monkeypatch: p
         with pytest.raises((sa.exc.DBAPIError, ConfigurationError)):
             opened(database_url)
     database = opened(database_url)
-    assert set(sa.inspect(database.engine).get_table_names()) == set(schema.metadata.tables)
+    assert table_names(database.engine) == set(schema.metadata.tables)
     database.close()
+
+
+def test_a_second_migration_that_fails_in_the_middle_leaves_the_database_as_it_was(
+        database_url: str, monkeypatch: pytest.MonkeyPatch):
+    """Every statement of an upgrade is tried as the one that fails."""
+    upgrade = ["CREATE TABLE novelty (store_id TEXT NOT NULL)", "ALTER TABLE alarm ADD COLUMN seen_ms BIGINT",
+               "UPDATE hub_meta SET value = 'lost' WHERE name = 'hub_epoch'", "DROP TABLE zone_document"]
+    database = opened(database_url)
+    before = (database.hub_epoch(), contents(database))
+    database.close()
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", 2)
+    for broken in range(len(upgrade) + 1):
+        statements = [*upgrade[:broken], "CREATE TABLE nonsense ("]
+        monkeypatch.setattr(schema, "migration", lambda number, dialect, done=statements: iter(done))
+        with pytest.raises((sa.exc.DBAPIError, ConfigurationError)):
+            opened(database_url)
+    with monkeypatch.context() as old_release:
+        old_release.setattr(schema, "SCHEMA_VERSION", 1)
+        database = opened(database_url)
+        assert (database.hub_epoch(), contents(database)) == before
+        database.close()
+    monkeypatch.setattr(schema, "migration", lambda number, dialect: iter(upgrade[:2]))
+    database = opened(database_url)
+    assert table_names(database.engine) == {*schema.metadata.tables, "novelty"}
+    with database.transaction() as connection:
+        assert schema.schema_version(connection) == 2
+    database.close()
+
+
+def contents(database: Database) -> dict[str, list[tuple[str, int]]]:
+    """Every table's columns, and how many rows it has."""
+    inspector = sa.inspect(database.engine)
+    with database.transaction() as connection:
+        return {name: [*((column["name"], 0) for column in inspector.get_columns(name)),
+                       ("rows", connection.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar_one())]
+                for name in sorted(table_names(database.engine))}
+
+
+def test_two_hubs_that_migrate_at_once_end_with_one_schema_and_one_epoch(postgres: PostgresServer):
+    url = postgres.new_database()
+    start = threading.Barrier(3)
+
+    def migrate() -> Database:
+        start.wait()
+        return opened(url)
+
+    with ThreadPoolExecutor(3) as pool:
+        databases = [waiting.result() for waiting in [pool.submit(migrate) for _ in range(3)]]
+    assert len({database.hub_epoch() for database in databases}) == 1
+    for database in databases:
+        database.close()
 
 
 def test_another_hub_key_does_not_open_the_database(database_url: str):

@@ -11,8 +11,9 @@ import sqlalchemy as sa
 
 from cloud_sync.contract.documents import Item, Policy, Price
 from cloud_sync.contract.feeds import Cursor, Delete, Feed, Put, decode_page
-from cloud_sync.hub import bells
-from cloud_sync.hub.app import HubApp
+from cloud_sync.hub import bells, main
+from cloud_sync.hub.app import HubApp, run_inline
+from cloud_sync.hub.bells import Bells
 from cloud_sync.hub.catalogue import Catalogue
 from cloud_sync.hub.feeds import FeedId
 from cloud_sync.hub.limits import RECHECK_S
@@ -256,6 +257,33 @@ def test_news_that_come_while_the_database_is_asked_are_not_missed(sqlite_url: s
     assert run_virtually(scene()) == (1, 0.0)
 
 
+def test_stores_that_wait_at_the_same_place_share_one_look(sqlite_url: str):
+    looks: list[str] = []
+
+    async def run(function: Callable[..., object], *arguments: object) -> object:
+        looks.append(getattr(function, "__name__", ""))
+        await asyncio.sleep(0.01)
+        return function(*arguments)
+
+    async def scene() -> set[int]:
+        hub = HubWorld(sqlite_url, run)
+        stores = [await hub.store(f"store-{number}") for number in range(5)]
+        cursors = [Cursor(batch.checkpoint.generation, batch.checkpoint.offset)
+                   for store in stores for batch in await store.batches("items")]
+        polls = [asyncio.create_task(store.feed("items", after, wait_s=50))
+                 for store, after in zip(stores, cursors, strict=True)]
+        await asyncio.sleep(1)
+        looks.clear()
+        await hub.sets_items(MILK)
+        changes = {len(decode_page((await poll).content, cursors[0])[0].changes) for poll in polls}
+        hub.stop()
+        return changes
+
+    changes, _ = run_virtually(scene())
+    assert changes == {1}
+    assert looks.count("poll_again") == 1
+
+
 def test_another_process_on_the_same_database_is_noticed_without_a_bell(sqlite_url: str):
     async def scene() -> int:
         hub = HubWorld(sqlite_url)
@@ -269,6 +297,30 @@ def test_another_process_on_the_same_database_is_noticed_without_a_bell(sqlite_u
 
     changes, passed_s = run_virtually(scene())
     assert changes == 1
+    assert passed_s <= RECHECK_S + 0.01
+
+
+def test_one_look_for_all_polls_notices_what_another_process_wrote(sqlite_url: str):
+    async def scene() -> int:
+        hub = HubWorld(sqlite_url)
+        store = await hub.store()
+        bells = Bells()
+        app = HubApp(hub.storage, run_inline, bells, recheck_s=1000).asgi()
+        watching = asyncio.create_task(main._watch_feeds(hub.storage, run_inline, bells))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://hub",
+                                     headers=store.http.headers) as client:
+            polls = [asyncio.create_task(client.get(f"/v1/stores/store-1/feeds/{feed}?wait_s=50"))
+                     for feed in ("items", "items", "prices")]
+            await asyncio.sleep(0.5)
+            hub.storage.catalogue.put("default", Catalogue(items=(Item("milk", "Milk"),)))
+            pages = [await poll for poll in polls[:2]]
+            polls[2].cancel()
+        watching.cancel()
+        hub.stop()
+        return sum(len(decode_page(page.content, None)[0].changes) for page in pages)
+
+    changes, passed_s = run_virtually(scene())
+    assert changes == 2
     assert passed_s <= RECHECK_S + 0.01
 
 

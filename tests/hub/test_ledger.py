@@ -276,6 +276,26 @@ async def test_p4_what_cannot_be_read_is_quarantined_and_the_line_goes_on(hub: H
     assert acked(await store.push(ledger.push())) == 3
 
 
+async def test_p4_an_operator_sees_what_was_quarantined_and_why_page_by_page(hub: HubWorld):
+    store = await hub.store()
+    for epoch in (1, 2):
+        ledger = store.ledger(epoch)
+        ledger.sells("bread", sequence=epoch)
+        ledger.appends_bytes(b'{"kind":"a kind of tomorrow"}', f"odd {epoch}")
+        ledger.appends_bytes(encode_fact(Movement("x", (StockMove("nul\0", 1),), "me")), f"nul {epoch}")
+        assert acked(await store.push(ledger.push())) == 3
+    seen, query = [], "?limit=3"
+    while query:
+        page = (await hub.operator.get(f"/v1/stores/store-1/quarantine{query}")).json()
+        seen += [(each["epoch"], each["entry"]["sequence"], each["entry"]["fact_key"], each["reason"])
+                 for each in page["quarantined"]]
+        query = "?limit=3&epoch={}&after={}".format(*page["next_after"]) if page["next_after"] else ""
+    assert [each[:3] for each in seen] == [(1, 2, "odd 1"), (1, 3, "nul 1"), (2, 2, "odd 2"), (2, 3, "nul 2")]
+    assert "a kind of tomorrow" in seen[0][3]
+    assert seen[1][3] == "sku holds a NUL character"
+    assert (await hub.operator.get("/v1/stores/nobody/quarantine")).status_code == 404
+
+
 @pytest.mark.parametrize(("fact_key", "kind"), [
     ("k" * 5000, "odd"), ("nul\0key", "odd"), ("key", "k\0" * 300), ("", "")])
 async def test_p4_an_odd_header_does_not_stop_the_line_and_still_counts_once(hub: HubWorld, fact_key: str, kind: str):

@@ -9,7 +9,7 @@ CREATE TABLE alarm (
     last_ms BIGINT NOT NULL,
     count BIGINT NOT NULL,
     PRIMARY KEY (store_id, epoch, reason)
-);
+) PARTITION BY HASH (store_id);
 
 CREATE TABLE box_session (
     store_id TEXT NOT NULL,
@@ -20,7 +20,7 @@ CREATE TABLE box_session (
     turn TEXT NOT NULL,
     displaced_turn TEXT NOT NULL,
     PRIMARY KEY (store_id)
-);
+) PARTITION BY HASH (store_id);
 
 CREATE TABLE enrolment_code (
     store_id TEXT NOT NULL,
@@ -31,7 +31,7 @@ CREATE TABLE enrolment_code (
     enrolment BIGINT NOT NULL,
     epoch BIGINT NOT NULL,
     PRIMARY KEY (store_id, code_hash)
-);
+) PARTITION BY HASH (store_id);
 
 CREATE TABLE ledger_epoch (
     store_id TEXT NOT NULL,
@@ -42,7 +42,7 @@ CREATE TABLE ledger_epoch (
     after_sequence BIGINT NOT NULL,
     granted_ms BIGINT NOT NULL,
     PRIMARY KEY (store_id, epoch)
-);
+) PARTITION BY HASH (store_id);
 
 CREATE TABLE credential (
     token_hash TEXT NOT NULL,
@@ -76,7 +76,7 @@ CREATE TABLE ledger_entry (
     rebased_epoch BIGINT,
     rebased_sequence BIGINT,
     PRIMARY KEY (store_id, epoch, sequence)
-);
+) PARTITION BY HASH (store_id);
 CREATE UNIQUE INDEX ledger_entry_fact ON ledger_entry (store_id, fact_key) WHERE repeat_of_sequence IS NULL;
 
 CREATE TABLE ledger_head (
@@ -87,7 +87,7 @@ CREATE TABLE ledger_head (
     repeats BIGINT NOT NULL,
     updated_ms BIGINT NOT NULL,
     PRIMARY KEY (store_id, epoch)
-);
+) PARTITION BY HASH (store_id);
 
 CREATE TABLE person (
     store_id TEXT NOT NULL,
@@ -95,7 +95,7 @@ CREATE TABLE person (
     sealed BYTEA NOT NULL,
     erase_after_ms BIGINT NOT NULL,
     PRIMARY KEY (store_id, person_id)
-);
+) PARTITION BY HASH (store_id);
 CREATE INDEX person_order_of_erasure ON person (store_id, erase_after_ms);
 
 CREATE TABLE pickup (
@@ -109,7 +109,7 @@ CREATE TABLE pickup (
     epoch BIGINT NOT NULL,
     sequence BIGINT NOT NULL,
     PRIMARY KEY (store_id, order_id)
-);
+) PARTITION BY HASH (store_id);
 
 CREATE TABLE quarantine (
     store_id TEXT NOT NULL,
@@ -119,7 +119,7 @@ CREATE TABLE quarantine (
     entry BYTEA NOT NULL,
     received_ms BIGINT NOT NULL,
     PRIMARY KEY (store_id, epoch, sequence)
-);
+) PARTITION BY HASH (store_id);
 
 CREATE TABLE stock (
     store_id TEXT NOT NULL,
@@ -129,7 +129,7 @@ CREATE TABLE stock (
     staged_milli BIGINT NOT NULL,
     quarantine_milli BIGINT NOT NULL,
     PRIMARY KEY (store_id, sku)
-);
+) PARTITION BY HASH (store_id);
 
 CREATE TABLE store (
     store_id TEXT NOT NULL,
@@ -141,7 +141,7 @@ CREATE TABLE store (
     reported_sequence BIGINT NOT NULL,
     schema_version BIGINT NOT NULL,
     PRIMARY KEY (store_id)
-);
+) PARTITION BY HASH (store_id);
 
 CREATE TABLE store_cursor (
     store_id TEXT NOT NULL,
@@ -149,7 +149,7 @@ CREATE TABLE store_cursor (
     generation TEXT NOT NULL,
     feed_offset BIGINT NOT NULL,
     PRIMARY KEY (store_id, feed)
-);
+) PARTITION BY HASH (store_id);
 
 CREATE TABLE store_document (
     store_id TEXT NOT NULL,
@@ -158,7 +158,7 @@ CREATE TABLE store_document (
     version BIGINT NOT NULL,
     doc BYTEA,
     PRIMARY KEY (store_id, feed, key)
-);
+) PARTITION BY HASH (store_id);
 
 CREATE TABLE store_feed (
     store_id TEXT NOT NULL,
@@ -166,7 +166,7 @@ CREATE TABLE store_feed (
     generation TEXT NOT NULL,
     head_offset BIGINT NOT NULL,
     PRIMARY KEY (store_id, feed)
-);
+) PARTITION BY HASH (store_id);
 
 CREATE TABLE store_feed_record (
     store_id TEXT NOT NULL,
@@ -177,7 +177,7 @@ CREATE TABLE store_feed_record (
     doc BYTEA,
     checkpoint BOOLEAN NOT NULL,
     PRIMARY KEY (store_id, feed, feed_offset)
-);
+) PARTITION BY HASH (store_id);
 
 CREATE TABLE till_day (
     store_id TEXT NOT NULL,
@@ -190,7 +190,7 @@ CREATE TABLE till_day (
     return_lines BIGINT NOT NULL,
     total_minor BIGINT NOT NULL,
     PRIMARY KEY (store_id, business_day, till, currency)
-);
+) PARTITION BY HASH (store_id);
 
 CREATE TABLE zone_document (
     zone_id TEXT NOT NULL,
@@ -219,3 +219,18 @@ CREATE TABLE zone_feed_record (
     checkpoint BOOLEAN NOT NULL,
     PRIMARY KEY (zone_id, feed, feed_offset)
 );
+
+-- Eight parts of every table above that has parts: 10,000 stores' rows are vacuumed, indexed and moved part by part.
+DO $$
+DECLARE
+    parent TEXT;
+BEGIN
+    FOR parent IN SELECT relname FROM pg_class WHERE relkind = 'p' AND relnamespace = current_schema()::regnamespace
+    LOOP
+        FOR part IN 0..7 LOOP
+            EXECUTE 'CREATE TABLE ' || quote_ident(parent || '_part_' || part) || ' PARTITION OF '
+                    || quote_ident(parent) || ' FOR VALUES WITH (MODULUS 8, REMAINDER ' || part || ')';
+        END LOOP;
+    END LOOP;
+END
+$$;
