@@ -70,7 +70,7 @@ def test_p11_the_table_is_what_was_decided():
 
 async def test_p11_there_is_no_route_outside_the_table_and_none_in_it_unanswered(store: StoreKit):
     built = {**till_handlers(store.store, store.prices, store.tills),
-             **stock_handlers(store.store), **store_handlers(store.pickups, store.guard),
+             **stock_handlers(store.store), **store_handlers(store.pickups, store.guard, store.tasks),
              **label_handlers(store.labels)}
     assert set(built) | HEALTH == {rule.handler for rule in RULES}
     served = {(method, route.path) for route in store.app.routes if isinstance(route, Route)
