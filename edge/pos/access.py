@@ -72,7 +72,7 @@ RULES: tuple[Rule, ...] = (
     Rule("POST", "/v1/labels/{label}/void-claim", frozenset({Role.SUPERVISOR}), "void_claim"),
     Rule("GET", "/v1/held-batches", PEOPLE, "held_batches"),
     Rule("POST", "/v1/held-batches/{digest}", frozenset({Role.SUPERVISOR}), "decide_held_batch"),
-    Rule("GET", "/v1/doctor", EXPERTS | {Role.MONITOR}, "examine"),
+    Rule("GET", "/v1/doctor", EXPERTS, "examine"),
     Rule("POST", "/v1/doctor", EXPERTS, "examine_and_repair"),
     Rule("GET", "/v1/status", PEOPLE | {Role.MONITOR}, "status"),
     Rule("GET", "/healthz", EVERYBODY, "healthz"),

@@ -25,7 +25,7 @@ from edge.db.replica import Moment
 from tests.bench._store import gtin_of
 
 ITEMS = 100_000
-ROUNDS = 1
+ROUNDS = 3
 TABLES = ("document", "item", "item_code")
 NOW = Moment(1_767_225_600_000)
 
