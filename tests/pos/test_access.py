@@ -23,7 +23,8 @@ SUPERVISORS_ONLY = {"/v1/labels/{label}/void-claim", "/v1/held-batches/{digest}"
 TILLS_ONLY = {"/v1/transactions/{till}/{business_day}/{sequence}", "/v1/tills/{till}/close"}
 
 HEALTH = {"healthz", "readyz", "metrics", "status", "examine", "examine_and_repair"}
-"""Answered by `edge.health.routes` and `edge.doctor`, which are built with the whole daemon (tests of the daemon serve them)."""
+"""Answered by `edge.health.routes` and `edge.doctor`, which are built with the whole daemon (tests of the daemon serve
+them)."""
 
 
 async def answers(_request: Request) -> Response:
