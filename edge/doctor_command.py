@@ -15,6 +15,7 @@ from edge.db.books import derive_key
 from edge.db.connection import Connection, connect
 from edge.db.ledger import load_chain
 from edge.doctor import Report, examine_files, technician_token
+from edge.enrolment import hub_credential
 from edge.errors import Rejected
 from edge.settings import Settings
 
@@ -81,7 +82,7 @@ async def _look_at_files(settings: Settings, credentials: Credentials, secret: s
     finally:
         ledger.close()
     authority = Path(settings.hub.certificate_authority) if settings.hub.certificate_authority else None
-    hub = HubCalls(HubAddress(settings.hub.url, credentials.text(settings.hub.token), authority), settings.store.id)
+    hub = HubCalls(HubAddress(settings.hub.url, hub_credential(settings, credentials).token, authority), settings.store.id)
     try:
         return await examine_files(open_reader, hub, chain)
     finally:
