@@ -82,7 +82,8 @@ async def _look_at_files(settings: Settings, credentials: Credentials, secret: s
     finally:
         ledger.close()
     authority = Path(settings.hub.certificate_authority) if settings.hub.certificate_authority else None
-    hub = HubCalls(HubAddress(settings.hub.url, hub_credential(settings, credentials).token, authority), settings.store.id)
+    token = hub_credential(settings, credentials).token
+    hub = HubCalls(HubAddress(settings.hub.url, token, authority), settings.store.id)
     try:
         return await examine_files(open_reader, hub, chain)
     finally:
