@@ -311,6 +311,21 @@ def status(url: str, token: str, authority: Path | None, as_json: bool) -> None:
 
 
 @main.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--repair", is_flag=True, help="Count the copies again and fetch what differs from the hub.")
+@json_option
+def doctor(config: Path, repair: bool, as_json: bool) -> None:
+    """Examine the store with the settings in CONFIG: feeds against the hub, files, the ledger's chain."""
+    from edge.doctor_command import as_text, examine
+
+    with _reported(as_json):
+        report = asyncio.run(examine(config, _credentials(), repair=repair))
+    _say(as_json, msgspec.to_builtins(report), as_text(report))
+    if not report.healthy:
+        raise SystemExit(FAILED)
+
+
+@main.command()
 @click.option("--pin", prompt=True, hide_input=True, confirmation_prompt=True, help="Six digits or more.")
 @json_option
 def pin(pin: str, as_json: bool) -> None:

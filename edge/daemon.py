@@ -34,10 +34,12 @@ from edge import settings as configuration
 from edge.clock import Clock, StoreClock, SystemClock
 from edge.credentials import Credential, Credentials
 from edge.db import replica
-from edge.db.books import Books, MakeWriter, open_books
+from edge.db.books import Books, MakeWriter, derive_key, open_books
+from edge.db.connection import Connection, connect
 from edge.db.ledger import head
 from edge.db.writer import ThreadWriter
 from edge.disk_budget import DiskBudget, Shed
+from edge.doctor import Doctor, doctor_handlers, technician_token
 from edge.enrolment import HubCredential, hub_credential
 from edge.errors import ConfigurationError
 from edge.health.checks import StoreChecks
@@ -65,6 +67,7 @@ from edge.pos.transactions import TransactionDesk
 from edge.prices.guard_desk import GuardDesk
 from edge.prices.price_desk import PriceDesk
 from edge.rebase import RebaseBooks
+from edge.recount import Recount
 from edge.sd_notify import Notifier
 from edge.settings import Settings
 from edge.shipped import OPERATORS_DIRECTORY, shipped
@@ -73,6 +76,7 @@ from edge.staff.routes import STAFF_RULES, build_staff_page, staff_handlers
 from edge.staff.sign_in import members_of
 from edge.store import Identity, Store, Topic
 from edge.supervisor import PartStatus, Supervisor
+from edge.tasks import TaskDesk
 
 _log = structlog.get_logger(__name__)
 
@@ -124,6 +128,7 @@ class Rooms:
     transactions: TransactionDesk
     pickups: PickupDesk
     guard: GuardDesk
+    tasks: TaskDesk
     planner: LabelPlanner
     labels: LabelDesk
     housekeeper: Housekeeper
@@ -231,8 +236,10 @@ class Daemon:
         planner = LabelPlanner(store, prices, wanted, parts.artist, stations)
         for each in settings.base_stations:
             stations[each.name] = self._station(each, planner)
-        intake = Intake(store, pickups, guard)
-        housekeeper = Housekeeper(store, prices, pickups)
+        tasks = TaskDesk(store)
+        intake = Intake(store, pickups, guard, tasks)
+        recount = Recount(intake)
+        housekeeper = Housekeeper(store, prices, pickups, recount)
         store.listeners += [planner.follow_news, housekeeper.follow_news, intake.follow_news]
         link = self._link(intake, store)
         issues, labels = IssueList(), LabelDesk(store, prices, planner, stations)
@@ -240,8 +247,9 @@ class Daemon:
             store, prices, pickups, guard, planner, wanted, labels, stations, parts.artist, self._link_state, issues,
             members_of(settings.staff, self._credentials)))
         store.listeners.append(page.follow_news)
-        rooms = Rooms(store, prices, TransactionDesk(store, prices), pickups, guard, planner, labels, housekeeper,
-                      intake, link, issues, page, stations)
+        rooms = Rooms(store, prices, TransactionDesk(store, prices), pickups, guard, tasks, planner, labels,
+                      housekeeper, intake, link, issues, page, stations)
+        self._doctor = Doctor(store, intake, recount, link, partial(self._open_reader, Path(settings.state_directory)))
         issues.add(StoreChecks(store, planner, guard, stations, self._link_state, self._supervisor.status,
                                self._heartbeats.stalled, self._insecure_listeners()).issues)
         return rooms
@@ -252,8 +260,9 @@ class Daemon:
         view = HealthView(rooms.store, rooms.planner, rooms.stations, rooms.issues, self._link_state,
                           self._supervisor.status, self._heartbeats.stalled)
         handlers = {**till_handlers(rooms.store, rooms.prices, rooms.transactions),
-                    **stock_handlers(rooms.store), **store_handlers(rooms.pickups, rooms.guard),
-                    **label_handlers(rooms.labels), **health_handlers(view), **staff_handlers(rooms.staff_page)}
+                    **stock_handlers(rooms.store), **store_handlers(rooms.pickups, rooms.guard, rooms.tasks),
+                    **doctor_handlers(self._doctor), **label_handlers(rooms.labels), **health_handlers(view),
+                    **staff_handlers(rooms.staff_page)}
         return build_app((*RULES, *STAFF_RULES), handlers, self._tokens, rooms.staff_page.door)
 
     def _disk(self, books: Books) -> DiskBudget:
@@ -263,6 +272,11 @@ class Daemon:
         disk.listeners.append(lambda level: shed_chatter(level >= Shed.CHATTER))
         disk.look()
         return disk
+
+    def _open_reader(self, directory: Path, name: str) -> Connection:
+        """A connection of its own, for what takes long."""
+        return connect(directory / name, derive_key(self._text(self.settings.database_key), name),
+                       synchronous="NORMAL", read_only=True)
 
     def _identity(self) -> Identity:
         store = self.settings.store
@@ -299,7 +313,8 @@ class Daemon:
         """Who may call, by token. Raises `ConfigurationError` where two callers could not be told apart."""
         callers = [*((till.token, Principal(till.id, Role(till.role))) for till in settings.tills),
                    *((monitor.token, Principal(monitor.id, Role.MONITOR)) for monitor in settings.monitors)]
-        principals: dict[str, Principal] = {}
+        # Whoever can read the store's credentials on the box is its technician: `trastienda doctor` calls so.
+        principals = {technician_token(self._text(settings.database_key)): Principal("box", Role.TECHNICIAN)}
         for credential, principal in callers:
             other = principals.setdefault(self._text(credential), principal)
             if other is not principal:

@@ -22,11 +22,14 @@ from edge.limits import (
     HOUSEKEEPING_PAUSE_MAX_S,
     HOUSEKEEPING_PAUSE_MIN_S,
     PRICE_INTERVALS_BATCH_MAX,
+    RECOUNT_EVERY_S,
+    RECOUNT_FIRST_S,
     WRITE_TROUBLE_PAUSE_S,
 )
 from edge.pickups.desk import PickupDesk
 from edge.prices.claim_book import expire
 from edge.prices.price_desk import NoPrice, PriceDesk
+from edge.recount import Recount
 from edge.store import News, Store, Topic
 
 _log = structlog.get_logger(__name__)
@@ -35,8 +38,10 @@ _log = structlog.get_logger(__name__)
 class Housekeeper:
     """Runs beside the tills; each round does what is due and sleeps until the next thing is."""
 
-    def __init__(self, store: Store, prices: PriceDesk, pickups: PickupDesk) -> None:
+    def __init__(self, store: Store, prices: PriceDesk, pickups: PickupDesk, recount: Recount) -> None:
         self._store = store
+        self._recount = recount
+        self._recount_due_powered_ms: int | None = None
         self._prices = prices
         self._pickups = pickups
         self._wake = asyncio.Event()
@@ -103,7 +108,15 @@ class Housekeeper:
         if self._store.clock.trusted:  # a clock that ran ahead must not erase a customer who is on the way
             await self._pickups.erase_people()
         await self._forgetting.some(now_powered_ms)
+        await self._count_again(now_powered_ms)
         self._stamp_due_powered_ms = now_powered_ms + int(HOUSEKEEPING_PAUSE_MAX_S * 1000)
+
+    async def _count_again(self, now_powered_ms: int) -> None:
+        """A slice of the daily recount; the first round begins an hour after the start."""
+        if self._recount_due_powered_ms is None:
+            self._recount_due_powered_ms = now_powered_ms + int(RECOUNT_FIRST_S * 1000)
+        if now_powered_ms >= self._recount_due_powered_ms and await self._recount.slice():
+            self._recount_due_powered_ms = now_powered_ms + int(RECOUNT_EVERY_S * 1000)
 
     def _note(self, skus: Iterable[str]) -> None:
         for sku in skus:

@@ -1,30 +1,37 @@
 """The store as the line to the hub sees it: feeds go in, ledger entries come out (DESIGN.md section 10).
 
-Items, prices and policy go to `replica.db`; orders have a local effect and go to `ledger.db`. What a batch changed
-is told to the rooms after its commit.
+Orders and tasks have a local effect and go to `ledger.db`; everything else goes to `replica.db`. What was changed is
+told to the rooms after its commit.
 """
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from cloud_sync.client.port import Stretch
-from cloud_sync.contract.feeds import Batch, Cursor, Feed
+from cloud_sync.contract.feeds import WITH_LOCAL_EFFECT, Batch, Cursor, Feed
+from cloud_sync.contract.fingerprints import Bucket
 from cloud_sync.contract.ledger import SCHEMA_VERSION, Head, Hello
-from edge.db import replica
+from cloud_sync.contract.snapshots import BadSnapshot, Chunk, Manifest, Row
+from edge.db import copies, loading, replica
 from edge.db.ledger import entries_after, head
+from edge.db.loading import Recounted
 from edge.db.queries import LEDGER
 from edge.db.replica import Applied
+from edge.limits import COPY_SLICE_ROWS, NEWS_SUBJECTS_MAX
 from edge.pickups.desk import PickupDesk
 from edge.prices.guard_desk import GuardDesk
 from edge.store import News, Store, Topic
+from edge.tasks import TaskDesk
 
 
 class Intake:
     """Implements `cloud_sync.client.port.StoreSide` over the store's books."""
 
-    def __init__(self, store: Store, pickups: PickupDesk, guard: GuardDesk) -> None:
+    def __init__(self, store: Store, pickups: PickupDesk, guard: GuardDesk, tasks: TaskDesk) -> None:
         self._store = store
-        self._pickups = pickups
         self._guard = guard
+        self._desks: Mapping[Feed, PickupDesk | TaskDesk] = {Feed.ORDERS: pickups, Feed.TASKS: tasks}
         self._new_entries = asyncio.Event()
 
     @property
@@ -45,30 +52,83 @@ class Intake:
 
     async def cursor(self, feed: Feed) -> Cursor | None:
         """How far the store has come in a feed."""
-        if feed is Feed.ORDERS:
-            return self._pickups.cursor()
-        return replica.cursor(self._store.books.replica_reader, feed)
+        if feed in self._desks:
+            return self._desks[feed].cursor()
+        return loading.cursor(self._store.books.replica_reader, feed)
 
     async def apply(self, feed: Feed, batches: list[Batch]) -> None:
         """Apply whole batches in order, each with its cursor in one transaction."""
         for batch in batches:
-            if feed is Feed.ORDERS:
-                await self._pickups.apply(batch)
+            if feed in self._desks:
+                await self._desks[feed].apply(batch)
             else:
                 await self._apply_to_replica(feed, batch)
 
     async def forget(self, feed: Feed) -> None:
-        """The feed is to be read from its beginning; orders that are known stay as they are."""
-        if feed is Feed.ORDERS:
+        """The feed is to be read from its beginning; orders and tasks that are known stay as they are."""
+        if feed in self._desks:
             await self._store.books.ledger.submit(lambda c: c.execute(LEDGER.delete_cursor, (feed,)))
         else:
-            await self._store.books.replica.submit(lambda c: replica.begin_rebuild(c, feed))
+            await self._store.books.replica.submit(lambda c: loading.begin(c, feed))
 
     async def caught_up(self, feed: Feed) -> None:
-        """The feed's end was reached: rows of a retired generation go."""
-        if feed is not Feed.ORDERS:
+        """The feed's end was reached: a copy that was read by pages comes into force."""
+        if feed not in self._desks:
+            moment, decisions = self._store.moment(), self._guard.decisions()
+            await self._tell(await self._store.books.replica.submit(
+                lambda c: loading.end_of_pages(c, feed, moment, decisions)))
+            await self._forget_old_copy(feed)
+
+    async def root(self, feed: Feed) -> str | None:
+        """The fingerprint of this store's copy; `None` while there is nothing to compare."""
+        if feed in WITH_LOCAL_EFFECT:
+            return None
+        reader = self._store.books.replica_reader
+        if copies.anything_touched(reader):
             moment = self._store.moment()
-            self._tell(feed, await self._store.books.replica.submit(lambda c: replica.end_rebuild(c, feed, moment)))
+            await self._store.books.replica.submit(lambda c: replica.look_at_touched(c, moment))
+        if loading.is_read_by_pages(reader, feed):
+            return None
+        return copies.copy_of(reader, feed).root
+
+    async def vector(self, feed: Feed) -> Mapping[int, Bucket]:
+        """The fingerprint's buckets, empty ones left out."""
+        return copies.buckets_of_copy(self._store.books.replica_reader, feed)
+
+    async def repair(self, feed: Feed, at: Cursor, buckets: Mapping[int, Sequence[Row]]) -> int:
+        """Make these buckets what the hub says they are; returns how many rows that changed."""
+        moment, decisions = self._store.moment(), self._guard.decisions()
+        applied, rows = await self._store.books.replica.submit(
+            lambda c: loading.repair(c, feed, at, buckets, moment, decisions))
+        await self._tell(applied)
+        return rows
+
+    async def begin_snapshot(self, feed: Feed, manifest: Manifest) -> frozenset[str]:
+        """Returns the names of the chunks that are here already."""
+        return await self._store.books.replica.submit(lambda c: loading.begin_snapshot(c, feed, manifest))
+
+    async def take_chunk(self, feed: Feed, chunk: Chunk, body: bytes) -> None:
+        """Checked and decoded on the writer's thread, away from the tills. Raises `BadSnapshot`."""
+        await self._store.books.replica.submit(partial(loading.stage_chunk, feed=feed, chunk=chunk, body=body))
+
+    async def switch(self, feed: Feed, manifest: Manifest) -> None:
+        """Put the loaded copy in force. Raises `BadSnapshot`, and then nothing of it is kept."""
+        moment, decisions = self._store.moment(), self._guard.decisions()
+        replica_writer = self._store.books.replica
+        try:
+            applied = await replica_writer.submit(
+                lambda c: loading.switch_to_snapshot(c, feed, manifest, moment, decisions))
+        except BadSnapshot:
+            await replica_writer.submit(lambda c: loading.drop(c, feed))
+            raise
+        await self._tell(applied)
+        await self._forget_old_copy(feed)
+
+    async def recount(self, feed: Feed, after_key: str) -> Recounted:
+        """Look at the next slice of the copy's rows again."""
+        moment = self._store.moment()
+        return await self._store.books.replica.submit(
+            lambda c: loading.recount(c, feed, after_key, COPY_SLICE_ROWS, moment))
 
     async def head(self) -> Head:
         """The ledger's end."""
@@ -90,15 +150,25 @@ class Intake:
 
     async def _apply_to_replica(self, feed: Feed, batch: Batch) -> None:
         moment, decisions = self._store.moment(), self._guard.decisions()
-        applied = await self._store.books.replica.submit(
-            lambda connection: replica.apply_batch(connection, feed, batch, moment, decisions))
+        loaded = await self._store.books.replica.submit(
+            lambda connection: loading.take_batch(connection, feed, batch, moment, decisions))
+        await self._tell(loaded.applied)
+        if batch.checkpoint.whole:
+            await self._forget_old_copy(feed)
+
+    async def _forget_old_copy(self, feed: Feed) -> None:
+        """Slice by slice, so that nothing else waits long for the writer."""
+        while loading.has_old_copy(self._store.books.replica_reader, feed):
+            await self._store.books.replica.submit(lambda c: loading.forget_old_copy(c, feed, COPY_SLICE_ROWS))
+
+    async def _tell(self, applied: Applied) -> None:
+        """A first load is news of every SKU: it is told in portions, so that tills are answered in between."""
         if applied.policy is not None:
             self._store.policy = applied.policy
             self._store.tell(Topic.POLICY)
         if applied.held_reason:
             self._store.tell(Topic.ISSUE)
-        self._tell(feed, applied)
-
-    def _tell(self, feed: Feed, applied: Applied) -> None:
-        if applied.skus and feed in (Feed.ITEMS, Feed.PRICES):
-            self._store.tell(Topic.PRICES, *applied.skus)
+        skus = sorted(applied.skus)
+        for start in range(0, len(skus), NEWS_SUBJECTS_MAX):
+            self._store.tell(Topic.PRICES, *skus[start:start + NEWS_SUBJECTS_MAX])
+            await asyncio.sleep(0)

@@ -218,6 +218,32 @@ PRICE_INTERVALS_BATCH_MAX = 1000
 HELD_BATCHES_SHOWN_MAX = 100
 """Held price batches listed at once, oldest first."""
 
+# --- feeds -----------------------------------------------------------------------------------------------------
+
+COPY_SLICE_ROWS = 2_000
+"""Rows of a feed's copy that are looked at again, or taken away, in one transaction."""
+
+NEWS_SUBJECTS_MAX = 500
+"""SKUs told in one piece of news; a first load is told in portions, with room for tills in between."""
+
+RECOUNT_EVERY_S = 86_400.0
+"""How often every copy of a feed is counted again from its rows."""
+
+RECOUNT_FIRST_S = 3600.0
+"""When the first recount after a start begins: a box that restarts every day counts all the same."""
+
+TASKS_LISTED_MAX = 500
+"""Open tasks shown at once, the most urgent first."""
+
+DOCTOR_BUCKETS_MAX = 64
+"""Buckets of one feed that a doctor fetches at once; asked again, it goes on with the rest."""
+
+DOCTOR_ENTRIES_SLICE = 2_000
+"""Ledger entries that a doctor holds in memory at a time."""
+
+DOCTOR_KEYS_MAX = 200
+"""Row keys named per feed in a doctor's report; the rest is counted."""
+
 # --- HTTP ------------------------------------------------------------------------------------------------------
 
 CONNECTIONS_MAX = 1000

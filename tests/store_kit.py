@@ -72,8 +72,10 @@ from edge.pos.transactions import TransactionDesk
 from edge.prices.guard_desk import GuardDesk
 from edge.prices.price_desk import NoPrice, PriceDesk
 from edge.proving.box_clock import BoxClock
+from edge.recount import Recount
 from edge.shipped import shipped
 from edge.store import Identity, Store
+from edge.tasks import TaskDesk
 from edge.virtual_time import VirtualTimeLoop
 
 MONDAY_NOON_MS = 1_795_431_600_000
@@ -141,13 +143,14 @@ class StoreKit:
         self.prices = PriceDesk(self.store)
         self.pickups = PickupDesk(self.store, PeopleVault(STORE_SECRET))
         self.guard = GuardDesk(self.store)
-        self.intake = Intake(self.store, self.pickups, self.guard)
+        self.tasks = TaskDesk(self.store)
+        self.intake = Intake(self.store, self.pickups, self.guard, self.tasks)
         wanted = WantedPictures(self.store, self.prices, _templates())
         stations: dict[str, BaseStation] = {self.station.name: self.station}
         self.planner = LabelPlanner(self.store, self.prices, wanted, self.artist, stations)
         self.labels = LabelDesk(self.store, self.prices, self.planner, stations)
         self.tills = TransactionDesk(self.store, self.prices)
-        self.housekeeper = Housekeeper(self.store, self.prices, self.pickups)
+        self.housekeeper = Housekeeper(self.store, self.prices, self.pickups, Recount(self.intake))
         self.station.sink = self.planner.hear
         self.store.listeners += [self.planner.follow_news, self.housekeeper.follow_news, self.intake.follow_news]
         self._tasks = [asyncio.create_task(part.run()) for part in (self.planner, self.housekeeper)]
@@ -265,7 +268,7 @@ class StoreKit:
 
     def _build_app(self) -> Any:
         handlers = {**till_handlers(self.store, self.prices, self.tills),
-                    **stock_handlers(self.store), **store_handlers(self.pickups, self.guard),
+                    **stock_handlers(self.store), **store_handlers(self.pickups, self.guard, self.tasks),
                     **label_handlers(self.labels)}
         rules = [rule for rule in RULES if rule.handler in handlers]
         return build_app(rules, handlers, EveryToken())

@@ -26,5 +26,9 @@ class BadAnswer(Exception):
     """The answer breaks the contract: another machine answered in the hub's place, or the versions do not fit."""
 
 
+class Diverged(Exception):
+    """A copy still differs from the hub's after it was repaired; it is repaired again, and at last fetched anew."""
+
+
 class BellLost(Exception):
     """The doorbell's broker is out of reach; the store lives by polling until it is back."""

@@ -1,21 +1,32 @@
-"""Following a feed: the engine that judges pages (`FeedReader`, pure) and the loop that fetches them (`FeedLoop`)."""
+"""Following a feed: the engine that judges pages (`FeedReader`, pure) and the loop that fetches them (`FeedLoop`).
 
+At every checkpoint that was applied the store's fingerprint is compared with the one that the checkpoint carries.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cloud_sync.client.errors import BadAnswer
+from cloud_sync.client.errors import Diverged
 from cloud_sync.client.limits import LONG_POLL_S, REFETCH_SPREAD_S
 from cloud_sync.client.loop import Line, Loop, now_s
 from cloud_sync.client.port import StoreSide
+from cloud_sync.client.repairs import Remedy, RepairJudge, rows_of
+from cloud_sync.client.snapshots import cursor_of, missing
 from cloud_sync.client.wire import HubCalls, Page, Refetch
 from cloud_sync.contract.feeds import BadPage, Batch, Cursor, Feed, decode_page
+from cloud_sync.contract.snapshots import Row, decode_manifest
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What to do with a page: `batches` to apply, in one transaction; `end`: the feed's end is reached with it."""
+    """What to do with a page: `batches` to apply, in one transaction; `end`: the feed's end is reached with it.
+
+    `root`: the fingerprint at its last checkpoint, empty when the hub gives none.
+    """
 
     batches: list[Batch]
     end: bool
+    root: str = ""
 
 
 class FeedReader:
@@ -53,9 +64,12 @@ class FeedReader:
         generations = {batch.checkpoint.generation for batch in batches}
         if len(generations) > 1:
             raise BadPage(f"one page of several generations: {', '.join(sorted(generations))}")
+        if any(batch.checkpoint.whole for batch in batches) and (self.cursor is not None or len(batches) > 1):
+            raise BadPage("everything there is, to a reader who asked for what is new")
+        root = batches[-1].checkpoint.root
         if _cursor_after(batches) == self.cursor:
-            return Reading([], end=True)
-        return Reading(batches, end=False)
+            return Reading([], end=True, root=root)
+        return Reading(batches, end=False, root=root)
 
     def applied(self, batches: list[Batch]) -> None:
         """The store has committed them."""
@@ -64,10 +78,8 @@ class FeedReader:
     def reached_end(self) -> None:
         self.caught_up = True
 
-    def retired(self, refetch: Refetch) -> None:
-        """The cursor's generation is gone. Raises `BadAnswer` where there was no cursor to retire."""
-        if self.cursor is None:
-            raise BadAnswer(f"told to fetch generation {refetch.refetch} from its start, which is what was asked for")
+    def retired(self) -> None:
+        """The cursor leads nowhere any more."""
         self.cursor, self.caught_up = None, False
 
 
@@ -80,6 +92,7 @@ class FeedLoop(Loop):
         self._store = store
         self._hub = hub
         self._reader = FeedReader()
+        self._judge = RepairJudge()
 
     async def turn(self) -> float:
         """One poll and what follows from it."""
@@ -91,16 +104,19 @@ class FeedLoop(Loop):
         answer = await self._hub.page(self._feed, reader.cursor, wait_s, self.stamp)
         self.line.monitor.contact()
         if isinstance(answer, Refetch):
-            return await self._refetch(answer)
-        grown = await self._take(answer)
+            return await (self._load_snapshot() if reader.cursor is None else self._refetch())
+        reading = await self._take(answer)
+        grown = bool(reading.batches)
         self.line.monitor.feed(self._feed, reader.cursor, reader.caught_up)
+        if reading.root and not await self._is_equal(reading.root):
+            await self._repair(reading.root)
         return 0 if grown or wait_s == 0 else self._rest_s(now_s() - asked_s)
 
     def lose_place(self) -> None:
         self._reader.lose_place()
 
-    async def _take(self, page: Page) -> bool:
-        """Apply a page; returns whether there was anything in it."""
+    async def _take(self, page: Page) -> Reading:
+        """Apply a page; returns what it was."""
         reading = self._reader.read(page.body)
         if reading.batches:
             await self._store.apply(self._feed, reading.batches)
@@ -108,10 +124,65 @@ class FeedLoop(Loop):
         elif not self._reader.caught_up:
             await self._store.caught_up(self._feed)
             self._reader.reached_end()
-        return bool(reading.batches)
+        return reading
 
-    async def _refetch(self, refetch: Refetch) -> float:
-        self._reader.retired(refetch)
+    async def _is_equal(self, root: str) -> bool:
+        """Whether the store's copy is what the hub's is; also when there is nothing to compare."""
+        ours = await self._store.root(self._feed)
+        equal = ours is None or ours == root
+        self.line.monitor.compared(self._feed, equal=equal)
+        if equal:
+            self._judge.equal()
+        return equal
+
+    async def _repair(self, root: str) -> None:
+        """Fetch what differs, put it right, compare again. Raises `Diverged` when that did not help."""
+        cursor = self._reader.cursor
+        assert cursor is not None, "a checkpoint was applied"
+        vector = await self._hub.vector(self._feed, cursor.generation)
+        if isinstance(vector, Refetch):
+            return  # the next poll says it again, and is obeyed
+        plan = self._judge.judge(cursor, await self._store.vector(self._feed), vector)
+        if plan.remedy is Remedy.READ_ON:
+            return
+        if plan.remedy is Remedy.REFETCH:
+            await self._refetch()
+            return
+        rows = await self._rows(cursor, plan.buckets)
+        if rows is None:
+            return
+        changed = await self._store.repair(self._feed, cursor, rows)
+        self.line.monitor.repaired(self._feed, plan.buckets, sum(map(len, rows.values())), changed)
+        if not await self._is_equal(root):
+            raise Diverged(f"{changed} rows in {len(plan.buckets)} buckets were put right, and it still differs")
+
+    async def _rows(self, cursor: Cursor, buckets: Sequence[int]) -> dict[int, Sequence[Row]] | None:
+        """The hub's rows of these buckets; `None` when the hub has moved on in the meantime."""
+        fetched: dict[int, Sequence[Row]] = {}
+        for bucket in buckets:
+            answer = await self._hub.bucket(self._feed, cursor.generation, bucket)
+            self.stamp()
+            rows = None if isinstance(answer, Refetch) else rows_of(cursor, bucket, answer)
+            if rows is None:
+                return None
+            fetched[bucket] = rows
+        return fetched
+
+    async def _load_snapshot(self) -> float:
+        """Fetch the feed as a snapshot, chunk by chunk; what an interrupted one left is used. Then follow the log."""
+        manifest = decode_manifest(await self._hub.manifest(self._feed))
+        held = await self._store.begin_snapshot(self._feed, manifest)
+        for chunk in missing(manifest, held):
+            body = await self._hub.chunk(self._feed, chunk.sha256, self.stamp)
+            await self._store.take_chunk(self._feed, chunk, body)
+            self.stamp()
+        await self._store.switch(self._feed, manifest)
+        self._reader.resume(cursor_of(manifest))
+        self.line.monitor.feed(self._feed, self._reader.cursor, False)
+        return 0
+
+    async def _refetch(self) -> float:
+        self._reader.retired()
         await self._store.forget(self._feed)
         self.line.monitor.feed(self._feed, None, False)
         return self.line.randomness.uniform(0, REFETCH_SPREAD_S)

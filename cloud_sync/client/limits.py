@@ -66,6 +66,20 @@ PAGE_BYTES_MAX = 160 * 2**20
 """A feed page, unpacked, beyond it is an answer that makes no sense. The hub sends a whole import (128 MiB at most)
 as one page."""
 
+MANIFEST_BYTES_MAX = 4 * 2**20
+CHUNK_PACKED_BYTES_MAX = 32 * 2**20
+BUCKET_BYTES_MAX = 32 * 2**20
+"""A larger manifest, chunk or bucket of rows is an answer that makes no sense; one is held in memory at a time."""
+
+REPAIR_BUCKETS_MAX = 256
+"""Where more buckets than a quarter of all differ, the feed is fetched anew instead."""
+
+REPAIR_BUCKETS_AT_ONCE_MAX = 32
+"""Buckets fetched and put right in one transaction; the next comparison goes on with the rest."""
+
+REPAIRS_MAX = 8
+"""Repairs in a row after which a copy still differs; then the feed is fetched anew."""
+
 ANSWER_BYTES_MAX = 64 * 2**10
 """Any other answer beyond it makes no sense; of a problem's text only this much is read."""
 
@@ -91,7 +105,8 @@ GZIP_FROM_BYTES = 1024
 """Request bodies from this on are compressed."""
 
 FEED_CONNECTIONS_MAX = 8
-"""Places in the feeds channel's pool: more than there are feeds, so that nothing ever waits for one."""
+"""Places in the feeds channel's pool: more than there are feeds, each of which asks one thing at a time, so that
+nothing ever waits for one."""
 
 LEDGER_CONNECTIONS_MAX = 4
 """Places in the ledger channel's pool: hello and push, one each at a time."""

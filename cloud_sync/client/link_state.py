@@ -1,6 +1,6 @@
 """What people and health checks see of the line, and the only place that logs it: once when lost, once when back."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
 from types import MappingProxyType
@@ -66,10 +66,18 @@ class Fence:
 
 @dataclass(frozen=True, slots=True)
 class FeedState:
-    """How far one feed has come. `caught_up`: its end was reached since the start or the last `forget`."""
+    """How far one feed has come. `caught_up`: its end was reached since the start or the last `forget`.
+
+    `equal`: whether its fingerprint was the hub's when last compared, `None` before; `repairs`, `rows_fetched`,
+    `rows_repaired`: what putting it right has taken since the start.
+    """
 
     cursor: Cursor | None = None
     caught_up: bool = False
+    equal: bool | None = None
+    repairs: int = 0
+    rows_fetched: int = 0
+    rows_repaired: int = 0
 
 
 class DoorbellState(Enum):
@@ -133,8 +141,30 @@ class LinkMonitor:
         self.state = replace(self.state, hub_epoch=welcome.hub_epoch, clock_offset_ms=offset_ms)
 
     def feed(self, feed: Feed, cursor: Cursor | None, caught_up: bool) -> None:
-        feeds = MappingProxyType({**self.state.feeds, feed: FeedState(cursor, caught_up)})
-        self.state = replace(self.state, feeds=feeds)
+        self._feed(feed, replace(self.state.feeds.get(feed, FeedState()), cursor=cursor, caught_up=caught_up))
+
+    def compared(self, feed: Feed, *, equal: bool) -> None:
+        """The store's copy and the hub's were compared."""
+        known = self.state.feeds.get(feed, FeedState())
+        if known.equal is equal:
+            return
+        self._feed(feed, replace(known, equal=equal))
+        if not equal:
+            self._log.warning("a copy differs from the hub's, it is being put right", feed=feed.value)
+        elif known.equal is not None:
+            self._log.info("the copy is the hub's again", feed=feed.value)
+        self._tell()
+
+    def repaired(self, feed: Feed, buckets: Sequence[int], fetched: int, changed: int) -> None:
+        """Buckets were fetched and put right."""
+        known = self.state.feeds.get(feed, FeedState())
+        self._log.warning("a copy was repaired", feed=feed.value, buckets=list(buckets), rows_fetched=fetched,
+                          rows_repaired=changed)
+        self._feed(feed, replace(known, repairs=known.repairs + 1, rows_fetched=known.rows_fetched + fetched,
+                                 rows_repaired=known.rows_repaired + changed))
+
+    def _feed(self, feed: Feed, state: FeedState) -> None:
+        self.state = replace(self.state, feeds=MappingProxyType({**self.state.feeds, feed: state}))
 
     def ledger(self, acked_sequence: int | None, backlog: int) -> None:
         self.state = replace(self.state, acked_sequence=acked_sequence, backlog=backlog)

@@ -8,7 +8,7 @@ import asyncio
 import random
 from abc import ABC, abstractmethod
 
-from cloud_sync.client.errors import BadAnswer, BellLost, LineDown, Refused
+from cloud_sync.client.errors import BadAnswer, BellLost, Diverged, LineDown, Refused
 from cloud_sync.client.limits import (
     BACKOFF_BASE_S,
     BACKOFF_CAP_S,
@@ -20,6 +20,7 @@ from cloud_sync.client.limits import (
 from cloud_sync.client.link_state import Fence, FenceReason, LinkMonitor, TroubleKind
 from cloud_sync.contract.feeds import BadPage
 from cloud_sync.contract.ledger import Verdict, Welcome
+from cloud_sync.contract.snapshots import BadSnapshot
 
 
 class Backoff:
@@ -219,7 +220,7 @@ def _kind(error: BaseException) -> TroubleKind:
             return TroubleKind.LINE
         case Refused():
             return TroubleKind.REFUSED
-        case BadAnswer() | BadPage():
+        case BadAnswer() | BadPage() | BadSnapshot() | Diverged():
             return TroubleKind.NONSENSE
         case BellLost():
             return TroubleKind.DOORBELL
@@ -228,4 +229,5 @@ def _kind(error: BaseException) -> TroubleKind:
 
 
 def _text(error: BaseException) -> str:
-    return str(error) if isinstance(error, LineDown | Refused | BadAnswer | BadPage | BellLost) else repr(error)
+    told = isinstance(error, LineDown | Refused | BadAnswer | BadPage | BadSnapshot | Diverged | BellLost)
+    return str(error) if told else repr(error)

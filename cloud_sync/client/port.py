@@ -6,13 +6,15 @@ right answer whenever the store cannot, and nothing is ever acknowledged or skip
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from cloud_sync.contract.feeds import Batch, Cursor, Feed
+from cloud_sync.contract.fingerprints import Bucket
 from cloud_sync.contract.ledger import Entry, Head, Hello, Place
 from cloud_sync.contract.rebase import Grant, PastPage
+from cloud_sync.contract.snapshots import Chunk, Manifest, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class StoreSide(Protocol):
         """Apply batches in order, each whole and in one transaction with the cursor of its checkpoint.
 
         When it raises, any number of the batches may have been applied: the line asks for the cursor again. A batch
-        may be without changes; then only the cursor moves.
+        may be without changes; then only the cursor moves. One whose checkpoint is `whole` replaces all there was.
         """
         ...
 
@@ -63,6 +65,36 @@ class StoreSide(Protocol):
     async def caught_up(self, feed: Feed) -> None:
         """Everything the hub had is applied. Called after every start, every failure and every `forget`, once the
         feed's end was reached; never between the pages of one fetch."""
+        ...
+
+    async def root(self, feed: Feed) -> str | None:
+        """The fingerprint of the store's copy as of its cursor; `None` where there is nothing to compare."""
+        ...
+
+    async def vector(self, feed: Feed) -> Mapping[int, Bucket]:
+        """The fingerprint's buckets, of which empty ones may be left out."""
+        ...
+
+    async def repair(self, feed: Feed, at: Cursor, buckets: Mapping[int, Sequence[Row]]) -> int:
+        """Make these buckets exactly these rows, in one transaction; returns how many rows that changed. Does nothing
+        when the copy is no longer `at` that cursor.
+
+        Guard, claims and news as for any batch.
+        """
+        ...
+
+    async def begin_snapshot(self, feed: Feed, manifest: Manifest) -> frozenset[str]:
+        """Make ready to load this copy beside the one in force; returns the names (SHA-256) of the chunks that are here
+        already. What an earlier manifest left and this one does not name goes."""
+        ...
+
+    async def take_chunk(self, feed: Feed, chunk: Chunk, body: bytes) -> None:
+        """Check and keep a chunk, durably, all or nothing. Raises `BadSnapshot` when it is not what was named."""
+        ...
+
+    async def switch(self, feed: Feed, manifest: Manifest) -> None:
+        """Put the loaded copy in force, in one transaction with its cursor. Raises `BadSnapshot` when it does not add
+        up to the manifest's fingerprint; then it is dropped."""
         ...
 
     async def head(self) -> Head:

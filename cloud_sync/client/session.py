@@ -53,6 +53,11 @@ class HubLink:
         self._monitor.observe(observer)
 
     @property
+    def hub(self) -> HubCalls:
+        """The hub's calls, for somebody who asks by hand."""
+        return self._hub
+
+    @property
     def progress(self) -> Mapping[str, int]:
         """Per loop, how often it was seen to live. One that stands still for `limits.QUIET_S_MAX` hangs."""
         return {loop.name: loop.progress for loop in self._watched}

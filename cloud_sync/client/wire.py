@@ -9,11 +9,21 @@ from urllib.parse import quote
 import msgspec
 
 from cloud_sync.client.errors import BadAnswer
-from cloud_sync.client.limits import FEED_CONNECTIONS_MAX, HISTORY_BYTES_MAX, LEDGER_CONNECTIONS_MAX, PAGE_BYTES_MAX
+from cloud_sync.client.limits import (
+    ANSWER_BYTES_MAX,
+    BUCKET_BYTES_MAX,
+    CHUNK_PACKED_BYTES_MAX,
+    FEED_CONNECTIONS_MAX,
+    HISTORY_BYTES_MAX,
+    LEDGER_CONNECTIONS_MAX,
+    MANIFEST_BYTES_MAX,
+    PAGE_BYTES_MAX,
+)
 from cloud_sync.client.transport import Channel, HubAddress, Reply
 from cloud_sync.contract.feeds import Cursor, Feed
 from cloud_sync.contract.ledger import Fenced, Gap, Hello, Place, Push, Pushed, Welcome
 from cloud_sync.contract.rebase import EpochRequest, Grant, Located, PastPage, Probes
+from cloud_sync.contract.snapshots import BucketRows, Vector
 
 Value = TypeVar("Value")
 
@@ -49,9 +59,43 @@ class HubCalls:
         query = {"wait_s": str(wait_s)}
         if after is not None:
             query |= {"generation": after.generation, "after": str(after.offset)}
+        else:
+            query["snapshots"] = "1"
         reply = await self._feeds.request("GET", f"{self._path}/feeds/{feed.value}", query=query, hold_s=wait_s,
                                           bytes_max=PAGE_BYTES_MAX, arrived=arrived)
         return Page(reply.body) if reply.status == HTTPStatus.OK else _decode(reply, Refetch, HTTPStatus.CONFLICT)
+
+    async def manifest(self, feed: Feed) -> bytes:
+        """What the feed's snapshot consists of."""
+        return await self._part(feed, "snapshot", {}, MANIFEST_BYTES_MAX, _nothing)
+
+    async def chunk(self, feed: Feed, sha256: str, arrived: Callable[[], None]) -> bytes:
+        """A chunk of a snapshot, as it came."""
+        return await self._part(feed, f"chunks/{sha256}", {}, CHUNK_PACKED_BYTES_MAX, arrived)
+
+    async def vector(self, feed: Feed, generation: str) -> Vector | Refetch:
+        """The feed's fingerprint at the hub, as of now."""
+        return await self._compared(feed, "buckets", generation, Vector, ANSWER_BYTES_MAX)
+
+    async def bucket(self, feed: Feed, generation: str, bucket: int) -> BucketRows | Refetch:
+        """The rows of one bucket at the hub, as of now."""
+        return await self._compared(feed, f"buckets/{bucket}", generation, BucketRows, BUCKET_BYTES_MAX)
+
+    async def _part(self, feed: Feed, part: str, query: dict[str, str], bytes_max: int,
+                    arrived: Callable[[], None]) -> bytes:
+        reply = await self._feeds.request("GET", f"{self._path}/feeds/{feed.value}/{part}", query=query,
+                                          bytes_max=bytes_max, arrived=arrived)
+        if reply.status != HTTPStatus.OK:
+            raise BadAnswer(reply.said)
+        return reply.body
+
+    async def _compared(self, feed: Feed, part: str, generation: str, type_: type[Value],
+                        bytes_max: int) -> Value | Refetch:
+        reply = await self._feeds.request("GET", f"{self._path}/feeds/{feed.value}/{part}",
+                                          query={"generation": generation}, bytes_max=bytes_max)
+        if reply.status == HTTPStatus.OK:
+            return _decode(reply, type_, HTTPStatus.OK)
+        return _decode(reply, Refetch, HTTPStatus.CONFLICT)
 
     async def push(self, push: Push) -> Pushed | Gap | Fenced:
         """Entries for the hub's copy of the ledger."""
@@ -99,3 +143,7 @@ def _decode(reply: Reply, type_: type[Value], status: HTTPStatus) -> Value:
         return msgspec.json.decode(reply.body, type=type_)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BadAnswer(f"{reply.said or 'the answer'} is no {type_.__name__}: {error}") from error
+
+
+def _nothing() -> None:
+    """Small answers are no progress of their own."""

@@ -1,4 +1,4 @@
-"""What the feeds carry: items, prices, policy, orders. Wire structs, one per key of a feed.
+"""What the feeds carry: items, prices, promotions, policy, orders, tasks. Wire structs, one per key of a feed.
 
 Money is integer minor units; quantities are integers in thousandths; times are milliseconds since 1970, UTC.
 Fields are only ever added, with a default, so that store N−1 reads hub N.
@@ -43,6 +43,27 @@ class Price(msgspec.Struct, frozen=True):
     priority: int = 0
     valid_from_ms: int = 0
     valid_until_ms: int | None = None
+
+
+class Promotion(msgspec.Struct, frozen=True):
+    """Feed `promotions`, key = id. `terms`, a JSON object, says what it promises; no rule here reads it yet."""
+
+    id: str
+    version: int
+    kind: str
+    terms: msgspec.Raw = msgspec.Raw(b"{}")
+    valid_from_ms: int = 0
+    valid_until_ms: int | None = None
+
+
+class Task(msgspec.Struct, frozen=True):
+    """Feed `tasks`, key = id: something the chain asks a store's staff to do. `revision` grows with every change."""
+
+    id: str
+    title: str
+    revision: int
+    detail: str = ""
+    due_ms: int | None = None
 
 
 class OpeningHours(msgspec.Struct, frozen=True):

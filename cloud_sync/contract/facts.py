@@ -155,7 +155,16 @@ class StaffAct(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind"
     reason: str = ""
 
 
-Fact = Transaction | Movement | Count | Proof | PickupStep | TillClose | ExceptionRaised | StaffAct
+class TaskDone(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="task-done"):
+    """Somebody did what a task of the chain asked for, as it was at `revision`."""
+
+    task_id: str
+    revision: int
+    actor: str
+    note: str = ""
+
+
+Fact = Transaction | Movement | Count | Proof | PickupStep | TillClose | ExceptionRaised | StaffAct | TaskDone
 
 QUANTITY_MILLI_MAX = 10**12
 """A line beyond it, either way, is kept as it was said and moves nothing: no store holds a thousand million of it."""

@@ -12,12 +12,37 @@ import msgspec
 
 
 class Feed(StrEnum):
-    """The feeds a store follows. Orders have a local effect and live in `ledger.db`; the rest in `replica.db`."""
+    """The feeds a store follows. Those with a local effect live in `ledger.db`, the rest in `replica.db`.
+
+    Items, prices, promotions and policy are a zone's, shared by its stores; the others are the store's own. The
+    overlay's rows stand under `FEED/KEY` and win over the zone's row of that feed and key.
+    """
 
     ITEMS = "items"
     PRICES = "prices"
+    PROMOTIONS = "promotions"
     POLICY = "policy"
+    OVERLAY = "overlay"
     ORDERS = "orders"
+    TASKS = "tasks"
+
+
+OVERLAID = (Feed.ITEMS, Feed.PRICES, Feed.PROMOTIONS)
+"""The feeds whose rows a store's overlay may replace."""
+
+WITH_LOCAL_EFFECT = (Feed.ORDERS, Feed.TASKS)
+"""Applied by revision; their copies hold what the store made of them, so they have no fingerprint."""
+
+
+def overlay_key(feed: Feed, key: str) -> str:
+    """Where an overlay holds its row of another feed."""
+    return f"{feed.value}/{key}"
+
+
+def overlaid(key: str) -> tuple[Feed, str] | None:
+    """The feed and key that an overlay's row stands for; `None` for a key this version does not know."""
+    feed, _, own = key.partition("/")
+    return (Feed(feed), own) if own and feed in OVERLAID else None
 
 
 class Cursor(msgspec.Struct, frozen=True):
@@ -44,11 +69,17 @@ class Delete(msgspec.Struct, frozen=True, tag_field="op", tag="del"):
     version: int
 
 
-class Checkpoint(msgspec.Struct, frozen=True, tag_field="op", tag="checkpoint"):
-    """Everything up to `offset` belongs together and may be applied."""
+class Checkpoint(msgspec.Struct, frozen=True, tag_field="op", tag="checkpoint", omit_defaults=True):
+    """Everything up to `offset` belongs together and may be applied.
+
+    `root`: fingerprint of the feed's rows there, empty from a hub that keeps none. `whole`: the records before it are
+    all there is; a key they do not name is gone.
+    """
 
     generation: str
     offset: int
+    root: str = ""
+    whole: bool = False
 
 
 Change = Put | Delete

@@ -5,6 +5,7 @@ Under the simulator the executor runs inline and time is virtual; nothing here k
 
 import asyncio
 import gzip
+import hashlib
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Protocol, TypeVar
@@ -24,7 +25,7 @@ from cloud_sync.contract.ledger import Hello, Push
 from cloud_sync.contract.rebase import Enrol, EpochRequest, Probes
 from cloud_sync.hub.access import ENDPOINTS, Endpoint
 from cloud_sync.hub.bells import Bells
-from cloud_sync.hub.catalogue import Catalogue, Imported, PriceEntry
+from cloud_sync.hub.catalogue import Catalogue, Imported, PriceEntry, PromotionIn
 from cloud_sync.hub.enrolment import CodeRequest
 from cloud_sync.hub.errors import Forbidden, HubError, NotFound
 from cloud_sync.hub.feeds import STORE_FEED_NAMES, FeedId, Page, Written
@@ -35,9 +36,12 @@ from cloud_sync.hub.principals import Principal
 from cloud_sync.hub.problems import problem, problem_of, unavailable
 from cloud_sync.hub.storage import HubStorage
 from cloud_sync.hub.stores import Registration
+from cloud_sync.hub.tasks import TaskIn
 
 NDJSON = "application/x-ndjson"
+IMMUTABLE = "public, max-age=31536000, immutable"
 _GZIP_LEVEL = 6
+_BUCKET_DIGITS_MAX = 4
 
 Answer = TypeVar("Answer")
 
@@ -118,20 +122,43 @@ class HubApp:
 
     async def read_feed(self, request: Request) -> Response:
         """A page as NDJSON; waits up to `wait_s` for one that is not empty."""
-        store = request.path_params["store"]
-        try:
-            feed = Feed(request.path_params["feed"])
-        except ValueError as error:
-            raise NotFound(f"there is no feed of that name: {', '.join(Feed)}") from error
+        store, feed = request.path_params["store"], _feed(request)
         if feed is Feed.ORDERS and request.state.principal.superseded:
             raise Forbidden("another box was enrolled after this one: orders go to that one")
         after = cursor(request)
         wait_s = min(number(request, "wait_s", 0), WAIT_MAX_S)
-        page = await self._page_when_grown(store, feed, after, wait_s)
+        snapshots = bool(number(request, "snapshots", 0))
+        page = await self._page_when_grown(store, feed, after, wait_s, snapshots=snapshots)
+        if not page.records:
+            return _page_response(page, compress=False)
         compress = "gzip" in request.headers.get("accept-encoding", "")
         if len(page.records) <= INLINE_RECORDS_MAX:
             return _page_response(page, compress)
         return await self._run(_page_response, page, compress)
+
+    async def read_manifest(self, request: Request) -> Response:
+        """What the feed's snapshot consists of."""
+        log = await self._log_of(request)
+        body = await self._run(self._storage.manifest, log)
+        return _tagged(request, body, f'"{hashlib.sha256(body).hexdigest()}"', "application/json", "no-cache")
+
+    async def read_chunk(self, request: Request) -> Response:
+        """A chunk of a snapshot: the same bytes for ever, so whatever lies in between may keep them."""
+        log = await self._log_of(request)
+        sha256 = request.path_params["sha256"]
+        body = await self._run(self._storage.chunk, log, sha256)
+        return _tagged(request, body, f'"{sha256}"', "application/gzip", IMMUTABLE)
+
+    async def read_vector(self, request: Request) -> Response:
+        log = await self._log_of(request)
+        return _json(await self._run(self._storage.vector, log, request.query_params.get("generation", "")))
+
+    async def read_bucket(self, request: Request) -> Response:
+        log = await self._log_of(request)
+        generation, bucket = request.query_params.get("generation", ""), request.path_params["bucket"]
+        if not (bucket.isascii() and bucket.isdecimal() and len(bucket) <= _BUCKET_DIGITS_MAX):
+            raise NotFound("a bucket is a number")
+        return _json(await self._run(self._storage.bucket_rows, log, generation, int(bucket)))
 
     async def push_ledger(self, request: Request) -> Response:
         push = await self._run(decode, await _body(request), Push)
@@ -184,6 +211,37 @@ class HubApp:
         prices = await self._run(decode, await _body(request), tuple[PriceEntry, ...])
         return _json((await self._put(zone(request), Catalogue(prices=prices))).prices)
 
+    async def put_promotions(self, request: Request) -> Response:
+        promotions = await self._run(decode, await _body(request), tuple[PromotionIn, ...])
+        return _json((await self._put(zone(request), Catalogue(promotions=promotions))).promotions)
+
+    async def put_overlay(self, request: Request) -> Response:
+        """Rows of this store that win over its zone's."""
+        catalogue, store = await self._run(decode, await _body(request), Catalogue), request.path_params["store"]
+        written = await self._run(self._storage.catalogue.put_overlay, store, catalogue)
+        self._ring_written(FeedId(Feed.OVERLAY, store), written)
+        return _json(written)
+
+    async def delete_overlay(self, request: Request) -> Response:
+        """The zone's row holds again."""
+        store, key = request.path_params["store"], request.path_params["key"]
+        return await self._delete(FeedId(Feed.OVERLAY, store), f"{request.path_params['feed']}/{key}")
+
+    async def put_task(self, request: Request) -> Response:
+        store, task_id = request.path_params["store"], request.path_params["task_id"]
+        written = await self._run(self._storage.tasks.put, store, task_id, decode(await _body(request), TaskIn))
+        self._ring_written(FeedId(Feed.TASKS, store), written)
+        return _json(written)
+
+    async def withdraw_task(self, request: Request) -> Response:
+        store, task_id = request.path_params["store"], request.path_params["task_id"]
+        written = await self._run(self._storage.tasks.withdraw, store, task_id)
+        self._ring_written(FeedId(Feed.TASKS, store), written)
+        return _json(written)
+
+    async def delete_promotion(self, request: Request) -> Response:
+        return await self._delete(FeedId(Feed.PROMOTIONS, zone(request)), request.path_params["key"])
+
     async def delete_item(self, request: Request) -> Response:
         return await self._delete(FeedId(Feed.ITEMS, zone(request)), request.path_params["key"])
 
@@ -200,6 +258,7 @@ class HubApp:
         imported = await self._run(self._storage.catalogue.put, zone_id, catalogue)
         self._ring_written(FeedId(Feed.ITEMS, zone_id), imported.items)
         self._ring_written(FeedId(Feed.PRICES, zone_id), imported.prices)
+        self._ring_written(FeedId(Feed.PROMOTIONS, zone_id), imported.promotions)
         return imported
 
     async def _delete(self, feed: FeedId, key: str) -> Response:
@@ -214,13 +273,18 @@ class HubApp:
     async def _ring(self, feed: FeedId) -> None:
         self._bells.ring(feed, (await self._run(self._storage.head, feed)).offset)
 
-    async def _page_when_grown(self, store: str, feed: Feed, after: Cursor | None, wait_s: int) -> Page:
+    async def _log_of(self, request: Request) -> FeedId:
+        """The log that the path names. Raises `NotFound`."""
+        return await self._run(self._storage.log_of, request.path_params["store"], _feed(request))
+
+    async def _page_when_grown(self, store: str, feed: Feed, after: Cursor | None, wait_s: int, *,
+                               snapshots: bool) -> Page:
         """The next page, or an empty one after `wait_s`."""
         clock = asyncio.get_running_loop().time
         deadline_s = clock() + wait_s
         rings = self._bells.rings
-        log, page = await self._run(self._storage.poll, store, feed, after)
-        while not page.records and (left_s := deadline_s - clock()) > 0:
+        log, page = await self._run(self._storage.poll, store, feed, after, snapshots)
+        while not (page.records or page.checkpoint.whole) and (left_s := deadline_s - clock()) > 0:
             ring = self._bells.next_ring(log, page.checkpoint.offset)
             if self._bells.rings == rings:  # none while the database was asked
                 if not await self._bells.wait(ring, min(left_s, self._recheck_s)):
@@ -283,6 +347,14 @@ async def _body(request: Request) -> bytes:
     return await read_body(request, request.state.body_max_bytes)
 
 
+def _feed(request: Request) -> Feed:
+    """Raises `NotFound`."""
+    try:
+        return Feed(request.path_params["feed"])
+    except ValueError as error:
+        raise NotFound(f"there is no feed of that name: {', '.join(Feed)}") from error
+
+
 def _json(value: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
     return Response(msgspec.json.encode(value), int(status), media_type="application/json")
 
@@ -294,6 +366,14 @@ def _page_response(page: Page, compress: bool) -> Response:
         headers = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
         return Response(gzip.compress(body, _GZIP_LEVEL, mtime=0), headers=headers, media_type=NDJSON)
     return Response(body, media_type=NDJSON)
+
+
+def _tagged(request: Request, body: bytes, tag: str, media_type: str, caching: str) -> Response:
+    """Bytes that are named by their content; who has them already gets 304."""
+    headers = {"ETag": tag, "Cache-Control": caching}
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=int(HTTPStatus.NOT_MODIFIED), headers=headers)
+    return Response(body, headers=headers, media_type=media_type)
 
 
 async def _http_problem(_request: Request, error: Exception) -> Response:

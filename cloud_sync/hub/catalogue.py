@@ -1,6 +1,7 @@
-"""What the chain decides for a zone of stores: items, prices, policy. Checked on the way in, whole lists or nothing.
+"""What the chain decides for a zone of stores: items, prices, promotions, policy; and what one store has otherwise.
 
-Documents are encoded again from what was understood, so that equal documents are equal bytes.
+Checked on the way in, whole lists or nothing. Documents are encoded again from what was understood, so that equal
+documents are equal bytes.
 """
 
 import re
@@ -10,8 +11,8 @@ from typing import TypeVar
 
 import msgspec
 
-from cloud_sync.contract.documents import Item, Policy, Price
-from cloud_sync.contract.feeds import Feed
+from cloud_sync.contract.documents import Item, Policy, Price, Promotion
+from cloud_sync.contract.feeds import Feed, overlay_key
 from cloud_sync.hub.database import Database
 from cloud_sync.hub.errors import Rejected, TooLarge
 from cloud_sync.hub.feeds import FeedId, Written, delete_document, ensure_feeds, put_documents
@@ -22,11 +23,13 @@ from cloud_sync.hub.limits import (
     KEY_MAX_CHARS,
     MINOR_MAX,
     PROBLEMS_SHOWN_MAX,
+    PROMOTION_TERMS_MAX_BYTES,
     QUANTITY_MAX_MILLI,
     TEXT_MAX_CHARS,
 )
 from cloud_sync.hub.names import check_name
 from cloud_sync.hub.schema import Owner
+from cloud_sync.hub.stores import lock_store
 
 POLICY_KEY = "policy"
 _CURRENCY = re.compile(r"[A-Z]{3}")
@@ -51,11 +54,27 @@ class PriceEntry(Price, frozen=True, kw_only=True):
                      self.valid_until_ms)
 
 
+class PromotionIn(msgspec.Struct, frozen=True):
+    """One promotion as it comes in; see `contract.documents.Promotion`."""
+
+    id: str
+    version: int
+    kind: str
+    terms: dict[str, object] = {}
+    valid_from_ms: int = 0
+    valid_until_ms: int | None = None
+
+    def promotion(self) -> Promotion:
+        return Promotion(self.id, self.version, self.kind, msgspec.Raw(_encoder.encode(self.terms)),
+                         self.valid_from_ms, self.valid_until_ms)
+
+
 class Catalogue(msgspec.Struct, frozen=True):
-    """Items and prices that belong together."""
+    """Items, prices and promotions that belong together."""
 
     items: tuple[Item, ...] = ()
     prices: tuple[PriceEntry, ...] = ()
+    promotions: tuple[PromotionIn, ...] = ()
 
 
 class Imported(msgspec.Struct, frozen=True):
@@ -63,6 +82,7 @@ class Imported(msgspec.Struct, frozen=True):
 
     items: Written
     prices: Written
+    promotions: Written = Written(0, 0, 0)
 
 
 @dataclass(slots=True)
@@ -72,13 +92,24 @@ class CatalogueStore:
     database: Database
 
     def put(self, zone: str, catalogue: Catalogue) -> Imported:
-        """Items and prices in one transaction, one checkpoint each. Raises `Rejected` naming every mistake."""
+        """All of it in one transaction, one checkpoint per feed. Raises `Rejected` naming every mistake."""
         check_name(zone)
         items, prices = item_documents(catalogue.items), price_documents(catalogue.prices)
+        promotions = promotion_documents(catalogue.promotions)
         with self.database.transaction() as connection:
             ensure_feeds(connection, Owner.ZONE, zone, self.database.mint())
             return Imported(put_documents(connection, FeedId(Feed.ITEMS, zone), items),
-                            put_documents(connection, FeedId(Feed.PRICES, zone), prices))
+                            put_documents(connection, FeedId(Feed.PRICES, zone), prices),
+                            put_documents(connection, FeedId(Feed.PROMOTIONS, zone), promotions))
+
+    def put_overlay(self, store: str, catalogue: Catalogue) -> Written:
+        """Rows of one store that win over its zone's. Raises `Rejected`, `NotFound` for no such store."""
+        parts = ((Feed.ITEMS, item_documents(catalogue.items)), (Feed.PRICES, price_documents(catalogue.prices)),
+                 (Feed.PROMOTIONS, promotion_documents(catalogue.promotions)))
+        documents = {overlay_key(feed, key): doc for feed, part in parts for key, doc in part.items()}
+        with self.database.transaction() as connection:
+            lock_store(connection, store)
+            return put_documents(connection, FeedId(Feed.OVERLAY, store), documents)
 
     def put_policy(self, zone: str, policy: Policy) -> Written:
         """Raises `Rejected` for a policy no store could follow."""
@@ -102,6 +133,11 @@ def item_documents(items: Sequence[Item]) -> dict[str, bytes]:
 def price_documents(entries: Sequence[PriceEntry]) -> dict[str, bytes]:
     """Key → document. Raises `Rejected` naming every mistake."""
     return _documents(entries, "price", lambda entry: entry.id, _price_mistakes, PriceEntry.price)
+
+
+def promotion_documents(incoming: Sequence[PromotionIn]) -> dict[str, bytes]:
+    """Key → document. Raises `Rejected` naming every mistake."""
+    return _documents(incoming, "promotion", lambda one: one.id, _promotion_mistakes, PromotionIn.promotion)
 
 
 def storable_mistake(text: str, chars_max: int) -> str | None:
@@ -160,6 +196,18 @@ def _price_mistakes(price: PriceEntry) -> Iterator[str]:
     if not 0 <= price.valid_from_ms <= INTEGER_MAX:
         yield "valid_from_ms is not a time"
     if price.valid_until_ms is not None and not price.valid_from_ms < price.valid_until_ms <= INTEGER_MAX:
+        yield "valid_until_ms does not lie after valid_from_ms"
+
+
+def _promotion_mistakes(promotion: PromotionIn) -> Iterator[str]:
+    yield from text_mistakes({"id": promotion.id, "kind": promotion.kind}, KEY_MAX_CHARS, filled=True)
+    if not 0 <= promotion.version <= INTEGER_MAX:
+        yield "version is not a whole number from 0 to 2**63 - 1"
+    if len(_encoder.encode(promotion.terms)) > PROMOTION_TERMS_MAX_BYTES:
+        yield f"terms are longer than {PROMOTION_TERMS_MAX_BYTES} bytes"
+    if not 0 <= promotion.valid_from_ms <= INTEGER_MAX:
+        yield "valid_from_ms is not a time"
+    if promotion.valid_until_ms is not None and not promotion.valid_from_ms < promotion.valid_until_ms <= INTEGER_MAX:
         yield "valid_until_ms does not lie after valid_from_ms"
 
 

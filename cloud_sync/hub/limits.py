@@ -10,6 +10,9 @@ TEXT_MAX_CHARS = 2_000
 """Longer texts in documents are answered 422."""
 
 CODES_PER_ITEM_MAX = 64
+PROMOTION_TERMS_MAX_BYTES = 16 * 2**10
+"""Longer terms are answered 422."""
+
 ORDER_LINES_MAX = 1_000
 PROBLEMS_SHOWN_MAX = 20
 """How many mistakes of one request are named in its answer."""
@@ -44,6 +47,29 @@ AUDIT_ENTRIES_MAX = 1_000
 
 PAGE_RECORDS_MAX = 5_000
 """A feed page grows up to here; a group of records that belongs together is never cut, however long it is."""
+
+FEED_LOG_RECORDS_MAX = 200_000
+"""A log keeps at least so many records behind its head, and tombstones as long; a store that is further behind gets
+`409 refetch`, and by then a snapshot is the smaller transfer."""
+
+FEED_PRUNE_BATCH_MAX = 10_000
+"""Records forgotten in one transaction."""
+
+SNAPSHOT_FROM_ROWS = 5_000
+"""A feed of more rows is loaded as a snapshot, chunk by chunk; up to here it fits one page, which costs one request
+and no files."""
+
+SNAPSHOT_LAG_RECORDS_MAX = 20_000
+"""A snapshot further behind its feed's head is built anew when somebody asks for it."""
+
+RECOUNT_BUCKETS_MAX = 64
+"""Buckets counted again in one transaction."""
+
+KEEP_FEEDS_EVERY_S = 600
+"""How often logs are looked at for what may be forgotten."""
+
+RECOUNT_EVERY_S = 86_400
+"""How often every fingerprint is counted again from its rows."""
 
 WAIT_MAX_S = 50
 """A long poll that asks for more is answered after this."""

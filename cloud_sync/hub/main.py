@@ -27,6 +27,7 @@ from cloud_sync.hub.database import POSTGRES_CONNECTIONS, parse_url
 from cloud_sync.hub.doorbell import BrokerOptions, Doorbell, mqtt_connect
 from cloud_sync.hub.enrolment import CodeMade
 from cloud_sync.hub.errors import ConfigurationError
+from cloud_sync.hub.feed_keeper import keep_feeds
 from cloud_sync.hub.importer import ImportResult, code_through_hub, import_into, import_through_hub
 from cloud_sync.hub.limits import CONNECTIONS_MAX, ERASE_EVERY_S, KEEP_ALIVE_S, RECHECK_S, WAIT_MAX_S
 from cloud_sync.hub.storage import HubStorage, open_storage
@@ -182,7 +183,8 @@ async def _serve(options: HubOptions, storage: HubStorage, run: Run, ready: Call
     """HTTP in the foreground; housekeeping and doorbell beside it, ended with it."""
     bells = Bells()
     listener = _listen(options.host, options.port)
-    tasks = [asyncio.create_task(_erase_people(storage, run), name="erase people")]
+    tasks = [asyncio.create_task(_erase_people(storage, run), name="erase people"),
+             asyncio.create_task(keep_feeds(storage, run), name="keep feeds")]
     if options.broker:
         password = options.broker.password or find_credential(BROKER_PASSWORD, os.environ)
         connect = mqtt_connect(replace(options.broker, password=password), bells.presences)

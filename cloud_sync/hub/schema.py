@@ -95,27 +95,41 @@ store_cursor = _table(
 
 @dataclass(frozen=True, slots=True)
 class FeedTables:
-    """The three tables of a family of feeds, and the column that says whose they are."""
+    """The tables of a family of feeds, and the column that says whose they are."""
 
     owner: Owner
     head: sa.Table
     record: sa.Table
     document: sa.Table
+    bucket: sa.Table
+    snapshot: sa.Table
+    chunk: sa.Table
 
 
 def _feed_tables(prefix: str, owner: Owner) -> FeedTables:
-    """`head`: the log's incarnation and end. `record`: the log. `document`: what stands under each key now.
+    """`head`: the log's incarnation, end and fingerprint; records up to `tail_offset` are pruned. `record`: the log,
+    with the fingerprint at each checkpoint. `document`: what stands under each key now. `bucket`: see
+    `contract.fingerprints`. `snapshot`, `chunk`: the last snapshot that was built (`contract.snapshots`).
 
-    A NULL `doc` is a deletion; a deleted key keeps its row, so that its version goes on growing.
+    A NULL `doc` is a deletion; a deleted key keeps its row, so that its version goes on growing, until the log
+    forgets the deletion.
     """
+    document = _table(f"{prefix}_document", owner, _key(owner), _key("feed"), _key("key"), _number("version"),
+                      sa.Column("doc", sa.LargeBinary), _number("bucket"), _number("hash"))
+    sa.Index(f"{prefix}_document_by_bucket", document.c[owner.value], document.c.feed, document.c.bucket)
     return FeedTables(
         owner,
-        _table(f"{prefix}_feed", owner, _key(owner), _key("feed"), _text("generation"), _number("head_offset")),
+        _table(f"{prefix}_feed", owner, _key(owner), _key("feed"), _text("generation"), _number("head_offset"),
+               _number("tail_offset"), _text("root")),
         _table(f"{prefix}_feed_record", owner, _key(owner), _key("feed"), _key_number("feed_offset"),
                _text("key"), _number("version"), sa.Column("doc", sa.LargeBinary),
-               sa.Column("checkpoint", sa.Boolean, nullable=False)),
-        _table(f"{prefix}_document", owner, _key(owner), _key("feed"), _key("key"), _number("version"),
-               sa.Column("doc", sa.LargeBinary)),
+               sa.Column("checkpoint", sa.Boolean, nullable=False), _text("root")),
+        document,
+        _table(f"{prefix}_feed_bucket", owner, _key(owner), _key("feed"), _key_number("bucket"),
+               _number("row_count"), _number("total")),
+        _table(f"{prefix}_snapshot", owner, _key(owner), _key("feed"), _text("generation"), _number("base_offset"),
+               _bytes("manifest")),
+        _table(f"{prefix}_snapshot_chunk", owner, _key(owner), _key("feed"), _key("sha256"), _bytes("body")),
     )
 
 

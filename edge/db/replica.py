@@ -5,20 +5,35 @@ together or not at all.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
-from cloud_sync.contract.documents import Item, Policy, Price, PriceKind
-from cloud_sync.contract.feeds import Batch, Change, Cursor, Delete, Feed, Put
+from cloud_sync.contract.documents import Item, Policy, Price, PriceKind, Promotion
+from cloud_sync.contract.feeds import (
+    OVERLAID,
+    WITH_LOCAL_EFFECT,
+    Batch,
+    Change,
+    Cursor,
+    Delete,
+    Feed,
+    Put,
+    overlaid,
+    overlay_key,
+)
+from cloud_sync.contract.snapshots import Row
 from edge.db.connection import Connection
+from edge.db.copies import copy_of, distrust_touched, document, gone, latest, own_hand, write_documents
 from edge.db.queries import REPLICA
 from edge.domain.barcode import canonical
 from edge.domain.pricing import Move, PriceEntry, guard, select
 
 _item_decoder = msgspec.json.Decoder(Item)
 _price_decoder = msgspec.json.Decoder(Price)
+_promotion_decoder = msgspec.json.Decoder(Promotion)
 _policy_decoder = msgspec.json.Decoder(Policy)
 
 UNTRUSTED_RETRY_MS = 60_000
@@ -35,7 +50,7 @@ class Moment:
 
 @dataclass(slots=True)
 class Applied:
-    """What a batch changed: SKUs whose item or list price is another now, and whether anything was held back."""
+    """What was changed: SKUs whose item or list price is another now, and whether anything was held back."""
 
     skus: set[str] = field(default_factory=set)
     held_reason: str = ""
@@ -54,57 +69,132 @@ def apply_batch(connection: Connection, feed: Feed, batch: Batch, now: Moment,
 
     Raises `msgspec.MsgspecError` for a document that breaks the contract; then nothing of the batch is applied.
     """
-    applied = Applied()
-    if feed is Feed.ITEMS:
-        for change in batch.changes:
-            applied.skus.add(_apply_item(connection, change))
-    elif feed is Feed.PRICES:
-        _apply_prices(connection, batch.changes, now, decisions, applied)
-    elif feed is Feed.POLICY:
-        applied.policy = _apply_policy(connection, batch.changes)
-    else:
+    if feed in WITH_LOCAL_EFFECT:
         raise ValueError(f"feed {feed} does not belong in replica.db")
-    if connection.execute(REPLICA.rebuilding, (feed,)).fetchone():
-        connection.executemany(REPLICA.put_rebuild_key, [(feed, change.key) for change in batch.changes])
-    connection.execute(REPLICA.put_cursor, (feed, batch.checkpoint.generation, batch.checkpoint.offset))
+    with own_hand(connection):
+        changes = latest(batch.changes)
+        drop_homeless(connection, now)
+        write_documents(connection, feed, changes)
+        applied = project(connection, feed, changes, now, decisions)
+        connection.execute(REPLICA.put_cursor, (feed, batch.checkpoint.generation, batch.checkpoint.offset))
     return applied
 
 
-def begin_rebuild(connection: Connection, feed: Feed) -> None:
-    """The feed's generation is retired: read it from its beginning, while the old rows go on answering (P8)."""
-    connection.execute(REPLICA.delete_cursor, (feed,))
-    connection.execute(REPLICA.begin_rebuild, (feed,))
-    connection.execute(REPLICA.clear_rebuild_keys, (feed,))
-
-
-def end_rebuild(connection: Connection, feed: Feed, now: Moment) -> Applied:
-    """The feed has caught up: rows that its new generation never named go. Nothing happens outside a rebuild."""
+def project(connection: Connection, feed: Feed, changes: Iterable[Change], now: Moment,
+            decisions: Mapping[str, bool]) -> Applied:
+    """Make the store's tables from documents that changed and are already written. Runs under `own_hand`."""
     applied = Applied()
-    if not connection.execute(REPLICA.rebuilding, (feed,)).fetchone():
-        return applied
-    if feed is Feed.ITEMS:
-        for (sku,) in connection.execute(REPLICA.items_not_rebuilt).fetchall():
-            applied.skus.add(_apply_item(connection, Delete(0, sku, 0)))
-    elif feed is Feed.PRICES:
-        for (entry_id,) in connection.execute(REPLICA.prices_not_rebuilt).fetchall():
-            applied.skus |= _write_entry(connection, entry_id, None)
-        _keep_changed(connection, applied, now)
-    connection.execute(REPLICA.end_rebuild, (feed,))
-    connection.execute(REPLICA.clear_rebuild_keys, (feed,))
+    for kind, effective in _in_effect(connection, feed, changes).items():
+        if kind is Feed.ITEMS:
+            _apply_items(connection, effective)
+            applied.skus.update(change.key for change in effective)
+        elif kind is Feed.PRICES:
+            _apply_prices(connection, effective, now, decisions, applied)
+        elif kind is Feed.PROMOTIONS:
+            _apply_promotions(connection, effective)
+        elif kind is Feed.POLICY:
+            applied.policy = _apply_policy(connection, effective)
     return applied
 
 
-def _apply_item(connection: Connection, change: Change) -> str:
-    connection.execute(REPLICA.delete_codes, (change.key,))
-    if isinstance(change, Delete):
-        connection.execute(REPLICA.delete_item, (change.key,))
-        return change.key
-    item = _item_decoder.decode(change.doc)
-    connection.execute(REPLICA.put_item, (change.key, change.version, item.name, item.category, item.department,
-                                          item.brand, item.package_size, item.age_limit_years))
-    for position, code in enumerate(item.codes):
-        connection.execute(REPLICA.put_code, (canonical(code), change.key, position))
-    return change.key
+def look_at_touched(connection: Connection, now: Moment) -> None:
+    """Take notice of what somebody else changed since the last look."""
+    with own_hand(connection):
+        drop_homeless(connection, now)
+
+
+def drop_homeless(connection: Connection, now: Moment) -> None:
+    """Believe nothing that somebody else changed; rows that never came from the hub go at once."""
+    for feed, key in distrust_touched(connection):
+        project(connection, feed, [gone(key)], now, {})
+
+
+def _in_effect(connection: Connection, feed: Feed, changes: Iterable[Change]) -> dict[Feed, list[Change]]:
+    """The changes as tills see them: an overlay's row wins over the zone's, and uncovers it when it goes."""
+    if feed is Feed.OVERLAY:
+        uncovered: dict[Feed, list[Change]] = {kind: [] for kind in OVERLAID}
+        for change in changes:
+            if (place := overlaid(change.key)) is not None:
+                uncovered[place[0]].append(_renamed(change, place[1]) if isinstance(change, Put) else
+                                           document(connection, *place) or gone(place[1]))
+        return uncovered
+    if feed in OVERLAID and connection.execute(
+            REPLICA.documents_exist, (Feed.OVERLAY, copy_of(connection, Feed.OVERLAY).slot)).fetchone():
+        return {feed: [_covered(connection, feed, change) for change in changes]}
+    return {feed: list(changes)}
+
+
+def _covered(connection: Connection, feed: Feed, change: Change) -> Change:
+    """What holds after a zone's change: the overlay's row where there is one."""
+    own = document(connection, Feed.OVERLAY, overlay_key(feed, change.key))
+    return _renamed(own, change.key) if own else change
+
+
+def _renamed(put: Put, key: str) -> Put:
+    return Put(put.offset, key, put.version, put.doc)
+
+
+def _apply_items(connection: Connection, changes: Sequence[Change]) -> None:
+    connection.executemany(REPLICA.delete_codes, [(change.key,) for change in changes])
+    connection.executemany(REPLICA.delete_item, [(change.key,) for change in changes if isinstance(change, Delete)])
+    puts = [(change, _item_decoder.decode(change.doc)) for change in changes if isinstance(change, Put)]
+    connection.executemany(REPLICA.put_item, [item_row(put, item) for put, item in puts])
+    connection.executemany(REPLICA.put_code, [(code, put.key, position) for put, item in puts
+                                              for position, code in enumerate(codes_of(item))])
+
+
+Stored = tuple[str, int, bytes]
+"""Key, version and document, as they are stored."""
+
+
+def fill_items(connection: Connection, rows: Sequence[Stored]) -> list[str]:
+    """Put items in where none of them was; returns their SKUs."""
+    decode = _item_decoder.decode
+    items = [(key, version, decode(doc)) for key, version, doc in rows]
+    connection.executemany(REPLICA.add_item, [
+        (key, version, item.name, item.category, item.department, item.brand, item.package_size, item.age_limit_years)
+        for key, version, item in items])
+    connection.executemany(REPLICA.put_code, [(canonical(code), key, position) for key, _, item in items
+                                              for position, code in enumerate(item.codes)])
+    return [key for key, _, _ in items]
+
+
+def fill_prices(connection: Connection, rows: Sequence[Stored]) -> list[str]:
+    """Put price list entries in where none of them was; returns their SKUs. `select_prices` is to follow."""
+    entries = [price_entry(key, version, doc) for key, version, doc in rows]
+    connection.executemany(REPLICA.add_price_entry, [entry_row(entry) for entry in entries])
+    return [entry.sku for entry in entries]
+
+
+def item_row(put: Put | Row, item: Item) -> tuple[str | int, ...]:
+    """The row of `item` that a document makes."""
+    return (put.key, put.version, item.name, item.category, item.department, item.brand, item.package_size,
+            item.age_limit_years)
+
+
+def codes_of(item: Item) -> list[str]:
+    """The item's barcodes as they are looked up."""
+    return [canonical(code) for code in item.codes]
+
+
+def decode_item(doc: bytes | msgspec.Raw) -> Item:
+    """Raises `msgspec.MsgspecError`."""
+    return _item_decoder.decode(doc)
+
+
+def _apply_promotions(connection: Connection, changes: Iterable[Change]) -> None:
+    for change in changes:
+        if isinstance(change, Put):
+            connection.execute(REPLICA.put_promotion, promotion_row(change.key, change.doc))
+        else:
+            connection.execute(REPLICA.delete_promotion, (change.key,))
+
+
+def promotion_row(key: str, doc: bytes | msgspec.Raw) -> tuple[str | int | bytes | None, ...]:
+    """The row of `promotion` that a document makes. Raises `msgspec.MsgspecError`."""
+    promotion = _promotion_decoder.decode(doc)
+    return (key, promotion.version, promotion.kind, bytes(promotion.terms), promotion.valid_from_ms,
+            promotion.valid_until_ms)
 
 
 def _apply_policy(connection: Connection, changes: Iterable[Change]) -> Policy | None:
@@ -132,40 +222,47 @@ def _apply_prices(connection: Connection, changes: Iterable[Change], now: Moment
     if keys and decision is None:
         connection.execute(REPLICA.put_held_batch, (digest, held.reason, now.wall_ms))
         applied.held_reason = held.reason
-    for change, entry in parsed:
-        connection.execute(REPLICA.delete_held_price, (change.key,))
-        if change.key not in keys:
-            applied.skus |= _write_entry(connection, change.key, entry)
-        elif decision is None:
+    connection.executemany(REPLICA.delete_held_price, [(change.key,) for change, _ in parsed])
+    connection.executemany(REPLICA.delete_declined_price, [(change.key,) for change, _ in parsed])
+    for change, _ in parsed:
+        if change.key in keys and decision is None:
             doc = bytes(change.doc) if isinstance(change, Put) else None
             connection.execute(REPLICA.put_held_price, (change.key, digest, change.version, doc))
+        elif change.key in keys:
+            connection.execute(REPLICA.put_declined_price, (change.key, change.version))
+    skus = _write_entries(connection, {change.key: entry for change, entry in parsed if change.key not in keys})
     connection.execute(REPLICA.delete_empty_held_batches)
-    _keep_changed(connection, applied, now)
-
-
-def _keep_changed(connection: Connection, applied: Applied, now: Moment) -> None:
-    applied.skus = {sku for sku in applied.skus if reselect(connection, sku, now)}
+    applied.skus |= reselect(connection, skus, now)
 
 
 def _entry_of(change: Change) -> PriceEntry | None:
-    if isinstance(change, Delete):
-        return None
-    price = _price_decoder.decode(change.doc)
-    return PriceEntry(change.key, change.version, price.sku, price.price_minor, price.currency, price.kind,
+    return price_entry(change.key, change.version, change.doc) if isinstance(change, Put) else None
+
+
+def price_entry(key: str, version: int, doc: bytes | msgspec.Raw) -> PriceEntry:
+    """The price list entry that a document makes. Raises `msgspec.MsgspecError`."""
+    price = _price_decoder.decode(doc)
+    return PriceEntry(key, version, price.sku, price.price_minor, price.currency, price.kind,
                       price.priority, price.valid_from_ms, price.valid_until_ms)
 
 
-def _write_entry(connection: Connection, entry_id: str, entry: PriceEntry | None) -> set[str]:
-    """Write or delete one entry; returns the SKUs it touches, the one it belonged to before included."""
-    before = connection.execute(REPLICA.price_entry, (entry_id,)).fetchone()
-    touched = {before[2]} if before else set()
-    if entry is None:
-        connection.execute(REPLICA.delete_price_entry, (entry_id,))
-        return touched
-    connection.execute(REPLICA.put_price_entry, (
-        entry.entry_id, entry.version, entry.sku, entry.price_minor, entry.currency, entry.kind, entry.priority,
-        entry.valid_from_ms, entry.valid_until_ms))
-    return touched | {entry.sku}
+def _write_entries(connection: Connection, entries: Mapping[str, PriceEntry | None]) -> set[str]:
+    """Write or delete entries; returns the SKUs they touch, those they belonged to before included."""
+    touched = {row[2] for row in _rows_of(connection, REPLICA.price_entries_of, entries)}
+    connection.executemany(REPLICA.delete_price_entry, [(key,) for key, entry in entries.items() if entry is None])
+    connection.executemany(REPLICA.put_price_entry, [entry_row(entry) for entry in entries.values() if entry])
+    return touched | {entry.sku for entry in entries.values() if entry}
+
+
+def _rows_of(connection: Connection, query: str, keys: Iterable[str]) -> list[tuple[Any, ...]]:
+    """The rows under many keys in one statement: a delta is thousands of rows, and tills ask in between."""
+    return connection.execute(query, (msgspec.json.encode(list(keys)).decode(),)).fetchall()
+
+
+def entry_row(entry: PriceEntry) -> tuple[str | int | None, ...]:
+    """The row of `price_entry`."""
+    return (entry.entry_id, entry.version, entry.sku, entry.price_minor, entry.currency, entry.kind, entry.priority,
+            entry.valid_from_ms, entry.valid_until_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +275,12 @@ class _Held:
 
 def _held_changes(connection: Connection, parsed: list[tuple[Change, PriceEntry | None]]) -> _Held:
     """Each entry is judged by its own price, now or later valid, against the SKU's present list price."""
-    moves = {change.key: move for change, entry in parsed if (move := _move(connection, change, entry)) is not None}
+    keys = [change.key for change, _ in parsed]
+    stored = {row[0]: row[2] for row in _rows_of(connection, REPLICA.price_entries_of, keys)}
+    skus = {entry.sku for _, entry in parsed if entry} | set(stored.values())
+    prices = {row[0]: row for row in _rows_of(connection, REPLICA.list_prices_of, skus)}
+    moves = {change.key: move for change, entry in parsed
+             if (move := _move(change, entry, stored.get(change.key), prices)) is not None}
     priced = connection.execute(REPLICA.list_price_count).fetchone()[0]
     verdict = guard(moves.values(), priced, policy(connection))
     held = tuple(change for change, _ in parsed
@@ -186,14 +288,14 @@ def _held_changes(connection: Connection, parsed: list[tuple[Change, PriceEntry 
     return _Held(held, verdict.reason)
 
 
-def _move(connection: Connection, change: Change, entry: PriceEntry | None) -> Move | None:
+def _move(change: Change, entry: PriceEntry | None, stored_sku: str | None,
+          prices: Mapping[str, tuple[Any, ...]]) -> Move | None:
     """What the change does to its SKU's price; `None` for a first price, and for the end of an entry that lost."""
-    stored = connection.execute(REPLICA.price_entry, (change.key,)).fetchone()
-    sku = entry.sku if entry else (stored[2] if stored else None)
-    row = connection.execute(REPLICA.list_price, (sku,)).fetchone() if sku is not None else None
-    if sku is None or row is None or (entry is None and row[2] != change.key):
+    sku = entry.sku if entry else stored_sku
+    row = prices.get(sku) if sku is not None else None
+    if sku is None or row is None or (entry is None and row[3] != change.key):
         return None
-    return Move(sku, row[0], entry.price_minor if entry else None)
+    return Move(sku, row[1], entry.price_minor if entry else None)
 
 
 def batch_digest(changes: Iterable[Change]) -> str:
@@ -207,43 +309,57 @@ def batch_digest(changes: Iterable[Change]) -> str:
 
 def release_held(connection: Connection, digest: str, approved: bool, now: Moment) -> Applied:
     """Carry out a person's decision: apply the held changes, or drop them."""
-    applied = Applied()
-    for entry_id, version, doc in connection.execute(REPLICA.held_prices, (digest,)).fetchall():
-        if approved:
-            change: Change = Put(0, entry_id, version, msgspec.Raw(doc)) if doc else Delete(0, entry_id, version)
-            applied.skus |= _write_entry(connection, entry_id, _entry_of(change))
-        connection.execute(REPLICA.delete_held_price, (entry_id,))
-    connection.execute(REPLICA.delete_held_batch, (digest,))
-    _keep_changed(connection, applied, now)
-    return applied
+    with own_hand(connection):
+        held = connection.execute(REPLICA.held_prices, (digest,)).fetchall()
+        entries = {key: price_entry(key, version, doc) if doc else None for key, version, doc in held}
+        if not approved:
+            connection.executemany(REPLICA.put_declined_price, [(key, version) for key, version, _ in held])
+        skus = _write_entries(connection, entries) if approved else set()
+        connection.executemany(REPLICA.delete_held_price, [(key,) for key in entries])
+        connection.execute(REPLICA.delete_held_batch, (digest,))
+        return Applied(reselect(connection, skus, now))
 
 
 def entries_of(connection: Connection, sku: str) -> list[PriceEntry]:
     """The SKU's price list."""
-    return [PriceEntry(row[0], row[1], row[2], row[3], row[4], PriceKind(row[5]), row[6], row[7], row[8])
-            for row in connection.execute(REPLICA.price_entries, (sku,)).fetchall()]
+    return [_stored_entry(row) for row in connection.execute(REPLICA.price_entries, (sku,)).fetchall()]
 
 
-def reselect(connection: Connection, sku: str, now: Moment) -> bool:
-    """Look again which entry of the SKU holds; returns whether its list price changed.
+def _stored_entry(row: tuple[Any, ...]) -> PriceEntry:
+    return PriceEntry(row[0], row[1], row[2], row[3], row[4], PriceKind(row[5]), row[6], row[7], row[8])
+
+
+def reselect(connection: Connection, skus: Iterable[str], now: Moment) -> set[str]:
+    """Look again which entry of each SKU holds; returns those whose list price changed. Runs under `own_hand`.
 
     While the wall clock is not believed decreases activate; increases, and prices that would end, wait.
     """
-    selection = select(entries_of(connection, sku), now.wall_ms)
-    before = connection.execute(REPLICA.list_price, (sku,)).fetchone()
-    connection.execute(REPLICA.delete_price_start, (sku,))
-    entry, until_ms = selection.entry, selection.until_ms
-    if not now.trusted and before and (entry is None or entry.price_minor > before[0]):
-        connection.execute(REPLICA.put_list_price, (sku, *before[:5], now.wall_ms + UNTRUSTED_RETRY_MS))
-        return False
-    if entry is None:
-        connection.execute(REPLICA.delete_list_price, (sku,))
-        if until_ms is not None:
-            connection.execute(REPLICA.put_price_start, (sku, until_ms))
-        return before is not None
-    connection.execute(REPLICA.put_list_price, (sku, entry.price_minor, entry.currency, entry.entry_id, entry.version,
-                                                entry.kind, until_ms))
-    return before is None or (before[0], before[1]) != (entry.price_minor, entry.currency)
+    skus = sorted(skus)
+    prices = {row[0]: row[1:] for row in _rows_of(connection, REPLICA.list_prices_of, skus)}
+    entries: dict[str, list[PriceEntry]] = {sku: [] for sku in skus}
+    for row in _rows_of(connection, REPLICA.price_entries_of_skus, skus):
+        entries[row[2]].append(_stored_entry(row))
+    puts: list[tuple[str | int | None, ...]] = []
+    ended: list[tuple[str]] = []
+    starts: list[tuple[str, int]] = []
+    changed: set[str] = set()
+    for sku in skus:
+        selection, before = select(entries[sku], now.wall_ms), prices.get(sku)
+        entry, until_ms = selection.entry, selection.until_ms
+        if not now.trusted and before and (entry is None or entry.price_minor > before[0]):
+            puts.append((sku, *before[:5], now.wall_ms + UNTRUSTED_RETRY_MS))
+        elif entry is None:
+            ended.append((sku,))
+            starts += [(sku, until_ms)] if until_ms is not None else []
+            changed.update([sku] if before else [])
+        else:
+            puts.append((sku, entry.price_minor, entry.currency, entry.entry_id, entry.version, entry.kind, until_ms))
+            changed.update([sku] if before is None or before[:2] != (entry.price_minor, entry.currency) else [])
+    connection.executemany(REPLICA.delete_price_start, [(sku,) for sku in skus])
+    connection.executemany(REPLICA.delete_list_price, ended)
+    connection.executemany(REPLICA.put_list_price, puts)
+    connection.executemany(REPLICA.put_price_start, starts)
+    return changed
 
 
 def look_again_at_all(connection: Connection) -> None:
@@ -258,4 +374,14 @@ def look_again_at_all(connection: Connection) -> None:
 def activate_due(connection: Connection, now: Moment, count_max: int) -> list[str]:
     """Let dated changes happen that are due; returns the SKUs whose list price changed. At most `count_max` a call."""
     due = connection.execute(REPLICA.list_prices_expired, (now.wall_ms, now.wall_ms, count_max)).fetchall()
-    return [sku for (sku,) in due if reselect(connection, sku, now)]
+    with own_hand(connection):
+        return sorted(reselect(connection, [sku for (sku,) in due], now))
+
+
+def select_prices(connection: Connection, now: Moment) -> None:
+    """Find the list price of every SKU after a first load: by one statement where one entry holds for good.
+
+    Runs under `own_hand`.
+    """
+    connection.execute(REPLICA.list_simple_prices, (now.wall_ms,))
+    reselect(connection, [sku for (sku,) in connection.execute(REPLICA.skus_not_simple, (now.wall_ms,))], now)

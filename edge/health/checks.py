@@ -49,6 +49,11 @@ class StoreChecks:
             yield Issue("history-missing", Severity.WARNING,
                         f"This box was restored or replaced and takes its history back: {state.rebasing}",
                         "Keep selling. Stock and orders are right when this is over, which happens by itself.")
+        for feed, known in state.feeds.items():
+            if known.equal is False:
+                yield Issue(f"differs-{feed.value}", Severity.WARNING,
+                            f"This store's copy of {feed.value} is not the hub's",
+                            "It is put right by itself. If this stays, run `trastienda doctor` and call support.")
         if not state.up:
             yield Issue("hub-down", Severity.WARNING, f"No line to the hub: {state.last_error or 'not reached yet'}",
                         f"Keep selling; {state.backlog} facts wait and are sent when the line is back.")

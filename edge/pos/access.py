@@ -34,6 +34,7 @@ EVERYBODY: frozenset[Role] | None = None
 
 PEOPLE = frozenset({Role.STAFF, Role.SUPERVISOR, Role.TECHNICIAN})
 DESK = frozenset({Role.STAFF, Role.SUPERVISOR})
+EXPERTS = frozenset({Role.SUPERVISOR, Role.TECHNICIAN})
 TILLS = frozenset({Role.TILL})
 
 
@@ -59,6 +60,8 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", "/v1/pickups", TILLS | DESK, "pickups"),
     Rule("GET", "/v1/pickups/{order_id}", TILLS | DESK, "pickup"),
     Rule("POST", "/v1/pickups/{order_id}/steps", TILLS | DESK, "post_pickup_step"),
+    Rule("GET", "/v1/tasks", PEOPLE, "tasks"),
+    Rule("POST", "/v1/tasks/{task_id}/done", PEOPLE, "task_done"),
     Rule("GET", "/v1/labels", PEOPLE, "labels"),
     Rule("GET", "/v1/labels/{label}.png", PEOPLE, "label_picture"),
     Rule("POST", "/v1/labels/{label}/bind", PEOPLE, "bind_label"),
@@ -69,6 +72,8 @@ RULES: tuple[Rule, ...] = (
     Rule("POST", "/v1/labels/{label}/void-claim", frozenset({Role.SUPERVISOR}), "void_claim"),
     Rule("GET", "/v1/held-batches", PEOPLE, "held_batches"),
     Rule("POST", "/v1/held-batches/{digest}", frozenset({Role.SUPERVISOR}), "decide_held_batch"),
+    Rule("GET", "/v1/doctor", EXPERTS, "examine"),
+    Rule("POST", "/v1/doctor", EXPERTS, "examine_and_repair"),
     Rule("GET", "/v1/status", PEOPLE | {Role.MONITOR}, "status"),
     Rule("GET", "/healthz", EVERYBODY, "healthz"),
     Rule("GET", "/readyz", EVERYBODY, "readyz"),

@@ -1,4 +1,4 @@
-"""What tills and staff ask of pickups and held prices."""
+"""What tills and staff ask of pickups, tasks and held prices."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -14,6 +14,7 @@ from edge.pos.access import Role
 from edge.pos.app import Handler, body_of, json_response, principal_of
 from edge.pos.problems import ProblemAnswer
 from edge.prices.guard_desk import GuardDesk
+from edge.tasks import TaskDesk
 
 _Key = Annotated[str, msgspec.Meta(min_length=1, max_length=KEY_CHARACTERS_MAX, pattern=r"^[^\x00-\x1f\x7f]*$")]
 _Text = Annotated[str, msgspec.Meta(max_length=KEY_CHARACTERS_MAX)]
@@ -53,6 +54,13 @@ class PickupLineOut(msgspec.Struct, frozen=True):
     price_minor: int
 
 
+class DoneIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A task was done, as it stood at `revision`."""
+
+    revision: int
+    note: _Text = ""
+
+
 class DecisionIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A person's word on a held batch."""
 
@@ -60,8 +68,8 @@ class DecisionIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str = ""
 
 
-def store_handlers(pickups: PickupDesk, guard: GuardDesk) -> Mapping[str, Handler]:
-    """The handlers of pickups and held prices, by the names in `edge.pos.access.RULES`."""
+def store_handlers(pickups: PickupDesk, guard: GuardDesk, tasks: TaskDesk) -> Mapping[str, Handler]:
+    """The handlers of pickups, tasks and held prices, by the names in `edge.pos.access.RULES`."""
 
     async def list_pickups(_request: Request) -> Response:
         return json_response([pickup_out(pickup) for pickup in pickups.open()])
@@ -87,7 +95,16 @@ def store_handlers(pickups: PickupDesk, guard: GuardDesk) -> Mapping[str, Handle
         changed = await guard.decide(request.path_params["digest"], body.approve, principal_of(request).id, body.reason)
         return json_response({"prices_changed": changed})
 
-    return {"pickups": list_pickups, "pickup": one_pickup, "post_pickup_step": post_pickup_step,
+    async def list_tasks(_request: Request) -> Response:
+        return json_response(tasks.open())
+
+    async def task_done(request: Request) -> Response:
+        body = msgspec.json.decode(await body_of(request), type=DoneIn)
+        await tasks.done(request.path_params["task_id"], body.revision, principal_of(request).id, body.note)
+        return json_response({"recorded": True})
+
+    return {"tasks": list_tasks, "task_done": task_done, "pickups": list_pickups, "pickup": one_pickup,
+            "post_pickup_step": post_pickup_step,
             "held_batches": held_batches, "decide_held_batch": decide_held_batch}
 
 

@@ -5,7 +5,7 @@ import functools
 import gzip
 import random
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ParamSpec
 
@@ -18,6 +18,7 @@ from cloud_sync.client.port import Doorbell, Stretch
 from cloud_sync.client.session import HubLink
 from cloud_sync.client.transport import HubAddress
 from cloud_sync.contract.feeds import Batch, Change, Checkpoint, Cursor, Delete, Feed, Put, encode_page
+from cloud_sync.contract.fingerprints import Bucket
 from cloud_sync.contract.ledger import (
     GENESIS_HASH,
     SCHEMA_VERSION,
@@ -31,6 +32,7 @@ from cloud_sync.contract.ledger import (
     chain_breaks_at,
     entry_hash,
 )
+from cloud_sync.contract.snapshots import Chunk, Manifest, Row
 from edge.virtual_time import run
 
 STORE = "store-7"
@@ -105,6 +107,8 @@ class FakeStore:
     async def apply(self, feed: Feed, batches: list[Batch]) -> None:
         await self._call("apply")
         for batch in batches:
+            if batch.checkpoint.whole:
+                self.rows[feed].clear()
             for change in batch.changes:
                 if isinstance(change, Put):
                     self.rows[feed][change.key] = msgspec.json.decode(change.doc)
@@ -123,6 +127,25 @@ class FakeStore:
     async def caught_up(self, feed: Feed) -> None:
         await self._call("caught_up")
         self.complete.append(feed)
+
+    async def root(self, feed: Feed) -> str | None:
+        await self._call("root")
+        return None
+
+    async def vector(self, feed: Feed) -> Mapping[int, Bucket]:
+        raise AssertionError("there is nothing to compare")
+
+    async def repair(self, feed: Feed, at: Cursor, buckets: Mapping[int, Sequence[Row]]) -> int:
+        raise AssertionError("there is nothing to repair")
+
+    async def begin_snapshot(self, feed: Feed, manifest: Manifest) -> frozenset[str]:
+        raise AssertionError("these feeds are small")
+
+    async def take_chunk(self, feed: Feed, chunk: Chunk, body: bytes) -> None:
+        raise AssertionError("these feeds are small")
+
+    async def switch(self, feed: Feed, manifest: Manifest) -> None:
+        raise AssertionError("these feeds are small")
 
     async def head(self) -> Head:
         await self._call("head")

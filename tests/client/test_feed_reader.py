@@ -3,10 +3,8 @@
 import msgspec
 import pytest
 
-from cloud_sync.client.errors import BadAnswer
 from cloud_sync.client.feeds import FeedReader
 from cloud_sync.client.limits import LONG_POLL_S
-from cloud_sync.client.wire import Refetch
 from cloud_sync.contract.feeds import BadPage, Checkpoint, Cursor, Put, Record, encode_page
 
 
@@ -83,8 +81,13 @@ def test_the_hub_may_hold_a_poll_only_once_the_end_was_reached() -> None:
 
 def test_a_retired_generation_is_read_from_the_start() -> None:
     reader = reader_at(Cursor("g1", 4))
-    reader.retired(Refetch("g2"))
+    reader.retired()
     assert reader.cursor is None
     assert reader.wait_s == 0
-    with pytest.raises(BadAnswer):
-        reader.retired(Refetch("g2"))
+
+
+def test_everything_there_is_comes_only_to_a_reader_who_has_nothing() -> None:
+    whole = page(milk(5), Checkpoint("g1", 6, whole=True))
+    assert reader_at(None).read(whole).batches
+    with pytest.raises(BadPage, match="everything there is"):
+        reader_at(Cursor("g1", 4)).read(whole)

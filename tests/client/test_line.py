@@ -581,7 +581,8 @@ async def test_a_hub_that_always_says_refetch_is_not_asked_without_a_pause() -> 
     async with Scene() as scene:
         scene.hub.broken = {"feeds/items": answers(409, '{"refetch": "g9"}')}
         await asyncio.sleep(3600)
-        assert len(scene.hub.times("feeds/items")) <= 4 * 3600 / BACKOFF_CAP_S
+        assert len(scene.hub.times("feeds/items/snapshot")) <= 4 * 3600 / BACKOFF_CAP_S
+        assert len(scene.hub.times("feeds/items")) <= 2 * len(scene.hub.times("feeds/items/snapshot"))
 
 
 # --- polling and the doorbell ----------------------------------------------------------------------------------

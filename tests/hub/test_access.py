@@ -22,6 +22,10 @@ EXPECTED: dict[tuple[str, str], set[str]] = {
     ("POST", "/v1/stores/{store}/epochs"): {"store itself"},
     ("GET", "/v1/stores/{store}/history"): {"store itself"},
     ("GET", "/v1/stores/{store}/feeds/{feed}"): {"store itself"},
+    ("GET", "/v1/stores/{store}/feeds/{feed}/snapshot"): {"store itself"},
+    ("GET", "/v1/stores/{store}/feeds/{feed}/chunks/{sha256}"): {"store itself"},
+    ("GET", "/v1/stores/{store}/feeds/{feed}/buckets"): {"store itself"},
+    ("GET", "/v1/stores/{store}/feeds/{feed}/buckets/{bucket}"): {"store itself"},
     ("POST", "/v1/stores/{store}/ledger"): {"store itself"},
     ("GET", "/v1/stores/{store}/ledger"): {"operator"},
     ("GET", "/v1/stores/{store}/quarantine"): {"operator"},
@@ -32,6 +36,12 @@ EXPECTED: dict[tuple[str, str], set[str]] = {
     ("PUT", "/v1/catalogue"): {"operator"},
     ("PUT", "/v1/catalogue/items"): {"operator"},
     ("PUT", "/v1/catalogue/prices"): {"operator"},
+    ("PUT", "/v1/catalogue/promotions"): {"operator"},
+    ("DELETE", "/v1/catalogue/promotions/{key:path}"): {"operator"},
+    ("PUT", "/v1/stores/{store}/overlay"): {"operator"},
+    ("DELETE", "/v1/stores/{store}/overlay/{feed}/{key:path}"): {"operator"},
+    ("PUT", "/v1/stores/{store}/tasks/{task_id}"): {"operator"},
+    ("DELETE", "/v1/stores/{store}/tasks/{task_id}"): {"operator"},
     ("DELETE", "/v1/catalogue/items/{key:path}"): {"operator"},
     ("DELETE", "/v1/catalogue/prices/{key:path}"): {"operator"},
     ("PUT", "/v1/policy"): {"operator"},
@@ -39,7 +49,8 @@ EXPECTED: dict[tuple[str, str], set[str]] = {
 
 
 def filled(path: str) -> str:
-    names = {"{store}": "store-1", "{feed}": "items", "{sku:path}": "milk", "{order_id}": "o1", "{key:path}": "milk"}
+    names = {"{store}": "store-1", "{feed}": "items", "{sku:path}": "milk", "{order_id}": "o1", "{key:path}": "milk",
+             "{sha256}": "0" * 64, "{bucket}": "7", "{task_id}": "t1"}
     for name, value in names.items():
         path = path.replace(name, value)
     return path

@@ -22,8 +22,9 @@ PUBLIC = {"/healthz", "/readyz"}
 SUPERVISORS_ONLY = {"/v1/labels/{label}/void-claim", "/v1/held-batches/{digest}"}
 TILLS_ONLY = {"/v1/transactions/{till}/{business_day}/{sequence}", "/v1/tills/{till}/close"}
 
-HEALTH = {"healthz", "readyz", "metrics", "status"}
-"""Answered by `edge.health.routes`, which is built with the whole daemon (tests of the daemon serve them)."""
+HEALTH = {"healthz", "readyz", "metrics", "status", "examine", "examine_and_repair"}
+"""Answered by `edge.health.routes` and `edge.doctor`, which are built with the whole daemon (tests of the daemon serve
+them)."""
 
 
 async def answers(_request: Request) -> Response:
@@ -70,7 +71,7 @@ def test_p11_the_table_is_what_was_decided():
 
 async def test_p11_there_is_no_route_outside_the_table_and_none_in_it_unanswered(store: StoreKit):
     built = {**till_handlers(store.store, store.prices, store.tills),
-             **stock_handlers(store.store), **store_handlers(store.pickups, store.guard),
+             **stock_handlers(store.store), **store_handlers(store.pickups, store.guard, store.tasks),
              **label_handlers(store.labels)}
     assert set(built) | HEALTH == {rule.handler for rule in RULES}
     served = {(method, route.path) for route in store.app.routes if isinstance(route, Route)

@@ -62,6 +62,7 @@ from edge.staff.page import StaffPage, StaffParts
 from edge.staff.routes import STAFF_RULES, build_staff_page, staff_handlers
 from edge.staff.sign_in import Member
 from edge.store import Identity, Store, Topic
+from edge.tasks import TaskDesk
 
 NOON_MS = 1_795_431_600_000
 """2026-11-23 12:00 in Madrid."""
@@ -205,7 +206,7 @@ class Shop:
             InlineArtist(), lambda: self.link, issues, self.members))
         self.store.listeners += [self.planner.follow_news, self.page.follow_news]
         handlers = {**till_handlers(self.store, self.prices, self.tills),
-                    **stock_handlers(self.store), **store_handlers(self.pickups, self.guard),
+                    **stock_handlers(self.store), **store_handlers(self.pickups, self.guard, TaskDesk(self.store)),
                     **label_handlers(self.labels), **staff_handlers(self.page)}
         self.rules = tuple(rule for rule in self.rules if rule.handler in handlers)
         tokens = Tokens({"till-token": Principal("1", Role.TILL)})

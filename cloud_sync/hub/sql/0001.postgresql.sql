@@ -157,15 +157,29 @@ CREATE TABLE store_document (
     key TEXT NOT NULL,
     version BIGINT NOT NULL,
     doc BYTEA,
+    bucket BIGINT NOT NULL,
+    hash BIGINT NOT NULL,
     PRIMARY KEY (store_id, feed, key)
 ) PARTITION BY HASH (store_id);
+CREATE INDEX store_document_by_bucket ON store_document (store_id, feed, bucket);
 
 CREATE TABLE store_feed (
     store_id TEXT NOT NULL,
     feed TEXT NOT NULL,
     generation TEXT NOT NULL,
     head_offset BIGINT NOT NULL,
+    tail_offset BIGINT NOT NULL,
+    root TEXT NOT NULL,
     PRIMARY KEY (store_id, feed)
+) PARTITION BY HASH (store_id);
+
+CREATE TABLE store_feed_bucket (
+    store_id TEXT NOT NULL,
+    feed TEXT NOT NULL,
+    bucket BIGINT NOT NULL,
+    row_count BIGINT NOT NULL,
+    total BIGINT NOT NULL,
+    PRIMARY KEY (store_id, feed, bucket)
 ) PARTITION BY HASH (store_id);
 
 CREATE TABLE store_feed_record (
@@ -176,7 +190,25 @@ CREATE TABLE store_feed_record (
     version BIGINT NOT NULL,
     doc BYTEA,
     checkpoint BOOLEAN NOT NULL,
+    root TEXT NOT NULL,
     PRIMARY KEY (store_id, feed, feed_offset)
+) PARTITION BY HASH (store_id);
+
+CREATE TABLE store_snapshot (
+    store_id TEXT NOT NULL,
+    feed TEXT NOT NULL,
+    generation TEXT NOT NULL,
+    base_offset BIGINT NOT NULL,
+    manifest BYTEA NOT NULL,
+    PRIMARY KEY (store_id, feed)
+) PARTITION BY HASH (store_id);
+
+CREATE TABLE store_snapshot_chunk (
+    store_id TEXT NOT NULL,
+    feed TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    body BYTEA NOT NULL,
+    PRIMARY KEY (store_id, feed, sha256)
 ) PARTITION BY HASH (store_id);
 
 CREATE TABLE till_day (
@@ -198,15 +230,29 @@ CREATE TABLE zone_document (
     key TEXT NOT NULL,
     version BIGINT NOT NULL,
     doc BYTEA,
+    bucket BIGINT NOT NULL,
+    hash BIGINT NOT NULL,
     PRIMARY KEY (zone_id, feed, key)
 );
+CREATE INDEX zone_document_by_bucket ON zone_document (zone_id, feed, bucket);
 
 CREATE TABLE zone_feed (
     zone_id TEXT NOT NULL,
     feed TEXT NOT NULL,
     generation TEXT NOT NULL,
     head_offset BIGINT NOT NULL,
+    tail_offset BIGINT NOT NULL,
+    root TEXT NOT NULL,
     PRIMARY KEY (zone_id, feed)
+);
+
+CREATE TABLE zone_feed_bucket (
+    zone_id TEXT NOT NULL,
+    feed TEXT NOT NULL,
+    bucket BIGINT NOT NULL,
+    row_count BIGINT NOT NULL,
+    total BIGINT NOT NULL,
+    PRIMARY KEY (zone_id, feed, bucket)
 );
 
 CREATE TABLE zone_feed_record (
@@ -217,9 +263,26 @@ CREATE TABLE zone_feed_record (
     version BIGINT NOT NULL,
     doc BYTEA,
     checkpoint BOOLEAN NOT NULL,
+    root TEXT NOT NULL,
     PRIMARY KEY (zone_id, feed, feed_offset)
 );
 
+CREATE TABLE zone_snapshot (
+    zone_id TEXT NOT NULL,
+    feed TEXT NOT NULL,
+    generation TEXT NOT NULL,
+    base_offset BIGINT NOT NULL,
+    manifest BYTEA NOT NULL,
+    PRIMARY KEY (zone_id, feed)
+);
+
+CREATE TABLE zone_snapshot_chunk (
+    zone_id TEXT NOT NULL,
+    feed TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    body BYTEA NOT NULL,
+    PRIMARY KEY (zone_id, feed, sha256)
+);
 -- Eight parts of every table above that has parts: 10,000 stores' rows are vacuumed, indexed and moved part by part.
 DO $$
 DECLARE

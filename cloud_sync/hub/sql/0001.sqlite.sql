@@ -171,16 +171,31 @@ CREATE TABLE store_document (
     "key" TEXT NOT NULL,
     version BIGINT NOT NULL,
     doc BLOB,
+    bucket BIGINT NOT NULL,
+    hash BIGINT NOT NULL,
     PRIMARY KEY (store_id, feed, "key")
 )
  WITHOUT ROWID;
+CREATE INDEX store_document_by_bucket ON store_document (store_id, feed, bucket);
 
 CREATE TABLE store_feed (
     store_id TEXT NOT NULL,
     feed TEXT NOT NULL,
     generation TEXT NOT NULL,
     head_offset BIGINT NOT NULL,
+    tail_offset BIGINT NOT NULL,
+    root TEXT NOT NULL,
     PRIMARY KEY (store_id, feed)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE store_feed_bucket (
+    store_id TEXT NOT NULL,
+    feed TEXT NOT NULL,
+    bucket BIGINT NOT NULL,
+    row_count BIGINT NOT NULL,
+    total BIGINT NOT NULL,
+    PRIMARY KEY (store_id, feed, bucket)
 )
  WITHOUT ROWID;
 
@@ -192,7 +207,27 @@ CREATE TABLE store_feed_record (
     version BIGINT NOT NULL,
     doc BLOB,
     checkpoint BOOLEAN NOT NULL,
+    root TEXT NOT NULL,
     PRIMARY KEY (store_id, feed, feed_offset)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE store_snapshot (
+    store_id TEXT NOT NULL,
+    feed TEXT NOT NULL,
+    generation TEXT NOT NULL,
+    base_offset BIGINT NOT NULL,
+    manifest BLOB NOT NULL,
+    PRIMARY KEY (store_id, feed)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE store_snapshot_chunk (
+    store_id TEXT NOT NULL,
+    feed TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (store_id, feed, sha256)
 )
  WITHOUT ROWID;
 
@@ -216,16 +251,31 @@ CREATE TABLE zone_document (
     "key" TEXT NOT NULL,
     version BIGINT NOT NULL,
     doc BLOB,
+    bucket BIGINT NOT NULL,
+    hash BIGINT NOT NULL,
     PRIMARY KEY (zone_id, feed, "key")
 )
  WITHOUT ROWID;
+CREATE INDEX zone_document_by_bucket ON zone_document (zone_id, feed, bucket);
 
 CREATE TABLE zone_feed (
     zone_id TEXT NOT NULL,
     feed TEXT NOT NULL,
     generation TEXT NOT NULL,
     head_offset BIGINT NOT NULL,
+    tail_offset BIGINT NOT NULL,
+    root TEXT NOT NULL,
     PRIMARY KEY (zone_id, feed)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE zone_feed_bucket (
+    zone_id TEXT NOT NULL,
+    feed TEXT NOT NULL,
+    bucket BIGINT NOT NULL,
+    row_count BIGINT NOT NULL,
+    total BIGINT NOT NULL,
+    PRIMARY KEY (zone_id, feed, bucket)
 )
  WITHOUT ROWID;
 
@@ -237,6 +287,26 @@ CREATE TABLE zone_feed_record (
     version BIGINT NOT NULL,
     doc BLOB,
     checkpoint BOOLEAN NOT NULL,
+    root TEXT NOT NULL,
     PRIMARY KEY (zone_id, feed, feed_offset)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE zone_snapshot (
+    zone_id TEXT NOT NULL,
+    feed TEXT NOT NULL,
+    generation TEXT NOT NULL,
+    base_offset BIGINT NOT NULL,
+    manifest BLOB NOT NULL,
+    PRIMARY KEY (zone_id, feed)
+)
+ WITHOUT ROWID;
+
+CREATE TABLE zone_snapshot_chunk (
+    zone_id TEXT NOT NULL,
+    feed TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (zone_id, feed, sha256)
 )
  WITHOUT ROWID;

@@ -404,3 +404,27 @@ DELETE FROM picture WHERE label = ?
 
 -- name: oldest_kept
 SELECT MIN(sequence) FROM entry WHERE epoch = ?
+
+-- name: put_task
+INSERT INTO task (task_id, revision, title, detail, due_ms, withdrawn, done_revision) VALUES (?, ?, ?, ?, ?, 0, 0)
+ON CONFLICT (task_id) DO UPDATE SET revision = excluded.revision, title = excluded.title, detail = excluded.detail,
+    due_ms = excluded.due_ms, withdrawn = 0 WHERE excluded.revision >= task.revision
+
+-- name: withdraw_task
+UPDATE task SET withdrawn = 1, revision = ? WHERE task_id = ? AND revision <= ?
+
+-- name: withdraw_tasks_but
+UPDATE task SET withdrawn = 1 WHERE task_id NOT IN (SELECT value FROM json_each(?))
+
+-- name: task
+SELECT task_id, revision, title, detail, due_ms, withdrawn, done_revision FROM task WHERE task_id = ?
+
+-- name: open_tasks
+SELECT task_id, revision, title, detail, due_ms FROM task WHERE withdrawn = 0 AND done_revision < revision
+ORDER BY due_ms IS NULL, due_ms, task_id LIMIT ?
+
+-- name: task_done
+UPDATE task SET done_revision = max(done_revision, ?) WHERE task_id = ?
+
+-- name: oldest_entry
+SELECT sequence, hash FROM entry WHERE epoch = ? ORDER BY sequence LIMIT 1

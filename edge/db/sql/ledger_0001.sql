@@ -182,3 +182,14 @@ CREATE TABLE pickup_line (
 
 -- People's data, sealed, erasable without touching the chain.
 CREATE TABLE person (person_id TEXT PRIMARY KEY, sealed BLOB NOT NULL, erase_after_ms INTEGER) STRICT, WITHOUT ROWID;
+
+-- Tasks of the chain (feed `tasks`), applied by revision. `done_revision`: as of which revision it was done, 0 for never.
+CREATE TABLE task (
+    task_id TEXT PRIMARY KEY,
+    revision INTEGER NOT NULL,
+    title TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    due_ms INTEGER,
+    withdrawn INTEGER NOT NULL,
+    done_revision INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

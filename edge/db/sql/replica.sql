@@ -21,6 +21,9 @@ FROM item LEFT JOIN list_price ON list_price.sku = item.sku WHERE item.sku = ?
 -- name: item
 SELECT sku, name, category, department, brand, package_size, age_limit_years FROM item WHERE sku = ?
 
+-- name: item_row
+SELECT sku, version, name, category, department, brand, package_size, age_limit_years FROM item WHERE sku = ?
+
 -- name: sku_by_code
 SELECT sku FROM item_code WHERE code = ?
 
@@ -137,23 +140,179 @@ ON CONFLICT (key) DO UPDATE SET version = excluded.version, doc = excluded.doc
 -- name: delete_cursor
 DELETE FROM feed_cursor WHERE feed = ?
 
--- name: rebuilding
-SELECT 1 FROM rebuild WHERE feed = ?
+-- name: put_declined_price
+INSERT INTO declined_price (entry_id, version) VALUES (?, ?)
+ON CONFLICT (entry_id) DO UPDATE SET version = excluded.version
 
--- name: begin_rebuild
-INSERT INTO rebuild (feed) VALUES (?) ON CONFLICT (feed) DO NOTHING
+-- name: delete_declined_price
+DELETE FROM declined_price WHERE entry_id = ?
 
--- name: clear_rebuild_keys
-DELETE FROM rebuild_key WHERE feed = ?
+-- name: price_is_set_aside
+SELECT 1 FROM held_price WHERE entry_id = ? UNION SELECT 1 FROM declined_price WHERE entry_id = ?
 
--- name: end_rebuild
-DELETE FROM rebuild WHERE feed = ?
+-- name: put_promotion
+INSERT INTO promotion (promotion_id, version, kind, terms, valid_from_ms, valid_until_ms) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (promotion_id) DO UPDATE SET version = excluded.version, kind = excluded.kind, terms = excluded.terms,
+    valid_from_ms = excluded.valid_from_ms, valid_until_ms = excluded.valid_until_ms
 
--- name: put_rebuild_key
-INSERT INTO rebuild_key (feed, key) VALUES (?, ?) ON CONFLICT (feed, key) DO NOTHING
+-- name: delete_promotion
+DELETE FROM promotion WHERE promotion_id = ?
 
--- name: items_not_rebuilt
-SELECT sku FROM item WHERE sku NOT IN (SELECT key FROM rebuild_key WHERE feed = 'items')
+-- name: promotion
+SELECT promotion_id, version, kind, terms, valid_from_ms, valid_until_ms FROM promotion WHERE promotion_id = ?
 
--- name: prices_not_rebuilt
-SELECT entry_id FROM price_entry WHERE entry_id NOT IN (SELECT key FROM rebuild_key WHERE feed = 'prices')
+-- name: begin_own_hand
+INSERT INTO own_hand (depth) VALUES (1)
+
+-- name: end_own_hand
+DELETE FROM own_hand
+
+-- name: feed_copy
+SELECT slot, root FROM feed_copy WHERE feed = ?
+
+-- name: put_feed_copy
+INSERT INTO feed_copy (feed, slot, root) VALUES (?, ?, ?)
+ON CONFLICT (feed) DO UPDATE SET slot = excluded.slot, root = excluded.root
+
+-- name: document
+SELECT version, doc FROM document WHERE feed = ? AND slot = ? AND key = ?
+
+-- name: document_hash
+SELECT hash FROM document WHERE feed = ? AND slot = ? AND key = ?
+
+-- name: put_document
+INSERT INTO document (feed, slot, key, version, bucket, hash, doc) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (feed, slot, key) DO UPDATE SET version = excluded.version, hash = excluded.hash, doc = excluded.doc
+
+-- name: add_document
+INSERT INTO document (feed, slot, key, version, bucket, hash, doc) VALUES (?, ?, ?, ?, ?, ?, ?)
+
+-- name: delete_document
+DELETE FROM document WHERE feed = ? AND slot = ? AND key = ?
+
+-- name: set_document_hash
+UPDATE document SET hash = ? WHERE feed = ? AND slot = ? AND key = ?
+
+-- name: documents_exist
+SELECT 1 FROM document WHERE feed = ? AND slot = ? LIMIT 1
+
+-- name: documents_of_buckets
+SELECT bucket, key, version, hash, doc FROM document
+WHERE feed = ? AND slot = ? AND bucket IN (SELECT value FROM json_each(?))
+
+-- name: documents_from
+SELECT bucket, key, version, hash, doc FROM document WHERE feed = ? AND slot = ? AND key > ? ORDER BY key LIMIT ?
+
+-- name: slot_hashes
+SELECT bucket, hash FROM document WHERE feed = ? AND slot = ?
+
+-- name: documents_of_slot
+SELECT key, version, doc FROM document WHERE feed = ? AND slot = ? ORDER BY key
+
+-- name: overlaid_keys
+SELECT substr(key, length(?1) + 2) FROM document WHERE feed = 'overlay' AND key >= ?1 || '/' AND key < ?1 || '0'
+
+-- name: documents_that_differ
+SELECT new.key, new.version, new.doc FROM document AS new LEFT JOIN document AS old
+    ON old.feed = new.feed AND old.slot = ? AND old.key = new.key
+WHERE new.feed = ? AND new.slot = ? AND (old.hash IS NULL OR old.hash <> new.hash)
+
+-- name: documents_that_went
+SELECT old.key, old.version FROM document AS old LEFT JOIN document AS new
+    ON new.feed = old.feed AND new.slot = ? AND new.key = old.key
+WHERE old.feed = ? AND old.slot = ? AND new.key IS NULL
+
+-- name: forget_documents
+DELETE FROM document WHERE feed = ? AND slot = ?
+
+-- name: forget_some_documents
+DELETE FROM document WHERE feed = ?1 AND slot = ?2 AND key IN (
+    SELECT key FROM document WHERE feed = ?1 AND slot = ?2 ORDER BY key LIMIT ?3)
+
+-- name: forget_documents_of_chunk
+DELETE FROM document WHERE feed = ? AND slot = ? AND key BETWEEN ? AND ?
+
+-- name: feed_buckets
+SELECT bucket, row_count, total FROM feed_bucket WHERE feed = ?
+
+-- name: put_feed_bucket
+INSERT INTO feed_bucket (feed, bucket, row_count, total) VALUES (?, ?, ?, ?)
+ON CONFLICT (feed, bucket) DO UPDATE SET row_count = excluded.row_count, total = excluded.total
+
+-- name: delete_feed_buckets
+DELETE FROM feed_bucket WHERE feed = ?
+
+-- name: anything_touched
+SELECT EXISTS (SELECT 1 FROM touched_document) OR EXISTS (SELECT 1 FROM touched_copy)
+
+-- name: touched_documents
+SELECT feed, key, counted FROM touched_document
+
+-- name: touched_copies
+SELECT feed, key FROM touched_copy
+
+-- name: forget_touched_documents
+DELETE FROM touched_document
+
+-- name: forget_touched_copies
+DELETE FROM touched_copy
+
+-- name: staging
+SELECT generation, offset, root FROM staging WHERE feed = ?
+
+-- name: put_staging
+INSERT INTO staging (feed, generation, offset, root) VALUES (?, ?, ?, ?)
+ON CONFLICT (feed) DO UPDATE SET generation = excluded.generation, offset = excluded.offset, root = excluded.root
+
+-- name: delete_staging
+DELETE FROM staging WHERE feed = ?
+
+-- name: staging_chunks
+SELECT sha256, first_key, last_key FROM staging_chunk WHERE feed = ?
+
+-- name: put_staging_chunk
+INSERT INTO staging_chunk (feed, sha256, first_key, last_key, buckets) VALUES (?, ?, ?, ?, ?)
+
+-- name: staging_buckets
+SELECT buckets FROM staging_chunk WHERE feed = ?
+
+-- name: delete_staging_chunk
+DELETE FROM staging_chunk WHERE feed = ? AND sha256 = ?
+
+-- name: delete_staging_chunks
+DELETE FROM staging_chunk WHERE feed = ?
+
+-- name: list_simple_prices
+INSERT INTO list_price (sku, price_minor, currency, entry_id, version, kind, valid_until_ms)
+SELECT sku, min(price_minor), currency, entry_id, version, kind, NULL FROM price_entry GROUP BY sku
+HAVING count(*) = 1 AND min(valid_from_ms) <= ? AND max(valid_until_ms) IS NULL
+ON CONFLICT (sku) DO NOTHING
+
+-- name: skus_not_simple
+SELECT sku FROM price_entry GROUP BY sku
+HAVING count(*) > 1 OR min(valid_from_ms) > ? OR max(valid_until_ms) IS NOT NULL
+
+-- name: triggers_of
+SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?
+
+-- name: add_item
+INSERT INTO item (sku, version, name, category, department, brand, package_size, age_limit_years)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: add_price_entry
+INSERT INTO price_entry (entry_id, version, sku, price_minor, currency, kind, priority, valid_from_ms, valid_until_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: price_entries_of
+SELECT entry_id, version, sku FROM price_entry WHERE entry_id IN (SELECT value FROM json_each(?))
+
+-- name: price_entries_of_skus
+SELECT entry_id, version, sku, price_minor, currency, kind, priority, valid_from_ms, valid_until_ms
+FROM price_entry WHERE sku IN (SELECT value FROM json_each(?))
+
+-- name: list_prices_of
+SELECT sku, price_minor, currency, entry_id, version, kind, valid_until_ms
+FROM list_price WHERE sku IN (SELECT value FROM json_each(?))
+
+-- name: document_hashes_of
+SELECT key, hash FROM document WHERE feed = ? AND slot = ? AND key IN (SELECT value FROM json_each(?))
