@@ -1,6 +1,7 @@
 """A write-ahead log stays small: moved into the database as it grows, cut back when a long reader let it grow (P10)."""
 
 import asyncio
+import itertools
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
@@ -17,6 +18,7 @@ SECRET = "a database key"
 FRAME_BYTES = 4096 + 24
 ROW_BYTES = 200_000
 LARGE_BYTES = WAL_KEPT_BYTES + 2**20
+LETTERS = itertools.cycle("abcdefghijklm")
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def writes(writer: Writer, megabytes: float) -> None:
 
     async def commits() -> None:
         for number in range(int(megabytes * 2**20 / ROW_BYTES)):
-            row = (f"ballast {number % 50}", "x" * ROW_BYTES)
+            row = (f"ballast {number % 50}", next(LETTERS) * ROW_BYTES)  # SQLite writes no page that stays as it is
             await writer.submit(partial(put, row=row))
 
     asyncio.run(commits())
