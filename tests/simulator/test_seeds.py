@@ -5,23 +5,33 @@ import pytest
 
 from edge.simulate import simulate_store
 
-DAYS = 0.05
-QUICK_SEEDS = (1, 3)
+DAYS = 0.03
+QUICK_SEEDS = (1, 2, 3, 4)
 SOAK_SEEDS = range(1, 201)
+SOAK_DAYS = 1.0
+SOAK_DAY_SEEDS = range(1, 501)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", QUICK_SEEDS)
 def test_a_store_under_faults_breaks_no_promise(seed: int) -> None:
-    _judge(seed)
+    _judge(seed, DAYS)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", SOAK_SEEDS)
 def test_200_seeds_break_no_promise(seed: int) -> None:
-    _judge(seed)
+    _judge(seed, DAYS)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("seed", SOAK_DAY_SEEDS)
+def test_500_whole_days_break_no_promise(seed: int) -> None:
+    """A supermarket's day: 1,500 sales, 300 labels, 60 price changes, 40 orders and 2 counts at least."""
+    _judge(seed, SOAK_DAYS)
 
 
 def test_a_seed_replays_exactly() -> None:
@@ -30,7 +40,7 @@ def test_a_seed_replays_exactly() -> None:
     assert one == other
 
 
-def _judge(seed: int) -> None:
-    report = simulate_store(seed, DAYS)
+def _judge(seed: int, days: float) -> None:
+    report = simulate_store(seed, days)
     assert report.violations == []
     assert all(report.checked[promise] for promise in ("P1", "P2", "P3", "P7"))
