@@ -16,7 +16,7 @@ from cloud_sync.client.port import Doorbell, RebaseSide, StoreSide
 from cloud_sync.client.transport import HubAddress
 from cloud_sync.client.wire import HubCalls
 from cloud_sync.contract.feeds import Feed
-from cloud_sync.contract.ledger import Verdict, Welcome
+from cloud_sync.contract.ledger import Head, Verdict, Welcome
 
 
 class HubLink:
@@ -110,7 +110,7 @@ class HelloLoop(Loop):
             return self._say_again()
         self._agains = 0
         was_displaced = self.line.displaced is not None
-        self.line.welcomed(hello.box_epoch, welcome, doubtful=await self._is_doubtful(welcome))
+        self.line.welcomed(hello.box_epoch, welcome, doubtful=await self._is_doubtful(hello.head, welcome))
         if self.line.displaced is not None and not was_displaced:
             self.line.hello_due.set()  # answering its turn proves to the hub that two boxes are alive
         return 0
@@ -121,14 +121,19 @@ class HelloLoop(Loop):
         self.line.hello_due.set()
         return 0 if self._agains <= HELLO_AGAIN_MAX else self.line.randomness.uniform(0, SLICE_S)
 
-    async def _is_doubtful(self, welcome: Welcome) -> bool:
-        """Whether the hub may hold what this ledger lacks: it says so, or we do not hold its last entry."""
+    async def _is_doubtful(self, own_head: Head, welcome: Welcome) -> bool:
+        """Whether the hub may hold what this ledger lacks: it says so, or its last entry is not ours.
+
+        One before the oldest that is kept here cannot be compared: the push then says which entries are gone.
+        """
         if self._rebase is None:
             return False
         if welcome.verdict == Verdict.REBASE or await self._rebase.under_way() is not None:
             return True
         ours = await self._store.entries_after(welcome.head.sequence, 0)
-        return ours is None or ours.previous_hash != welcome.head.hash
+        if ours is None:
+            return welcome.head.sequence > own_head.sequence
+        return ours.previous_hash != welcome.head.hash
 
     def lose_place(self) -> None:
         self.line.hello_due.set()
