@@ -4,14 +4,16 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import structlog
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from edge.clock import ClockStamp
-from edge.db.connection import Connection, DatabaseError, WrongKey, connect, migrate
+from edge.db.connection import Connection, DatabaseError, Reader, WrongKey, connect, migrate
 from edge.db.ledger import Chain, load_chain, load_clock, store_clock
 from edge.db.writer import Writer
 from edge.errors import ConfigurationError, Corrupt
@@ -94,10 +96,11 @@ def open_books(directory: Path, secret: str, store: str, make_writer: MakeWriter
         ledger = opened.enter_context(closing(_open(ledger_path, ledger_key, "FULL")))
         chain = _chain(ledger, store, ledger_path, first_epoch)
         replica = opened.enter_context(closing(_open_replica(replica_path, replica_key)))
-        readers = [opened.enter_context(closing(connect(path, key, synchronous="FULL", read_only=True)))
+        openers = [partial(connect, path, key, synchronous="FULL", read_only=True)
                    for path, key in ((ledger_path, ledger_key), (replica_path, replica_key))]
+        readers = [opened.enter_context(closing(Reader(opener))) for opener in openers]
         books = Books(chain, load_clock(ledger), make_writer(ledger, "ledger"), make_writer(replica, "replica"),
-                      readers[0], readers[1], (ledger, replica))
+                      cast(Connection, readers[0]), cast(Connection, readers[1]), (ledger, replica))
         opened.pop_all()
     return books
 

@@ -5,6 +5,8 @@ other's locks on the same file.
 """
 
 import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +15,7 @@ import sqlcipher3
 from sqlcipher3 import dbapi2 as sqlite
 
 if TYPE_CHECKING:  # the wheel has no types; its classes have the shape of the standard library's
-    from sqlite3 import Connection, DatabaseError
+    from sqlite3 import Connection, Cursor, DatabaseError
 else:
     Connection, DatabaseError = sqlite.Connection, sqlite.DatabaseError
 
@@ -25,7 +27,7 @@ import sqlite_utils  # noqa: E402  it takes the library registered above, and on
 from edge.errors import ConfigurationError, Corrupt, Transient  # noqa: E402  keeps the two imports above first
 from edge.limits import WAL_KEPT_BYTES  # noqa: E402
 
-__all__ = ["Connection", "DatabaseError", "Trouble", "WrongKey", "connect", "migrate", "sqlite", "trouble_of"]
+__all__ = ["Connection", "DatabaseError", "Reader", "Trouble", "WrongKey", "connect", "migrate", "sqlite", "trouble_of"]
 
 SQLITE_OLDEST = (3, 51, 3)
 """Older ones may lose a WAL that is reset while another connection writes (engineering.md 1.9)."""
@@ -88,6 +90,35 @@ def connect(path: Path, key: bytes, *, synchronous: str, read_only: bool = False
         connection.close()
         raise _opening_error(path, error) from error
     return connection
+
+
+class Reader:
+    """A connection to read from, as far as rooms use one, that is opened anew after damage.
+
+    Once a page failed its check SQLCipher gives a connection none that it does not hold already: one damaged table
+    would take the prices with it.
+    """
+
+    def __init__(self, open_connection: Callable[[], Connection]) -> None:
+        self._open = open_connection
+        self._connection = open_connection()
+
+    def execute(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> "Cursor":
+        """As a connection's. Raises what that raises."""
+        try:
+            return self._connection.execute(sql, parameters)
+        except DatabaseError as error:
+            if trouble_of(error) is Trouble.DAMAGE:
+                self._renew()
+            raise
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _renew(self) -> None:
+        """Whoever still reads from the old one keeps it alive until he is done."""
+        with suppress(Exception):  # nothing better to be had: the old one still knows what it has in memory
+            self._connection = self._open()
 
 
 def _prepare(connection: Connection, key: bytes, synchronous: str, read_only: bool) -> None:
