@@ -21,7 +21,7 @@ from cloud_sync.contract.documents import Item, Policy, Price
 from cloud_sync.contract.feeds import Batch, Checkpoint, Feed, Put
 from edge.db.connection import connect, migrate
 from edge.db.label_rows import must_have
-from edge.db.ledger import Chain
+from edge.db.ledger import Chain, load_chain
 from edge.db.queries import LEDGER
 from edge.db.replica import Moment, apply_batch
 from edge.domain.claims import grace_end
@@ -73,6 +73,7 @@ class ShoppersAndTills(RuleBasedStateMachine):
         self.ledger = connect(Path(":memory:"), bytes(32), synchronous="FULL")
         self.replica = connect(Path(":memory:"), bytes(32), synchronous="NORMAL")
         migrate(self.ledger, "ledger")
+        load_chain(self.ledger, CHAIN.store)
         migrate(self.replica, "replica")
         clock = SimpleNamespace(wall_ms=lambda: self.now_ms, powered_ms=lambda: self.now_ms, trusted=True)
         books = SimpleNamespace(ledger_reader=self.ledger, replica_reader=self.replica)
