@@ -10,7 +10,6 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
@@ -68,6 +67,8 @@ def _write(connection: sa.Connection, text: _Text, rows: Sequence[Row], arrays: 
 
 
 def _copy(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
+    import psycopg  # a store box has none: the extra `hub` brings it
+
     columns = tuple(rows[0])
     sql, types = _copy_text(table, columns)
     driver = connection.connection.dbapi_connection
