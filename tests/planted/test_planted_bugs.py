@@ -12,15 +12,20 @@ import pytest
 from tests.planted.hunt import PATCHES, SEEDS_MAX, PlantedBug, hunt
 
 PLANTED_MIN = 25
+CAUGHT_MIN = 10
+BUGS = [pytest.param(bug, id=bug.name, marks=() if bug.caught_seed is not None else pytest.mark.soak)
+        for bug in map(PlantedBug, PATCHES)]
+"""One whose seed nobody knows yet is hunted by `make soak`: that takes up to 200 seeds."""
 
 
 def test_there_are_enough_planted_bugs() -> None:
     assert len(PATCHES) >= PLANTED_MIN
+    assert sum(PlantedBug(path).caught_seed is not None for path in PATCHES) >= CAUGHT_MIN
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("bug", map(PlantedBug, PATCHES), ids=lambda bug: bug.name)
+@pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_caught(bug: PlantedBug, tmp_path: Path,
                                  record_property: Callable[[str, object], None]) -> None:
     first = [bug.caught_seed] if bug.caught_seed is not None else []
