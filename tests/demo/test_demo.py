@@ -61,7 +61,7 @@ def write_sales(path: Path, catalogue: Path, baskets: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 @pytest.mark.xdist_group("whole store")
 def test_a_short_demo_replays_dirty_sales_through_an_outage_and_ends_with_equal_books(tmp_path, temporary):
     catalogue, sales, report = tmp_path / "catalogue.csv", tmp_path / "sales.csv", tmp_path / "report.json"
@@ -70,7 +70,7 @@ def test_a_short_demo_replays_dirty_sales_through_an_outage_and_ends_with_equal_
     running = demo("--catalogue", str(catalogue), "--sales", str(sales), "--labels", str(LABELS), "--seconds", "12",
                    "--outage", "4:5", "--report", str(report), "--port", str(free_port()), "--json",
                    temporary=temporary)
-    output, errors = running.communicate(timeout=120)
+    output, errors = running.communicate(timeout=280)
 
     found = json.loads(report.read_text())
     assert found["violations"] == []
@@ -92,7 +92,7 @@ def test_a_short_demo_replays_dirty_sales_through_an_outage_and_ends_with_equal_
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 @pytest.mark.xdist_group("whole store")
 def test_ctrl_c_ends_the_endless_demo_and_leaves_nothing_running(temporary):
     running = demo("--labels", "4", "--port", str(free_port()), temporary=temporary)
@@ -149,7 +149,7 @@ async def test_a_port_in_use_is_told_before_anything_is_started():
         await run_demo(options(port=taken.getsockname()[1]))
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 async def test_a_catalogue_with_a_bad_price_is_one_message_with_file_and_line(tmp_path):
     bad = tmp_path / "bad.csv"
     bad.write_text("sku,name,price\n1,Milk,0.99\n2,Bread,free\n")

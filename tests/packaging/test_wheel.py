@@ -37,7 +37,7 @@ class Installed:
     def run(self, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the command from `/`, with nothing of this environment but PATH."""
         return subprocess.run([self.command, *arguments], cwd="/", capture_output=True, text=True, check=False,
-                              timeout=120, env={"PATH": os.environ["PATH"], "HOME": str(self.home), **environment})
+                              timeout=240, env={"PATH": os.environ["PATH"], "HOME": str(self.home), **environment})
 
 
 @pytest.fixture(scope="module")
