@@ -25,6 +25,7 @@ QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.slow]
 
 TARGET_MIN_PX = 44
+expect.set_options(timeout=15_000)
 
 
 class Phone:
@@ -61,6 +62,7 @@ class Phone:
 
     async def scans(self, code: str) -> None:
         """A hand scanner types fast and ends with Enter."""
+        await self.page.wait_for_load_state()  # a person waits for the page; its script must hear the keys
         await self.page.keyboard.type(code)
         await self.page.keyboard.press("Enter")
 
