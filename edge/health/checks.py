@@ -60,10 +60,10 @@ class StoreChecks:
 
     def _forgotten_by_both(self, fence: Fence) -> Issue:
         """The hub was restored to before the chain's anchor: which entries no side can send any more."""
-        oldest = self._store.books.ledger_reader.execute(LEDGER.oldest_kept, (fence.epoch,)).fetchone()[0]
+        oldest = self._store.books.ledger_reader.execute(LEDGER.oldest_entry, (fence.epoch,)).fetchone()
         return Issue("ledger-forgotten", Severity.ERROR,
                      f"The hub lost entries of this store that are no longer kept here: {fence.sequence + 1} to "
-                     f"{(oldest or 0) - 1}",
+                     f"{(oldest[0] if oldest else 0) - 1}",
                      "Call support: the hub needs a newer backup, or this store a new epoch. Keep selling; later facts "
                      "are kept here until then.")
 

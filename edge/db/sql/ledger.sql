@@ -402,9 +402,6 @@ DELETE FROM picture WHERE label = ?
     AND offer_order <= (SELECT offer_order FROM picture WHERE label = ? ORDER BY offer_order DESC LIMIT 1 OFFSET ?)
     AND version IS NOT (SELECT proven_version FROM label WHERE label = ?)
 
--- name: oldest_kept
-SELECT MIN(sequence) FROM entry WHERE epoch = ?
-
 -- name: put_task
 INSERT INTO task (task_id, revision, title, detail, due_ms, withdrawn, done_revision) VALUES (?, ?, ?, ?, ?, 0, 0)
 ON CONFLICT (task_id) DO UPDATE SET revision = excluded.revision, title = excluded.title, detail = excluded.detail,
