@@ -22,15 +22,22 @@ CALM_AFTER_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How large the store is; `calm`: how much rarer misfortunes are and how much longer labels sleep."""
+    """How large the store is; `calm`: how much rarer misfortunes are and how much longer labels sleep.
+
+    Per hour of a store that is neither busy nor quiet: `baskets`, `price_changes`, `orders`, `counts`.
+    """
 
     items: int
     labels: int
     calm: float
+    baskets: float
+    price_changes: float
+    orders: float
+    counts: float
 
 
-CORNER_SHOP = Size(items=48, labels=40, calm=1.0)
-SUPERMARKET = Size(items=320, labels=300, calm=8.0)
+CORNER_SHOP = Size(items=48, labels=40, calm=1.0, baskets=110, price_changes=30, orders=5, counts=0.5)
+SUPERMARKET = Size(items=320, labels=300, calm=8.0, baskets=110, price_changes=6, orders=4, counts=0.3)
 SUPERMARKET_DAYS = 0.5
 """Runs from this length on are of a supermarket."""
 
@@ -119,9 +126,9 @@ def draw_plan(seed: int, days: float) -> Plan:
         radio_loss=draw.choice((0.0, 0.05, 0.15, 0.3)), line_noise=draw.choice((0.0, 0.0, 0.00002)),
         slow_air=draw.random() < 0.6, slow_commits=draw.choice((0.02, 0.1, 0.3)),
         closes_minute=_closes_minute(draw, days),
-        rates=Rates(baskets=110 * busy, shoppers=240 * busy / size.calm, price_changes=30 * busy, rebinds=8,
-                    exclusions=6, lights=4,
-                    receipts=2, counts=0.5, rushes=6, orders=5 * busy, cancels=1.5),
+        rates=Rates(baskets=size.baskets * busy, shoppers=240 * busy / size.calm,
+                    price_changes=size.price_changes * busy, rebinds=8, exclusions=6, lights=4, receipts=2,
+                    counts=size.counts, rushes=6, orders=size.orders * busy, cancels=1.5),
         faults=FaultRates(line_cuts=1.5 * bad, storms=1.5 * bad, hub_restarts=1.0 * bad, power_cuts=2.5 * bad,
                           daemon_kills=1.0 * bad, commit_kills=12 * bad, radio_resets=1.0 * bad, unplugs=0.7 * bad,
                           label_power_cuts=4 * bad, labels_lost=0.4 * bad, clock_jumps=draw.choice((0.0, 1.2 * bad)),
