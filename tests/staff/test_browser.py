@@ -1,6 +1,7 @@
 """The page in a real browser on a phone: live, by thumb and by scanner, with nothing loaded from outside the box."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
@@ -25,6 +26,7 @@ QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.slow]
 
 TARGET_MIN_PX = 44
+SCANNER_GAP_S = 0.005
 expect.set_options(timeout=15_000)
 
 
@@ -61,10 +63,15 @@ class Phone:
         await expect(self.page.locator("#live")).to_have_text("Live")
 
     async def scans(self, code: str) -> None:
-        """A hand scanner types fast and ends with Enter."""
+        """A hand scanner types fast and ends with Enter, however late this machine delivers its keys."""
         await self.page.wait_for_load_state()  # a person waits for the page; its script must hear the keys
-        await self.page.keyboard.type(code)
-        await self.page.keyboard.press("Enter")
+        keys = await self.page.context.new_cdp_session(self.page)
+        start_s = time.time()
+        for n, key in enumerate([*code, "Enter"]):
+            text = "\r" if key == "Enter" else key
+            await keys.send("Input.dispatchKeyEvent", {"type": "keyDown", "key": key, "text": text,
+                                                       "timestamp": start_s + n * SCANNER_GAP_S})
+        await keys.detach()
 
     def talked_to_the_box_only(self) -> None:
         """Nothing was loaded from elsewhere, and the browser had nothing to complain of."""

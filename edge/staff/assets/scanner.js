@@ -10,9 +10,8 @@ let before = "";         // what the field held in which the burst began to arri
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
-  const now = performance.now();
-  if (now - last > GAP_MS) keys = "";
-  last = now;
+  if (event.timeStamp - last > GAP_MS) keys = "";  // when the key went down: a busy page hears of it later
+  last = event.timeStamp;
   if (event.key.length === 1) {
     if (!keys) before = document.activeElement?.value ?? "";
     keys += event.key;
