@@ -18,7 +18,7 @@ from edge.labels.template import load_templates
 from edge.shipped import shipped
 
 DRAWS_UNTIL_KILLED = """
-import asyncio, contextlib
+import asyncio, contextlib, signal
 from edge.labels.artist import PoolArtist
 from tests.daemon.test_artist import draw
 
@@ -32,6 +32,7 @@ async def main() -> None:
         artist.close()  # as the daemon does; an executor left to the collector races with the interpreter's end
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell put in the background
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(main())
 """
