@@ -39,7 +39,7 @@ from edge.db.connection import Connection, connect
 from edge.db.ledger import head
 from edge.db.writer import ThreadWriter
 from edge.disk_budget import DiskBudget, Shed
-from edge.doctor import Doctor, doctor_handlers, technician_token
+from edge.doctor import Aside, Doctor, doctor_handlers, in_the_loop, technician_token
 from edge.enrolment import HubCredential, hub_credential
 from edge.errors import ConfigurationError
 from edge.health.checks import StoreChecks
@@ -108,6 +108,7 @@ class Parts:
     watch: WatchLimits = field(default_factory=WatchLimits)
     load_templates: Callable[[], Templates] = store_templates
     free_bytes: Callable[[Path], int] = lambda _directory: 2**60
+    aside: Aside = in_the_loop
 
 
 def system_parts() -> Parts:
@@ -116,7 +117,7 @@ def system_parts() -> Parts:
 
     return Parts(SystemClock(), random.SystemRandom(), ThreadWriter, PoolArtist(ARTIST_WORKERS),
                  lambda port: lambda: SerialLink.open(port), make_doorbell=mqtt_doorbell,
-                 free_bytes=lambda directory: shutil.disk_usage(directory).free)
+                 free_bytes=lambda directory: shutil.disk_usage(directory).free, aside=asyncio.to_thread)
 
 
 @dataclass(slots=True)
@@ -249,7 +250,8 @@ class Daemon:
         store.listeners.append(page.follow_news)
         rooms = Rooms(store, prices, TransactionDesk(store, prices), pickups, guard, tasks, planner, labels,
                       housekeeper, intake, link, issues, page, stations)
-        self._doctor = Doctor(store, intake, recount, link, partial(self._open_reader, Path(settings.state_directory)))
+        self._doctor = Doctor(store, intake, recount, link,
+                              partial(self._open_reader, Path(settings.state_directory)), parts.aside)
         issues.add(StoreChecks(store, planner, guard, stations, self._link_state, self._supervisor.status,
                                self._heartbeats.stalled, self._insecure_listeners()).issues)
         return rooms

@@ -3,9 +3,10 @@
 In a running store over HTTP (`/v1/doctor`), otherwise on the files, which are only read.
 """
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import closing
+from functools import partial
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -16,7 +17,7 @@ from cloud_sync.client.repairs import rows_of
 from cloud_sync.client.session import HubLink
 from cloud_sync.client.wire import HubCalls, Refetch
 from cloud_sync.contract.feeds import Cursor, Feed
-from cloud_sync.contract.fingerprints import differing, row_hash
+from cloud_sync.contract.fingerprints import bucket_of, differing, row_hash
 from cloud_sync.contract.ledger import GENESIS_HASH, chain_breaks_at
 from cloud_sync.contract.snapshots import BadSnapshot, Row
 from edge.db import copies, replica
@@ -32,6 +33,15 @@ from edge.store import Store
 
 OpenReader = Callable[[str], Connection]
 """`ledger.db` or `replica.db` → a connection of one's own that only reads."""
+
+Aside = Callable[[Callable[[], Any]], Awaitable[Any]]
+"""Does what takes long without holding up the event loop: `asyncio.to_thread`."""
+
+
+async def in_the_loop(work: Callable[[], Any]) -> Any:
+    """An `Aside` where time is virtual: nothing is held up there."""
+    return work()
+
 
 
 class FeedReport(msgspec.Struct, frozen=True):
@@ -83,19 +93,20 @@ def technician_token(database_secret: str) -> str:
 class Doctor:
     """Examines a running store."""
 
-    def __init__(self, store: Store, intake: Intake, recount: Recount, link: HubLink, open_reader: OpenReader) -> None:
+    def __init__(self, store: Store, intake: Intake, recount: Recount, link: HubLink, open_reader: OpenReader,
+                 aside: Aside) -> None:
         self._store = store
         self._intake = intake
         self._recount = recount
         self._link = link
         self._open_reader = open_reader
+        self._aside = aside
 
     async def examine(self, *, repair: bool) -> Report:
         """Look at everything. `repair`: count the copies again first, and fetch what differs."""
         recounted = await self._recount.everything() if repair else {}
         feeds = tuple([await self._feed(feed, repair=repair) for feed in FEEDS])
-        files = tuple([await asyncio.to_thread(check_file, self._open_reader, name) for name in FILES])
-        checked, broken_at = await asyncio.to_thread(check_chain, self._open_reader, self._store.books.chain)
+        files, checked, broken_at = await self._aside(partial(check_books, self._open_reader, self._store.books.chain))
         return Report(True, feeds, files, checked, broken_at, {feed.value: count for feed, count in recounted.items()})
 
     async def _feed(self, feed: Feed, *, repair: bool) -> FeedReport:
@@ -122,11 +133,13 @@ async def compare(reader: Connection, hub: HubCalls, feed: Feed) -> tuple[FeedRe
         lag = vector.offset - cursor.offset
         if lag:
             return msgspec.structs.replace(unknown, lag=lag, note="the feed moved on; ask again"), {}
-        buckets = differing(copies.buckets_of_copy(reader, feed), vector.as_mapping())
+        touched = copies.touched_keys(reader, feed)
+        buckets = sorted({*differing(copies.buckets_of_copy(reader, feed), vector.as_mapping()),
+                          *map(bucket_of, touched)})
         rows = await _fetch(hub, feed, cursor, buckets[:DOCTOR_BUCKETS_MAX])
     except (LineDown, Refused, BadAnswer, BadSnapshot) as error:
         return msgspec.structs.replace(unknown, note=f"the hub could not be asked: {error}"), {}
-    keys = _keys_that_differ(reader, feed, rows)[:DOCTOR_KEYS_MAX]
+    keys = sorted({*_keys_that_differ(reader, feed, rows), *touched})[:DOCTOR_KEYS_MAX]
     return msgspec.structs.replace(unknown, lag=0, equal=not buckets, buckets=tuple(buckets), keys=tuple(keys)), rows
 
 
@@ -140,13 +153,18 @@ async def _fetch(hub: HubCalls, feed: Feed, cursor: Cursor, buckets: list[int]) 
     return fetched
 
 
-def _keys_that_differ(reader: Connection, feed: Feed, theirs: Mapping[int, tuple[Row, ...]]) -> list[str]:
+def _keys_that_differ(reader: Connection, feed: Feed, theirs: Mapping[int, tuple[Row, ...]]) -> set[str]:
     ours = {row.key: row.hash for row in copies.rows_of_buckets(reader, feed, theirs)} if theirs else {}
     known = {row.key: row_hash(row.key, row.version, row.doc) for rows in theirs.values() for row in rows}
-    return sorted(key for key in ours.keys() | known.keys() if ours.get(key) != known.get(key))
+    return {key for key in ours.keys() | known.keys() if ours.get(key) != known.get(key)}
 
 
 FILES = ("ledger.db", "replica.db")
+
+
+def check_books(open_reader: OpenReader, chain: Chain) -> tuple[tuple[FileReport, ...], int, int | None]:
+    """Both files, and what `check_chain` says of the ledger."""
+    return tuple([check_file(open_reader, name) for name in FILES]), *check_chain(open_reader, chain)
 
 
 def check_file(open_reader: OpenReader, name: str) -> FileReport:
@@ -178,8 +196,7 @@ async def examine_files(open_reader: OpenReader, hub: HubCalls, chain: Chain) ->
     """Look at the books of a store that is not running. Nothing is written."""
     with closing(open_reader("replica.db")) as reader:
         feeds = tuple([(await compare(reader, hub, feed))[0] for feed in FEEDS])
-    checked, broken_at = check_chain(open_reader, chain)
-    return Report(False, feeds, tuple(check_file(open_reader, name) for name in FILES), checked, broken_at)
+    return Report(False, feeds, *check_books(open_reader, chain))
 
 
 def doctor_handlers(doctor: Doctor) -> Mapping[str, Handler]:

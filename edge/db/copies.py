@@ -120,6 +120,12 @@ def anything_touched(connection: Connection) -> bool:
     return bool(connection.execute(REPLICA.anything_touched).fetchone()[0])
 
 
+def touched_keys(connection: Connection, feed: Feed) -> set[str]:
+    """Rows of this feed that somebody else changed since the last look, which only the running store takes."""
+    rows = [*connection.execute(REPLICA.touched_copies), *connection.execute(REPLICA.touched_documents)]
+    return {key for of, key, *_ in rows if of == feed}
+
+
 def distrust_touched(connection: Connection) -> list[tuple[Feed, str]]:
     """Believe no row any more that somebody else changed: its fingerprint differs from the hub's until it was fetched
     again. Returns keys that are in a table without any document behind them; the caller takes them out.

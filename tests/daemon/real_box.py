@@ -1,4 +1,4 @@
-"""A store box for real: `trastienda run` in a process of its own, on a directory of its own; its hub is absent."""
+"""A store box for real: `trastienda run` in a process and on a directory of its own; its hub is absent unless named."""
 
 import http.client
 import json
@@ -30,6 +30,7 @@ class RealBox:
     directory: Path
     service: Service
     port: int = field(default_factory=free_port)
+    hub: str = "http://127.0.0.1:9"
     store: str = STORE
     listener: str = ""
     tills: str = '{id: "1", token: !credential till-1}'
@@ -55,7 +56,7 @@ class RealBox:
         self.config.write_text(f"""\
 store: {self.store}
 state_directory: {self.state}
-hub: {{url: "http://127.0.0.1:9", token: !credential hub-token}}
+hub: {{url: "{self.hub}", token: !credential hub-token}}
 listeners:
   tills: {listener}
   staff: {listener}
