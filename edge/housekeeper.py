@@ -13,7 +13,7 @@ import structlog
 from edge.db.connection import Connection
 from edge.db.ledger import store_clock
 from edge.db.queries import LEDGER, REPLICA
-from edge.db.replica import activate_due, look_again_at_all
+from edge.db.replica import activate_due, look_again_at_dated
 from edge.errors import Corrupt, Transient
 from edge.forgetting import Forgetting
 from edge.limits import (
@@ -47,7 +47,7 @@ class Housekeeper:
         self._wake = asyncio.Event()
         self._changed: deque[str] = deque()
         self._changed_set: set[str] = set()
-        self._corrections_seen = 0
+        self._corrections_seen: int | None = None  # a start sees none: the last run's clock may have been wrong
         self._stamp_due_powered_ms = 0
         self._forgetting = Forgetting(store)
         self._troubled = False
@@ -57,7 +57,7 @@ class Housekeeper:
         """The store's listener: what changed a price is written down, and may have brought a new date."""
         if news.topic in (Topic.PRICES, Topic.LABEL):
             if news.topic is Topic.PRICES:
-                self._note(news.subjects)
+                self._note(sorted(news.subjects))
             self._wake.set()
 
     async def run(self) -> None:
@@ -87,7 +87,7 @@ class Housekeeper:
         moment, now_powered_ms = store.moment(), store.clock.powered_ms()
         if store.clock.corrections != self._corrections_seen:
             corrections = store.clock.corrections
-            await store.books.replica.submit(look_again_at_all)
+            await store.books.replica.submit(look_again_at_dated)
             self._corrections_seen = corrections
         activated: list[str] = []
         if self._is_past(self._next_price_ms(), moment.wall_ms):

@@ -362,13 +362,14 @@ def reselect(connection: Connection, skus: Iterable[str], now: Moment) -> set[st
     return changed
 
 
-def look_again_at_all(connection: Connection) -> None:
-    """The wall clock was put right: which entry holds is to be found anew for every SKU, by `activate_due`.
+def look_again_at_dated(connection: Connection) -> None:
+    """The wall clock was put right, or may have been while the box was off: which entry holds is to be found anew, by
+    `activate_due`, for every SKU where that depends on the time or where a change waits for a clock to believe.
 
-    Lookups do so by themselves at once, because every winner counts as run out from now on.
+    Lookups do so by themselves at once, because every such winner counts as run out from now on.
     """
-    connection.execute(REPLICA.expire_list_prices)
-    connection.execute(REPLICA.start_all_prices)
+    connection.execute(REPLICA.expire_dated_prices)
+    connection.execute(REPLICA.start_dated_prices)
 
 
 def activate_due(connection: Connection, now: Moment, count_max: int) -> list[str]:

@@ -122,7 +122,7 @@ class LabelPlanner:
     def follow_news(self, news: News) -> None:
         """The store's listener: prices that changed make labels due."""
         if news.topic is Topic.PRICES:
-            for sku in news.subjects:
+            for sku in sorted(news.subjects):
                 self._look_at_sku(sku)
 
     def look_at(self, label: str, urgency: Urgency = Urgency.COSMETIC) -> None:

@@ -227,6 +227,24 @@ async def test_a_clock_that_was_ahead_from_the_start_is_put_right_with_everythin
     assert (store.till().asks("milk"), store.till().asks("cherries")) == ("0.99", "4.99")
 
 
+async def test_p9_what_a_wrong_clock_decided_just_before_the_power_failed_is_found_again_at_the_start(
+        store: StoreKit) -> None:
+    """The doubt was not written down yet, and the box starts again with the right time."""
+    now_ms = store.clock.true_ms()
+    await store.hub.sets_price("milk", "0.79", entry="this hour", priority=5, until_ms=now_ms + AN_HOUR_MS)
+    await store.time_passes(60)
+    assert store.till().asks("milk") == "0.79"
+    store.clock.put_wrong(A_YEAR_MS)
+    await store.hub.sets_price("bread", "1.69", entry="next week", priority=5, from_ms=now_ms + 7 * 24 * AN_HOUR_MS)
+    await store.hub.sets_price("milk", "0.89", entry="today", priority=3)
+    assert (store.till().asks("milk"), store.till().asks("bread")) == ("0.79", "1.69")
+    store.clock.put_wrong(0)
+    await store.power_fails(off_s=2 * 3600)
+    await store.time_passes(60)
+    assert store.store.clock.trusted
+    assert (store.till().list_price("milk"), store.till().list_price("bread")) == ("0.89", "1.89")
+
+
 class Clocks:
     """Two clocks that a test sets."""
 

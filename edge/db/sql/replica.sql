@@ -90,11 +90,13 @@ DELETE FROM list_price WHERE sku = ?
 -- name: list_prices_expired
 SELECT sku FROM list_price WHERE valid_until_ms <= ? UNION SELECT sku FROM price_start WHERE starts_ms <= ? LIMIT ?
 
--- name: expire_list_prices
-UPDATE list_price SET valid_until_ms = 0
+-- name: expire_dated_prices
+UPDATE list_price SET valid_until_ms = 0 WHERE valid_until_ms IS NOT NULL OR sku IN (SELECT sku FROM price_entry
+    GROUP BY sku HAVING count(*) > 1 OR max(valid_from_ms) > 0 OR max(valid_until_ms) IS NOT NULL)
 
--- name: start_all_prices
-INSERT INTO price_start (sku, starts_ms) SELECT DISTINCT sku, 0 FROM price_entry WHERE true
+-- name: start_dated_prices
+INSERT INTO price_start (sku, starts_ms) SELECT sku, 0 FROM price_entry
+GROUP BY sku HAVING count(*) > 1 OR max(valid_from_ms) > 0 OR max(valid_until_ms) IS NOT NULL
 ON CONFLICT (sku) DO UPDATE SET starts_ms = 0
 
 -- name: put_price_start
