@@ -59,14 +59,12 @@ class BadStream(ValueError):
 
 
 class Opcode(IntEnum):
-    """First byte of a command and of the notification that answers it (3.3)."""
+    """First byte of a command; a notification that answers one begins with it too, but for START's (3.3)."""
 
     BLOCK_SIZE = 0x01
     ANNOUNCE = 0x02
     START = 0x03
     CANCEL = 0x04
-    PART = 0x05
-    """Only notified."""
 
 
 class StreamFormat(IntEnum):
@@ -116,10 +114,16 @@ class BlockSize:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """Answer to `02` and `04`: 0 is yes."""
+class Announced:
+    """Answer to `02`: 0 is yes."""
 
-    opcode: Opcode
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """Answer to `04`: 0 is yes."""
+
     status: int
 
 
@@ -136,7 +140,7 @@ class Complete:
     """`05 08`: the label holds the whole stream, and now begins to redraw its panel."""
 
 
-Notice = BlockSize | Answer | PartWanted | Complete
+Notice = BlockSize | Announced | Cancelled | PartWanted | Complete
 """Everything that a label notifies."""
 
 
@@ -145,8 +149,10 @@ def notice_from_bytes(payload: bytes) -> Notice:
     match payload[:1]:
         case b"\x01" if len(payload) >= 3:
             return BlockSize(_SHORT.unpack_from(payload, 1)[0])
-        case b"\x02" | b"\x04" if len(payload) >= 2:
-            return Answer(Opcode(payload[0]), payload[1])
+        case b"\x02" if len(payload) >= 2:
+            return Announced(payload[1])
+        case b"\x04" if len(payload) >= 2:
+            return Cancelled(payload[1])
         case b"\x05" if len(payload) >= 2 and payload[1] == STATUS_COMPLETE:
             return Complete()
         case b"\x05" if len(payload) >= 6:

@@ -106,7 +106,13 @@ def encode_picture(description: LabelDescription, picture: Picture) -> Blob:
     label_type, stream_format = label_type_named(description.type_name)
     planes = planes_of(label_type, picture)
     payload = _stream(label_type, stream_format, planes)
-    return Blob(_version_of(description.type_name, payload), stream_format, payload)
+    return Blob(version_of(description.type_name, payload), stream_format, payload)
+
+
+def version_of(type_name: str, payload: bytes) -> PictureVersion:
+    """Names the stream and its type: the same bytes are another picture on another panel."""
+    named = type_name.encode() + b"\0" + payload
+    return hashlib.blake2b(named, digest_size=VERSION_BYTES).hexdigest()
 
 
 def planes_of(label_type: LabelType, picture: Picture) -> tuple[bytes, bytes]:
@@ -154,12 +160,6 @@ def _stream(label_type: LabelType, stream_format: StreamFormat, planes: tuple[by
             return lines(planes, label_type.height // 8)
         case StreamFormat.CHUNKS:
             return compress(*planes)
-
-
-def _version_of(type_name: str, payload: bytes) -> PictureVersion:
-    """Names stream and type: the same bytes mean another picture on another panel."""
-    named = type_name.encode() + b"\0" + payload
-    return hashlib.blake2b(named, digest_size=VERSION_BYTES).hexdigest()
 
 
 def _label_type(entry: dict[str, Any]) -> LabelType:

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from drivers.gicisky import codec
 from drivers.gicisky.codec import (
-    Answer,
+    Announced,
     BadFrame,
     BadStream,
     BlockSize,
+    Cancelled,
     Complete,
     LabelReport,
-    Opcode,
     PartWanted,
     compress,
     decompress,
@@ -301,9 +301,9 @@ def test_commands_are_the_bytes_of_3_3():
 
 @pytest.mark.parametrize(("payload", "notice"), [
     ("01f400", BlockSize(244)),
-    ("0200", Answer(Opcode.ANNOUNCE, 0)),
-    ("0201", Answer(Opcode.ANNOUNCE, 1)),
-    ("0400", Answer(Opcode.CANCEL, 0)),
+    ("0200", Announced(0)),
+    ("0201", Announced(1)),
+    ("0400", Cancelled(0)),
     ("050000000000", PartWanted(0, 0)),
     ("050223010000", PartWanted(0x123, 2)),
     ("0508", Complete()),
@@ -325,7 +325,7 @@ def test_any_bytes_are_a_notification_or_refused(payload):
         notice = codec.notice_from_bytes(payload)
     except BadFrame:
         return
-    assert isinstance(notice, BlockSize | Answer | PartWanted | Complete)
+    assert isinstance(notice, BlockSize | Announced | Cancelled | PartWanted | Complete)
 
 
 @given(st.binary(min_size=5, max_size=5))

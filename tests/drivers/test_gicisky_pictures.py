@@ -3,7 +3,6 @@
 import hashlib
 import pickle
 
-import numpy as np
 import pytest
 
 from drivers.gicisky.codec import LabelReport, StreamFormat, decompress
@@ -11,17 +10,11 @@ from drivers.gicisky.picture_codec import encode_picture, label_type_named, labe
 from drivers.port import Colour, Picture
 from drivers.virtual import gicisky_screen
 from drivers.virtual.gicisky_screen import Rubbish
+from tests.drivers.gicisky_air import a_picture
 
 LABEL = "ff:ff:92:10:4c:01"
 ALL_TYPES = sorted(label_types())
 ALL_NAMES = [label_types()[number].type_name(stream) for number in ALL_TYPES for stream in StreamFormat]
-
-
-def a_picture(label_type, seed=1):
-    """Noise in blocks of two columns, which also a stretched panel can show."""
-    randomness = np.random.default_rng(seed)
-    blocks = randomness.choice(sorted(label_type.colours), (label_type.height, label_type.width // 2))
-    return Picture(label_type.width, label_type.height, np.repeat(blocks, 2, axis=1).astype(np.uint8).tobytes())
 
 
 def one_pixel(label_type, x, y, colour=Colour.BLACK):
