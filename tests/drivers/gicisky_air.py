@@ -56,6 +56,9 @@ class Air:
         for answer in answers:
             loop.call_later(self._answer_s, self._callback, self._characteristic, bytearray(answer))
 
+    def notify_at_once(self, answer):
+        self._callback(self._characteristic, bytearray(answer))
+
     async def given(self, parts):
         """Waits until so many parts were written to the label."""
         while len(self.label.writes) < parts:

@@ -4,6 +4,7 @@ import asyncio
 import functools
 import random
 import struct
+import tracemalloc
 
 import pytest
 from bleak.exc import BleakError
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.ble.dialect import Advertisement, DeliveryFailed, Dialect, Heard
-from drivers.gicisky.picture_codec import encode_picture, label_type_named, label_types
+from drivers.gicisky.picture_codec import encode_picture, label_types
 from drivers.gicisky.session import GiciskyDialect
 from drivers.port import Colour
 from drivers.virtual.gicisky_label import LabelFaults, VirtualGiciskyLabel
@@ -128,9 +129,10 @@ async def test_large_labels_get_six_bytes_of_announcement_for_a_compressed_strea
     assert (len(announced), announced[5:]) == (6, b"\x01")
 
 
+@pytest.mark.parametrize(("type_id", "firmware"), [(0x012B, 0x8101), (0x004B, 0x0101)])
 @in_virtual_time
-async def test_a_large_label_that_takes_lines_gets_the_long_announcement_3_3():
-    _, air = await deliver(a_label(0x012B, firmware=0x8101))
+async def test_lines_and_smaller_labels_are_announced_with_eight_bytes_3_3(type_id, firmware):
+    _, air = await deliver(a_label(type_id, firmware=firmware))
     assert (len(air.commands()[1]), air.commands()[1][5:]) == (8, bytes(3))
 
 
@@ -256,20 +258,28 @@ async def test_rubbish_between_notifications_is_skipped():
 
 @in_virtual_time
 async def test_an_answer_that_comes_twice_changes_nothing():
-    label = a_label(faults=LabelFaults(noise=b"\x01\xf4\x00"))
-    picture, _ = await deliver(label)
+    label = a_label()
+    label.command = lambda data: VirtualGiciskyLabel.command(label, data) * 2
+    label.image_write = lambda data: VirtualGiciskyLabel.image_write(label, data) * 2
+    parts = Parts()
+    picture, _ = await deliver(label, parts=parts)
     assert label.picture == picture
+    assert len(parts) == 40
 
 
 @in_virtual_time
-async def test_a_label_that_floods_the_store_instead_of_answering_is_given_up():
+async def test_a_label_that_floods_the_store_is_given_up_and_costs_no_memory():
     label = a_label(faults=LabelFaults(silent_to={2}))
     air = Air(label)
     delivery = asyncio.create_task(deliver(label, air=air))
-    while not delivery.done():
-        await asyncio.sleep(0.1)
-        if air.told:
-            air.notify(*[b"\x04\x00"] * 1000)
+    await asyncio.sleep(3.0)
+    tracemalloc.start()
+    try:
+        for _ in range(20_000):
+            air.notify_at_once(bytes(244))
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
     with pytest.raises(DeliveryFailed, match="no answer to command 02"):
         await delivery
 
@@ -307,15 +317,15 @@ async def test_another_pair_of_characteristics_is_found_by_its_lowest_numbers_3_
     label = a_label()
     layout = {
         "0000FFE0-0000-1000-8000-00805F9B34FB": [
-            ("0000ffe9-0000-1000-8000-00805f9b34fb", ["read"]),
             ("0000ffe2-0000-1000-8000-00805f9b34fb", ["write-without-response"]),
+            ("0000ffe9-0000-1000-8000-00805f9b34fb", ["read"]),
             ("0000ffe1-0000-1000-8000-00805f9b34fb", ["write-without-response", "notify"]),
         ],
         "0000180f-0000-1000-8000-00805f9b34fb": [("00002a19-0000-1000-8000-00805f9b34fb", ["read"])],
     }
     picture, air = await deliver(label, air=Air(label, layout=layout))
     assert label.picture == picture
-    assert {response for _, _, response in air.told} == {False}
+    assert {(uuid[:8], response) for uuid, _, response in air.told} == {("0000ffe1", False), ("0000ffe2", False)}
 
 
 @pytest.mark.parametrize("layout", [
@@ -418,10 +428,10 @@ class Hostile:
     image_uuid = VirtualGiciskyLabel.image_uuid
 
     def __init__(self, answers):
-        self._answers = list(answers)
+        self.answers = list(answers)
 
     def command(self, data):
-        return self._answers.pop(0) if self._answers else []
+        return self.answers.pop(0) if self.answers else []
 
     image_write = command
 
@@ -440,12 +450,8 @@ GOOD_START = st.just([[b"\x01\xf4\x00"], [b"\x02\x00"]])
 @settings(max_examples=300, deadline=None)
 def test_p7_whatever_a_label_says_a_delivery_ends_and_proof_needs_every_part(story):
     async def tell():
-        label_type, stream_format = label_type_named("gicisky:0033")
-        description = label_type.describe(ADDRESS, stream_format)
-        blob = encode_picture(description, a_picture(label_type))
-        parts = Parts()
         try:
-            await DIALECT.deliver(Air(Hostile(story)), description, blob, parts)
+            parts = await deliver_to_story(Hostile(story))
         except DeliveryFailed:
             return
         assert {part for part, _ in parts} == set(range(parts[0][1]))
@@ -453,13 +459,29 @@ def test_p7_whatever_a_label_says_a_delivery_ends_and_proof_needs_every_part(sto
     virtual_time.run(tell())
 
 
+def a_story(*asked):
+    """A label that asks for these parts, one after the other, and then says that it is complete."""
+    asks = [[b"\x05\x00" + struct.pack("<I", part)] for part in asked]
+    return Hostile([[b"\x01\xf4\x00"], [b"\x02\x00"], *asks, [b"\x05\x08"]])
+
+
+async def deliver_to_story(label):
+    description = DIALECT.describe(ADDRESS, "gicisky:0033")
+    parts = Parts()
+    blob = encode_picture(description, a_picture(label_types()[0x0033]))
+    await DIALECT.deliver(Air(label), description, blob, parts)
+    return parts
+
+
 @in_virtual_time
 async def test_an_honest_label_can_be_told_as_a_story_too():
     """So the hostile one above can also succeed, and its assertion is reached."""
-    asks = [[b"\x05\x00" + struct.pack("<I", part)] for part in range(40)]
-    label = Hostile([[b"\x01\xf4\x00"], [b"\x02\x00"], *asks, [b"\x05\x08"]])
-    label_type, stream_format = label_type_named("gicisky:0033")
-    description = label_type.describe(ADDRESS, stream_format)
-    parts = Parts()
-    await DIALECT.deliver(Air(label), description, encode_picture(description, a_picture(label_type)), parts)
-    assert parts == [(part, 40) for part in range(40)]
+    assert await deliver_to_story(a_story(*range(40))) == [(part, 40) for part in range(40)]
+
+
+@in_virtual_time
+async def test_p7_a_part_behind_the_last_does_not_stand_for_one_that_was_never_asked_for():
+    label = a_story(*range(39))
+    label.answers[-1].insert(0, b"\x05\x00\x28\x00\x00\x00")
+    with pytest.raises(DeliveryFailed, match="complete after 39 of 40 parts"):
+        await deliver_to_story(label)
