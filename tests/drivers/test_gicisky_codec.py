@@ -176,6 +176,7 @@ def test_eleven_bytes_before_the_end_is_the_last_place_for_a_match_3_6(more, mat
 
 
 @given(PLANES, PLANES)
+@settings(deadline=None)
 def test_any_planes_come_back_through_both_decoders(first, second):
     stream = compress(first, second)
     assert decompress(stream) == (first, second)
@@ -220,7 +221,7 @@ def test_a_stream_larger_than_any_panel_is_refused_before_anything_is_unpacked()
 
 
 @given(st.binary(max_size=400))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_any_bytes_are_planes_or_refused(data):
     for stream in (data, bytes(4) + b"\x75" + data, bytes(4) + bytes((0x75, min(255, 3 + len(data)), 64)) + data):
         try:
@@ -232,7 +233,7 @@ def test_any_bytes_are_planes_or_refused(data):
 
 
 @given(PLANES, PLANES, st.integers(0, 10_000), st.integers(1, 255))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_a_spoilt_stream_is_read_by_both_decoders_alike_or_refused_by_ours(first, second, place, change):
     stream = bytearray(compress(first, second))
     stream[place % len(stream)] ^= change
@@ -257,6 +258,7 @@ def test_a_line_length_that_has_no_head_is_refused(line_bytes):
 
 
 @given(st.lists(st.binary(max_size=100), max_size=3), st.integers(1, 248))
+@settings(deadline=None)
 def test_any_planes_come_back_from_lines(planes, line_bytes):
     stream = codec.lines(planes, line_bytes)
     assert codec.from_lines(stream) == gicisky_screen.unlined(stream) == b"".join(planes)
@@ -268,6 +270,7 @@ def test_a_line_is_also_a_chunk_of_nothing_but_literals_3_5():
 
 
 @given(st.binary(max_size=60))
+@settings(deadline=None)
 def test_any_bytes_are_lines_or_refused(data):
     begun = b"\x75\x09\x02" + data
     for stream in (data, struct.pack("<I", 4 + len(data)) + data, struct.pack("<I", 4 + len(begun)) + begun):
@@ -320,6 +323,7 @@ def test_a_notification_that_is_none_is_refused(payload):
 
 
 @given(st.binary(max_size=24))
+@settings(deadline=None)
 def test_any_bytes_are_a_notification_or_refused(payload):
     try:
         notice = codec.notice_from_bytes(payload)
@@ -329,6 +333,7 @@ def test_any_bytes_are_a_notification_or_refused(payload):
 
 
 @given(st.binary(min_size=5, max_size=5))
+@settings(deadline=None)
 def test_any_five_bytes_are_a_report_and_come_back(payload):
     payload = bytes((*payload[:4], payload[4] & 0x7F))  # the top bit means nothing and is dropped
     assert LabelReport.from_bytes(payload).to_bytes() == payload

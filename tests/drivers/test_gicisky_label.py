@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.gicisky.codec import LabelReport, compress
@@ -157,6 +157,7 @@ WRITES = st.one_of(st.binary(max_size=20), st.sampled_from([b"\x03", announced(b
 
 
 @given(st.lists(st.tuples(st.booleans(), WRITES)))
+@settings(deadline=None)
 def test_nothing_that_is_written_to_it_makes_it_stumble(writes):
     label = a_label(Clock())
     for is_command, data in writes:

@@ -90,6 +90,7 @@ def test_a_type_that_nobody_knows_is_heard_without_its_name():
 
 
 @given(st.dictionaries(st.sampled_from((0x5053, 0x004C)), st.binary(max_size=30)), st.text() | st.none())
+@settings(deadline=None)
 def test_nothing_that_is_advertised_makes_it_stumble(data, name):
     heard = DIALECT.hear(Advertisement(ADDRESS, name, data, (), -60))
     assert heard is None or len(data[0x5053]) == 5
