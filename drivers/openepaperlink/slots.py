@@ -17,7 +17,7 @@ from drivers.port import LabelId
 
 STREAMED_MAX = 120  # slots in use at once: enough check-ins to keep the radio busy, few enough to be turned away
 URGENT_MAX = 240  # slots that urgent offers may use; the rest is for lights and for what an earlier host left
-BESIDE_URGENT_MAX = 16  # slots of others while urgent ones are about: the radio does not idle, nor is it in the way
+BESIDE_URGENT_MAX = 4  # slots of others while urgent ones are about: the radio does not idle, nor is it in the way
 URGENT_S = 180.0  # how long an offer goes before others: three check-ins of a slow label
 SILENT_S = 15.0  # after a label was expected and not heard, its slot is another's
 CLEARED_AT_ONCE_MAX = 25  # slots; a command and its reply take about 5 ms of a line of 115200 baud

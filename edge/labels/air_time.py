@@ -43,6 +43,10 @@ class AirTime:
         """The label comes back from `end` when a slot of the station is free and it is its turn."""
         self._waiting[station].add(label, urgency)
 
+    def waits(self, station: str, label: str) -> bool:
+        """Whether the label waits for a slot of the station."""
+        return station in self._waiting and label in self._waiting[station]
+
     def begin(self, label: str, on_air: OnAir) -> None:
         """The label takes a slot, or keeps its own for another picture."""
         before = self._on_air.get(label)

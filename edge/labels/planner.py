@@ -303,7 +303,7 @@ class LabelPlanner:
         if row.station not in self._stations and event.description is not None:
             await self._move_in(row, event.description)
         wanted_hash = self._wanted_hash.get(row.label)
-        if row.sku is None or self._air.of(row.label) is not None or (
+        if row.sku is None or self._air.of(row.label) is not None or self._air.waits(row.station, row.label) or (
                 wanted_hash is not None and not is_due(wanted_hash, row.proven_content, bool(row.outstanding))):
             return
         self.look_at(event.label)
