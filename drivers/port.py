@@ -191,8 +191,11 @@ class BaseStation(Protocol):
         """Turns a picture into what its labels understand: a module-level function, so a process pool can call it."""
         ...
 
-    async def offer(self, label: LabelId, blob: Blob) -> None:
-        """Replace whatever is outstanding for the label. Raises `OfferRefused`; the proof comes as an event."""
+    async def offer(self, label: LabelId, blob: Blob, *, urgent: bool = False) -> None:
+        """Replace whatever is outstanding for the label. Raises `OfferRefused`; the proof comes as an event.
+
+        `urgent` offers go before others where not all can go at once.
+        """
         ...
 
     async def light(self, label: LabelId, colour: Colour, seconds: float) -> None:

@@ -93,8 +93,11 @@ PICTURES_PER_LABEL_MAX = 32
 LABELS_MAX = 20_000
 """Labels a store knows; further ones that are heard are not proposed."""
 
-LABELS_ON_AIR_PER_STATION_MAX = 240
-"""Offers outstanding at one base station, below an OpenEPaperLink radio's 250 slots; the next waits for a proof."""
+LABELS_ON_AIR_PER_STATION_MAX = 1_200
+"""Offers outstanding at one base station, whose driver holds them in memory; the next waits for a proof."""
+
+PLACES_KEPT_FOR_URGENT = 200
+"""Of these, places that only labels which hold a till get."""
 
 DRIVER_EVENTS_MAX = 10_000
 """Events of base stations waiting for the planner; above it sightings and telemetry are dropped, proofs never."""

@@ -588,7 +588,7 @@ class ScriptedStation:
     def encode(self) -> Encoder:
         return _not_encoded
 
-    async def offer(self, label: str, blob: Blob) -> None:
+    async def offer(self, label: str, blob: Blob, *, urgent: bool = False) -> None:
         said = msgspec.json.decode(blob.payload, type=WhatAPictureSays)
         offer = Offer(label, blob.version, said.sku, said.price_minor)
         looked = self.before_offer(offer)

@@ -448,8 +448,14 @@ def block_from_wire(wire: bytes) -> bytes:
     return data
 
 
-def wire_blocks(payload: bytes) -> tuple[bytes, ...]:
-    """All blocks of a payload, ready to send. Raises `ValueError` when it is empty or needs more than 256."""
+def block_count(payload: bytes) -> int:
+    """Into how many blocks a payload is cut. Raises `ValueError` when it is empty or needs more than 256."""
     if not 1 <= len(payload) <= BLOCK_BYTES * BLOCKS_MAX:
         raise ValueError(f"a payload has 1 to {BLOCK_BYTES * BLOCKS_MAX} bytes, got {len(payload)}")
-    return tuple(wire_block(payload[at : at + BLOCK_BYTES]) for at in range(0, len(payload), BLOCK_BYTES))
+    return -(-len(payload) // BLOCK_BYTES)
+
+
+def wire_block_of(payload: bytes, number: int) -> bytes:
+    """Block `number` of a payload, ready to send; the last one for a number too high (1.4)."""
+    at = min(number, block_count(payload) - 1) * BLOCK_BYTES
+    return wire_block(payload[at : at + BLOCK_BYTES])

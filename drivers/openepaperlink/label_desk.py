@@ -15,6 +15,7 @@ from drivers.openepaperlink.conversation import Conversation
 from drivers.openepaperlink.label_record import LabelRecord, Offer, flash_command, heard_features
 from drivers.openepaperlink.picture_codec import tag_types
 from drivers.openepaperlink.proof import COMMAND, UNKNOWN, Occupant, Verdict
+from drivers.openepaperlink.slots import URGENT_S, Slots
 from drivers.port import (
     Ambiguous,
     Blob,
@@ -35,7 +36,8 @@ from drivers.serial_link import LinkLost
 AWAKE_AFTER_CHECK_IN_S = 2.0  # a label that was told of a picture asks for it within this
 AWAKE_AFTER_BLOCK_S = 10.0  # and is at it for so long after each block
 LIGHT_PATIENCE_S = 20.0  # a light waits for a label that is fetching, but no longer than this
-OFFERS_MAX = 1000  # pictures held in memory; the radio's own limit (250 slots) says NOQ> long before
+OFFERS_MAX = 1500  # pictures held in memory: what is in slots, and what waits for one
+SWEEP_S = 1.0  # between looks for slots that are another's turn
 HEARD_MAX = 4096  # labels heard and not adopted whose description is kept; the oldest goes
 
 _REFUSALS = {
@@ -55,6 +57,8 @@ class LabelDesk:
         self._labels: dict[LabelId, LabelRecord] = {}
         self._heard: dict[LabelId, LabelDescription] = {}
         self._cancelling: set[LabelId] = set()
+        self._slots = Slots(self._now)
+        self._sweep: asyncio.TimerHandle | None = None
 
     # What the store asks for.
 
@@ -79,14 +83,19 @@ class LabelDesk:
             raise OfferRefused(f"label {label} was not adopted")
         return record
 
-    async def offer(self, conversation: Conversation, record: LabelRecord, blob: Blob) -> None:
+    async def offer(self, conversation: Conversation, record: LabelRecord, blob: Blob, *, urgent: bool = False) -> None:
         """Raises `OfferRefused`, and then offers nothing; `ValueError` for a blob that is none of this driver's."""
         offer = Offer.of(blob)
         record.offer = None
+        self._slots.leave(record)
         if sum(other.offer is not None for other in self._labels.values()) >= OFFERS_MAX:
             raise OfferRefused(f"{OFFERS_MAX} pictures are already offered")
         record.offer = offer
+        record.urgent_until_s = self._now() + URGENT_S if urgent else 0.0
         if record.command is not None:
+            return
+        if not self._slots.has_room(record):
+            self._wait_for_slot(record)
             return
         refusal = await _refused(self._send_offer(conversation, record, offer))
         if refusal and record.offer is offer:
@@ -112,11 +121,13 @@ class LabelDesk:
 
     def restock_all(self) -> None:
         """The radio may have forgotten everything: offer it again."""
+        self._slots.forget()
         for record in self._labels.values():
             self._restock(record)
 
     def radio_forgot(self) -> None:
         """The radio restarted: every slot is empty."""
+        self._slots.forget()
         for record in self._labels.values():
             record.proof.slot_emptied()
 
@@ -134,6 +145,8 @@ class LabelDesk:
             self._hear_stranger(heard)
             return
         record.proof.checked_in()
+        record.rhythm.checked_in(self._now())
+        self._slots.heard(record)
         if record.offer is not None and record.offer.blob.version in record.proof.told:
             record.awake_until_s = max(record.awake_until_s, self._now() + AWAKE_AFTER_CHECK_IN_S)
         restarted = record.hear(heard.check_in)
@@ -152,10 +165,10 @@ class LabelDesk:
             return
         record.proof.asked_for(request.version)
         record.awake_until_s = self._now() + AWAKE_AFTER_BLOCK_S
-        block = min(request.block, len(offer.blocks) - 1)
         if self.conversation is not None:
-            self.conversation.answer_block(request.label, offer.blocks[block])
-        self._emit(Progress(request.label, request.version, block, len(offer.blocks)))
+            self.conversation.answer_block(request.label, offer.wire_block(request.block))
+        part = min(request.block, offer.block_count - 1)
+        self._emit(Progress(request.label, request.version, part, offer.block_count))
 
     def hear_done(self, label: LabelId) -> None:
         """`XFC>`: the label holds something; `proof` knows what. The radio has freed the slot."""
@@ -164,6 +177,7 @@ class LabelDesk:
             return
         verdict, version = record.proof.done()
         record.awake_until_s = 0.0
+        self._slots.free(record)
         if verdict is Verdict.PROVEN and version is not None:
             if record.offer is not None and record.offer.blob.version == version:
                 record.offer = None
@@ -174,6 +188,7 @@ class LabelDesk:
             record.offer = None
             self._emit(Ambiguous(label))
         self._restock(record)
+        self._fill_slots()
 
     def hear_expired(self, label: LabelId) -> None:
         """`XTO>`: the label did not come for what its slot held."""
@@ -182,11 +197,13 @@ class LabelDesk:
             return
         held_command = record.proof.slot == {COMMAND}
         record.proof.slot_emptied()
+        self._slots.free(record)
         if held_command:
             record.command = None
             self._restock(record)
         elif record.offer is not None:
             self._fail(record, record.offer, "the label did not fetch it in time")
+        self._fill_slots()
 
     def _hear_stranger(self, heard: CheckInHeard) -> None:
         tag_type = None if heard.check_in.is_short else tag_types().get(heard.check_in.hardware_type)
@@ -233,12 +250,15 @@ class LabelDesk:
     def _send(self, conversation: Conversation, record: LabelRecord, pending: PendingData, occupant: Occupant,
               wanted: Callable[[], bool]) -> "asyncio.Future[Signal]":  # fmt: skip
         """`SDA>`; the proof hears of it in the order of the line. What was replaced while it waited is not sent."""
+        self._slots.hold(record)
 
         def replied(reply: Signal | None) -> None:
             if reply == codec.ACKNOWLEDGED:
                 record.proof.acknowledged(occupant)
             elif reply != codec.NOT_OK:  # after NOK> it is tried again
                 record.proof.given_up()
+            if reply == codec.NO_SLOT:
+                self._slots.free(record)
 
         return conversation.enqueue(
             codec.send_data(pending), wanted=wanted, sending=lambda: record.proof.writing(occupant), replied=replied
@@ -254,13 +274,60 @@ class LabelDesk:
                 lambda reply: self._command_restocked(record, command, reply)
             )
         elif offer is not None:
+            if not self._slots.has_room(record):
+                self._wait_for_slot(record)
+                return
             self._send_offer(conversation, record, offer).add_done_callback(
                 lambda reply: self._offer_restocked(record, offer, reply)
             )
 
+    # More offers than slots (`slots`).
+
+    def _wait_for_slot(self, record: LabelRecord) -> None:
+        self._slots.wait(record)
+        if self._sweep is None:
+            self._sweep = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep_slots)
+
+    def _fill_slots(self) -> None:
+        while self.conversation is not None and (record := self._slots.next_one()) is not None:
+            self._restock(record)
+
+    def _sweep_slots(self) -> None:
+        """Slots that are another's turn are cleared; again as long as somebody waits."""
+        self._sweep = None
+        if self.conversation is None or not self._slots.anybody_waits:
+            return
+        for record in self._slots.to_clear():
+            self._clear_slot(self.conversation, record)
+        self._fill_slots()
+        self._sweep = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep_slots)
+
+    def _clear_slot(self, conversation: Conversation, record: LabelRecord) -> None:
+        """`CXD>`: the offer stands, and waits for its next turn."""
+        if record.label in self._cancelling:
+            return
+        self._cancelling.add(record.label)
+
+        def wanted() -> bool:
+            return self._now() >= record.awake_until_s and record.command is None
+
+        def replied(reply: Signal | None) -> None:
+            if reply != codec.ACKNOWLEDGED:
+                return
+            record.proof.slot_emptied()
+            self._slots.free(record)
+            if record.offer is not None:
+                self._wait_for_slot(record)
+            self._fill_slots()
+
+        outcome = conversation.enqueue(codec.cancel_data(record.label), wanted=wanted, replied=replied)
+        outcome.add_done_callback(lambda _: self._cancelling.discard(record.label))
+
     def _offer_restocked(self, record: LabelRecord, offer: Offer, reply: "asyncio.Future[Signal]") -> None:
         refusal = _refusal(reply)
-        if refusal and record.offer is offer and not _line_was_lost(reply):  # else the next line takes it up again
+        if record.offer is offer and not reply.exception() and reply.result() == codec.NO_SLOT and self._slots.any_held:
+            self._wait_for_slot(record)
+        elif refusal and record.offer is offer and not _line_was_lost(reply):  # else the next line takes it up again
             self._fail(record, offer, refusal)
 
     def _command_restocked(self, record: LabelRecord, command: PendingData, reply: "asyncio.Future[Signal]") -> None:

@@ -7,6 +7,7 @@ from drivers.openepaperlink import codec
 from drivers.openepaperlink.codec import Capability, CheckIn, DataType, LedFlash, PendingData
 from drivers.openepaperlink.picture_codec import TagType, tag_type_named, tag_types
 from drivers.openepaperlink.proof import Proof
+from drivers.openepaperlink.rhythm import Rhythm
 from drivers.port import Blob, Colour, Feature, LabelDescription, LabelId
 
 OFFER_MINUTES = 1440  # attemptsLeft of a picture: the radio forgets it after a day (1.3)
@@ -26,16 +27,21 @@ _FRESH_STARTS = frozenset({codec.WakeupReason.FIRST_BOOT, codec.WakeupReason.WAT
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A picture in memory, cut and XORed for the line: a block must be answered within 115 ms (1.4)."""
+    """A picture in memory: a block must be answered within 115 ms (1.4)."""
 
     blob: Blob
-    blocks: tuple[bytes, ...]
+    block_count: int
 
     @classmethod
     def of(cls, blob: Blob) -> Self:
         """Raises `ValueError` when the blob is none of this driver's."""
         codec.version_to_wire(blob.version)
-        return cls(blob, codec.wire_blocks(blob.payload))
+        return cls(blob, codec.block_count(blob.payload))
+
+    def wire_block(self, number: int) -> bytes:
+        """A block as it goes over the line. Coded anew each time: that takes some 50 µs, and a thousand pictures kept
+        as 4100 bytes and more each would fill a small box."""
+        return codec.wire_block_of(self.blob.payload, number)
 
     def pending(self, label: LabelId) -> PendingData:
         """The `SDA>` body for it."""
@@ -59,6 +65,12 @@ class LabelRecord:
     awake_until_s: float = 0.0
     """Loop time until which the label may be fetching a picture."""
     started_fresh: bool = False
+    rhythm: Rhythm = field(default_factory=Rhythm)
+    urgent_until_s: float = 0.0
+    """Loop time until which its offer goes before others."""
+    slotted_s: float = 0.0
+    """Loop time when it last got a slot, and (`expected_s`) when it was then expected to check in."""
+    expected_s: float = 0.0
 
     @classmethod
     def adopted(cls, label: LabelId, type_name: str) -> Self:

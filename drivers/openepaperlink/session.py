@@ -112,12 +112,12 @@ class OpenEPaperLinkStation:
         """See the port. Adopting again changes the type only. Raises `ValueError` for an impossible address."""
         self._desk.adopt(label, type_name)
 
-    async def offer(self, label: LabelId, blob: Blob) -> None:
+    async def offer(self, label: LabelId, blob: Blob, *, urgent: bool = False) -> None:
         """See the port. When it raises, nothing is offered to the label any more. A light that the label has not
         fetched yet goes first; the picture then waits in memory and follows by itself."""
         record = self._desk.record(label)
         record.offer = None
-        await self._desk.offer(self._line(), record, blob)
+        await self._desk.offer(self._line(), record, blob, urgent=urgent)
 
     async def light(self, label: LabelId, colour: Colour, seconds: float) -> None:
         """See the port. The light takes the label's slot and the picture follows it; a label that is fetching a

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 
 from edge.labels.due_labels import DueLabels, Urgency
-from edge.limits import LABELS_ON_AIR_PER_STATION_MAX, OFFER_STALE_S
+from edge.limits import LABELS_ON_AIR_PER_STATION_MAX, OFFER_STALE_S, PLACES_KEPT_FOR_URGENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +34,18 @@ class AirTime:
         on_air = self._on_air.get(label)
         return on_air is not None and on_air.version == version
 
-    def is_full(self, station: str) -> bool:
-        """Whether another label must wait."""
-        return self._taken[station] >= LABELS_ON_AIR_PER_STATION_MAX
+    def is_full(self, station: str, urgency: Urgency) -> bool:
+        """Whether another label must wait; some places are kept for those that hold a till."""
+        kept = 0 if urgency is Urgency.HOLDS_TILL else PLACES_KEPT_FOR_URGENT
+        return self._taken[station] >= LABELS_ON_AIR_PER_STATION_MAX - kept
 
     def wait(self, station: str, label: str, urgency: Urgency) -> None:
         """The label comes back from `end` when a slot of the station is free and it is its turn."""
         self._waiting[station].add(label, urgency)
+
+    def waits(self, station: str, label: str) -> bool:
+        """Whether the label waits for a slot of the station."""
+        return station in self._waiting and label in self._waiting[station]
 
     def begin(self, label: str, on_air: OnAir) -> None:
         """The label takes a slot, or keeps its own for another picture."""

@@ -41,5 +41,8 @@ class DueLabels:
         self._heap.clear()
         self._urgency.clear()
 
+    def __contains__(self, label: str) -> bool:
+        return label in self._urgency
+
     def __len__(self) -> int:
         return len(self._urgency)

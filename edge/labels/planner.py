@@ -303,7 +303,7 @@ class LabelPlanner:
         if row.station not in self._stations and event.description is not None:
             await self._move_in(row, event.description)
         wanted_hash = self._wanted_hash.get(row.label)
-        if row.sku is None or self._air.of(row.label) is not None or (
+        if row.sku is None or self._air.of(row.label) is not None or self._air.waits(row.station, row.label) or (
                 wanted_hash is not None and not is_due(wanted_hash, row.proven_content, bool(row.outstanding))):
             return
         self.look_at(event.label)
@@ -391,16 +391,16 @@ class LabelPlanner:
             return
         if on_air and on_air.content_hash == wanted.content_hash:
             return
-        if on_air is None and self._air.is_full(row.station):
+        if on_air is None and self._air.is_full(row.station, urgency):
             self._air.wait(row.station, label, urgency)
             return
         try:
-            await self._put_on_air(row, station, wanted)
+            await self._put_on_air(row, station, wanted, urgency)
         except (ValueError, TooManyClaims) as problem:
             self._off_air(label)
             await self._say(row, str(problem))
 
-    async def _put_on_air(self, row: LabelRow, station: BaseStation, wanted: Wanted) -> None:
+    async def _put_on_air(self, row: LabelRow, station: BaseStation, wanted: Wanted, urgency: Urgency) -> None:
         """Draw, commit the claim, and only then offer."""
         self._store.disk.must_take_facts()  # an offer whose proof could not be recorded would hold the tills
         label, content, before = row.label, wanted.content, self._air.of(row.label)
@@ -419,16 +419,16 @@ class LabelPlanner:
         now_powered_ms, now_ms = self._store.clock.powered_ms(), self._store.clock.wall_ms()
         order = await self._store.books.ledger.submit(lambda c: open_claim(c, offered, now_powered_ms, now_ms))
         self._air.drawn(label, blob.version)
-        await self._hand_over(station, label, blob, order)
+        await self._hand_over(station, label, blob, order, urgent=urgency is Urgency.HOLDS_TILL)
         self._store.tell(Topic.LABEL, label)
         if not self._is_still_wanted(label, wanted):
             self.look_at(label, self._urgency_of(content.sku))
 
-    async def _hand_over(self, station: BaseStation, label: str, blob: Blob, order: int) -> None:
+    async def _hand_over(self, station: BaseStation, label: str, blob: Blob, order: int, *, urgent: bool) -> None:
         """Offer, and read what was heard meanwhile in the light of whether the station took it."""
         self._handing[label] = []
         try:
-            await station.offer(label, blob)
+            await station.offer(label, blob, urgent=urgent)
             self._handed[label] = order
         finally:
             for event in self._handing.pop(label):

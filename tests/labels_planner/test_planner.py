@@ -12,6 +12,7 @@ from edge.db.books import derive_key
 from edge.db.connection import Connection, connect
 from edge.db.queries import LEDGER
 from edge.errors import Transient
+from edge.labels import air_time
 from edge.labels.air_time import AirTime, OnAir
 from edge.labels.due_labels import DueLabels, Urgency
 from edge.labels.planner import LabelState
@@ -140,9 +141,12 @@ async def test_increases_that_hold_a_till_fly_first_then_decreases_then_the_cosm
     assert order == ["a", "b", "c"]
 
 
-async def test_p10_a_full_station_takes_the_next_label_when_a_slot_is_free_the_urgent_first(store: StoreKit) -> None:
+async def test_p10_a_full_station_takes_the_next_label_when_a_slot_is_free_the_urgent_first(
+        store: StoreKit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(air_time, "LABELS_ON_AIR_PER_STATION_MAX", 60)
+    monkeypatch.setattr(air_time, "PLACES_KEPT_FOR_URGENT", 1)
     await store.label("urgent").shows("milk", "0.99")
-    names = [f"label {number:03}" for number in range(LABELS_ON_AIR_PER_STATION_MAX + 20)]
+    names = [f"label {number:03}" for number in range(80)]
     for name in names:
         store.station.is_heard(name)
     await store.a_moment()
@@ -150,11 +154,11 @@ async def test_p10_a_full_station_takes_the_next_label_when_a_slot_is_free_the_u
         await store.labels.bind(name, "bread", "ana", store.new_id("act"))
     await store.a_moment()
     offered = {offer.label for offer in store.station.all_offers()} - {"urgent"}
-    assert len(offered) == LABELS_ON_AIR_PER_STATION_MAX
+    assert len(offered) == 59
     await store.hub.sets_price("milk", "1.09")
-    assert store.label("urgent").offers() == ["0.99"]
+    assert store.label("urgent").is_offered() == "1.09"  # one place was kept for it
+    await store.label("urgent").proves()
     await store.label(names[0]).proves()
-    assert store.label("urgent").is_offered() == "1.09"
     for name in sorted(offered):
         await store.label(name).proves()
     assert {offer.label for offer in store.station.all_offers()} == {*names, "urgent"}
@@ -488,10 +492,10 @@ def test_a_label_has_one_slot_whatever_it_shows():
     for content in ("one", "two", "three"):
         air.begin("a", OnAir("radio", content, 0.0))
     for number in range(LABELS_ON_AIR_PER_STATION_MAX - 1):
-        assert not air.is_full("radio")
+        assert not air.is_full("radio", Urgency.HOLDS_TILL)
         air.begin(f"label {number}", OnAir("radio", "x", 0.0))
-    assert air.is_full("radio")
-    assert not air.is_full("other")
+    assert air.is_full("radio", Urgency.HOLDS_TILL)
+    assert not air.is_full("other", Urgency.COSMETIC)
     air.wait("radio", "late", Urgency.COSMETIC)
     air.wait("radio", "urgent", Urgency.HOLDS_TILL)
     assert air.end("a") == ("urgent", Urgency.HOLDS_TILL)
