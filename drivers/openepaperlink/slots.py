@@ -30,7 +30,8 @@ class Slots:
         self._now_s = now_s
         self._held: dict[LabelId, LabelRecord] = {}
         self._records: dict[LabelId, LabelRecord] = {}
-        self._waiting = WaitingOffers(self._expected_s)
+        self._urgent: dict[LabelId, LabelRecord] = {}
+        self._waiting = WaitingOffers(self._rank)
 
     @property
     def anybody_waits(self) -> bool:
@@ -55,6 +56,7 @@ class Slots:
     def hold(self, record: LabelRecord) -> None:
         """Something for the label is about to be put into its slot."""
         self._waiting.discard(record.label)
+        self._note_urgent(record)
         if record.label not in self._held:
             now_s = self._now_s()
             record.slotted_s, record.expected_s = now_s, record.rhythm.next_s(now_s)
@@ -67,11 +69,13 @@ class Slots:
     def wait(self, record: LabelRecord) -> None:
         """The label's offer waits for a slot."""
         self._records[record.label] = record
-        self._waiting.add(record.label, urgent=self._is_urgent(record))
+        self._note_urgent(record)
+        self._waiting.add(record.label)
 
     def leave(self, record: LabelRecord) -> None:
         """Nothing is offered to the label any more."""
         self._waiting.discard(record.label)
+        self._urgent.pop(record.label, None)
 
     def heard(self, record: LabelRecord) -> None:
         """The label checked in."""
@@ -103,19 +107,31 @@ class Slots:
         """Every slot is empty, and nobody waits."""
         self._held.clear()
         self._records.clear()
+        self._urgent.clear()
         self._waiting.clear()
 
     def _is_urgent(self, record: LabelRecord) -> bool:
-        return self._now_s() < record.urgent_until_s
+        return record.offer is not None and self._now_s() < record.urgent_until_s
+
+    def _note_urgent(self, record: LabelRecord) -> None:
+        if self._is_urgent(record):
+            self._urgent[record.label] = record
 
     def _urgent_are_about(self) -> bool:
-        return self._waiting.urgent_count > 0 or any(self._is_urgent(record) for record in self._held.values())
+        """Whether an urgent offer is outstanding. Those that are urgent no more are forgotten on the way."""
+        while self._urgent:
+            label, record = next(iter(self._urgent.items()))
+            if self._is_urgent(record):
+                return True
+            del self._urgent[label]
+        return False
 
     def _plain_count(self) -> int:
         return sum(not self._is_urgent(record) for record in self._held.values())
 
-    def _expected_s(self, label: LabelId) -> float:
-        return self._records[label].rhythm.next_s(self._now_s())
+    def _rank(self, label: LabelId) -> tuple[bool, float]:
+        record = self._records[label]
+        return not self._is_urgent(record), record.rhythm.next_s(self._now_s())
 
 
 def _was_turned_away(record: LabelRecord) -> bool:

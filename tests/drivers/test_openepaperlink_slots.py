@@ -50,37 +50,40 @@ def test_the_next_check_in_is_never_long_past(at_s: list[float], later_s: float)
 
 
 def test_the_urgent_go_first_and_then_who_is_expected_soonest():
-    expected = {"late": 30.0, "soon": 10.0, "urgent": 50.0}
-    waiting = WaitingOffers(expected.__getitem__)
-    for label in expected:
-        waiting.add(label, urgent=label == "urgent")
-    expected["soon"] = 40.0
-    assert [waiting.pop() for _ in range(3)] == ["urgent", "late", "soon"]
+    ranks = {"late": (True, 30.0), "soon": (True, 10.0), "urgent": (False, 50.0), "urgent once": (False, 60.0)}
+    waiting = WaitingOffers(ranks.__getitem__)
+    for label in ranks:
+        waiting.add(label)
+    ranks["soon"] = (True, 40.0)
+    ranks["urgent once"] = (True, 60.0)
+    assert [waiting.pop() for _ in range(4)] == ["urgent", "late", "soon", "urgent once"]
     assert not waiting
-    assert waiting.urgent_count == 0
 
 
-@given(st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from(["add", "urgent", "discard", "heard", "pop"]),
-                          st.floats(0, 100))))
-def test_a_label_waits_once_whatever_happens(steps: list[tuple[str, str, float]]):
-    expected: dict[str, float] = dict.fromkeys("abcde", 0.0)
-    waiting, there = WaitingOffers(expected.__getitem__), {}
-    for label, step, at_s in steps:
-        expected[label] = at_s
+@given(st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from(["add", "later", "discard", "heard", "pop"]),
+                          st.booleans(), st.floats(0, 100))))
+def test_a_label_waits_once_whatever_happens(steps: list[tuple[str, str, bool, float]]):
+    ranks = dict.fromkeys("abcde", (True, 0.0))
+    waiting, there = WaitingOffers(ranks.__getitem__), set[str]()
+    for label, step, plain, at_s in steps:
         match step:
-            case "add" | "urgent":
-                waiting.add(label, urgent=step == "urgent")
-                there[label] = step == "urgent"
+            case "add" | "heard":
+                ranks[label] = (plain, at_s)
+                if step == "add":
+                    waiting.add(label)
+                    there.add(label)
+                else:
+                    waiting.heard(label)
+            case "later":
+                ranks[label] = max(ranks[label], (plain, at_s))
             case "discard":
                 waiting.discard(label)
-                there.pop(label, None)
-            case "heard":
-                waiting.heard(label)
+                there.discard(label)
             case "pop" if there:
                 popped = waiting.pop()
-                assert there.pop(popped) >= max(there.values(), default=False)
+                there.remove(popped)
+                assert all(ranks[popped] <= ranks[other] for other in there)
         assert len(waiting) == len(there)
-        assert waiting.urgent_count == sum(there.values())
 
 
 @virtually
