@@ -4,8 +4,9 @@ A radio serves one label in 1.2 s and turns away whoever asks in between, until 
 without a slot asks for nothing. So when more is offered than `STREAMED_MAX`, a slot is worth something only to a label
 that is about to check in: one that was turned away, or is silent, gives its slot to whoever is expected soonest.
 
-Urgent offers go first. While one waits or is in a slot, others hold few, so that it is not turned away for them;
-after `URGENT_S` it is an offer like any other: a label with an empty battery must not stop a shop.
+Urgent offers go first. While one waits or is in a slot, others hold few, so that it is not turned away for them. One
+whose label is silent, or that came to nothing for `URGENT_S`, is an offer like any other: an empty battery must not
+stop a shop.
 Pure bookkeeping: says who should get or lose a slot, sends nothing.
 """
 
@@ -18,7 +19,8 @@ from drivers.port import LabelId
 STREAMED_MAX = 120  # slots in use at once: enough check-ins to keep the radio busy, few enough to be turned away
 URGENT_MAX = 240  # slots that urgent offers may use; the rest is for lights and for what an earlier host left
 BESIDE_URGENT_MAX = 4  # slots of others while urgent ones are about: the radio does not idle, nor is it in the way
-URGENT_S = 180.0  # how long an offer goes before others: three check-ins of a slow label
+URGENT_S = 900.0  # how long an offer goes before others at most
+URGENT_SILENT_S = 150.0  # and how long while its label is not heard: more than two check-ins of a slow one
 SILENT_S = 15.0  # after a label was expected and not heard, its slot is another's
 CLEARED_AT_ONCE_MAX = 25  # slots; a command and its reply take about 5 ms of a line of 115200 baud
 
@@ -111,7 +113,11 @@ class Slots:
         self._waiting.clear()
 
     def _is_urgent(self, record: LabelRecord) -> bool:
-        return record.offer is not None and self._now_s() < record.urgent_until_s
+        now_s = self._now_s()
+        if record.offer is None or now_s >= record.urgent_until_s:
+            return False
+        heard_s = record.rhythm.last_s
+        return now_s - max(record.urgent_until_s - URGENT_S, 0.0 if heard_s is None else heard_s) < URGENT_SILENT_S
 
     def _note_urgent(self, record: LabelRecord) -> None:
         if self._is_urgent(record):
