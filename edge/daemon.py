@@ -28,7 +28,7 @@ from cloud_sync.client.port import Doorbell
 from cloud_sync.client.session import HubLink
 from cloud_sync.client.transport import HubAddress
 from drivers.openepaperlink.session import OpenEPaperLinkStation
-from drivers.port import BaseStation
+from drivers.port import BaseStation, EventSink
 from drivers.serial_link import ByteLink, SerialLink
 from edge import settings as configuration
 from edge.clock import Clock, StoreClock, SystemClock
@@ -94,6 +94,16 @@ def store_templates() -> Templates:
         raise ConfigurationError(str(error)) from error
 
 
+def bluetooth_station(name: str, adapter: str, on_event: EventSink, randomness: random.Random) -> BaseStation:
+    """A station on one of the system's adapters. Raises `ConfigurationError` where bleak is not installed."""
+    try:
+        from drivers.ble.station import BluetoothStation
+    except ImportError as error:
+        raise ConfigurationError(f"base station {name}: Bluetooth needs the package bleak, which is not installed; "
+                                 f"install trastienda[ble]") from error
+    return BluetoothStation(name, adapter, on_event, randomness)
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What differs between a box in a back room and the simulator."""
@@ -109,6 +119,7 @@ class Parts:
     load_templates: Callable[[], Templates] = store_templates
     free_bytes: Callable[[Path], int] = lambda _directory: 2**60
     aside: Aside = in_the_loop
+    bluetooth_station: Callable[[str, str, EventSink, random.Random], BaseStation] = bluetooth_station
 
 
 def system_parts() -> Parts:
@@ -286,6 +297,8 @@ class Daemon:
                         store.unit_system, store.link_domain)
 
     def _station(self, station: configuration.BaseStation, planner: LabelPlanner) -> BaseStation:
+        if isinstance(station, configuration.BluetoothStation):
+            return self._parts.bluetooth_station(station.name, station.adapter, planner.hear, self._parts.randomness)
         return OpenEPaperLinkStation(station.name, self._parts.open_link(station.port), planner.hear,
                                      self._parts.randomness, channel=station.channel, power=station.power,
                                      high_speed=station.high_speed)

@@ -158,7 +158,14 @@ class OpenEPaperLinkStation(_Section, frozen=True, kw_only=True, tag_field="driv
     high_speed: bool = False
 
 
-BaseStation = OpenEPaperLinkStation
+class BluetoothStation(_Section, frozen=True, kw_only=True, tag_field="driver", tag="bluetooth"):
+    """A Bluetooth adapter that pushes to the labels it hears (esl.md 3, 4.1). Needs `trastienda[ble]`."""
+
+    name: Identifier
+    adapter: Annotated[str, Meta(pattern="^hci[0-9]+$", max_length=16, description="as the system has it: hci0")]
+
+
+BaseStation = OpenEPaperLinkStation | BluetoothStation
 """One of the drivers' settings, told apart by `driver`."""
 
 
@@ -199,7 +206,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     store_key: Credential
     state_directory: AbsolutePath = "/var/lib/trastienda"
     recovery_key: RecoveryKey | None = None
-    base_stations: Annotated[tuple[BaseStation, ...], Meta(extra={"unique": ("name", "port")})] = ()
+    base_stations: Annotated[tuple[BaseStation, ...], Meta(extra={"unique": ("name", "port", "adapter")})] = ()
     tills: Annotated[tuple[Till, ...], Meta(extra={"unique": ("id", "token")})] = ()
     monitors: Annotated[tuple[Monitor, ...], Meta(extra={"unique": ("id", "token")})] = ()
     staff: Annotated[tuple[StaffMember, ...], Meta(extra={"unique": ("id", "pin")})] = ()

@@ -154,6 +154,8 @@ class _Walk:
         if tag is None:
             return self._note(node, (*place, str(tag_field)), "is missing", _one_of(by_tag))
         if tag.value not in by_tag:
+            for meant in difflib.get_close_matches(str(tag.value), by_tag, n=1):
+                self._struct(node, by_tag[meant], place)  # what else is wrong with it is said in the same run
             return self._note(tag, (*place, str(tag_field)), f"{tag.value!r} is not known", _one_of(by_tag),
                               nearest(str(tag.value), by_tag))
         return self._struct(node, by_tag[tag.value], place)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from bleak import BleakClient
 
-from drivers.port import Blob, Colour, Encoder, LabelDescription, LabelId
+from drivers.port import Blob, Colour, LabelDescription, LabelId
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,15 @@ PartAsked = Callable[[int, int], None]
 class Dialect(Protocol):
     """One maker's labels. Has no state: everything about a label is in its description's `type_name`."""
 
-    maker: str
-    """First part of its type names: `gicisky` of `gicisky:0033/8101`."""
+    @property
+    def maker(self) -> str:
+        """First part of its type names: `gicisky` of `gicisky:012b/lines`."""
+        ...
 
-    encode: Encoder
-    """Turns a picture into what its labels understand: a module-level function, so a process pool can call it."""
+    @property
+    def service_uuids(self) -> tuple[str, ...]:
+        """What its labels offer when connected: by these a connection that an earlier run left behind is found."""
+        ...
 
     def hear(self, advertisement: Advertisement) -> Heard | None:
         """What the advertisement says; `None` when it is not this maker's. Never raises, whatever was received."""

@@ -25,7 +25,6 @@ from drivers.gicisky.codec import (
 )
 from drivers.gicisky.picture_codec import (
     MAKER,
-    encode_picture,
     label_type_named,
     type_name_heard,
     version_of,
@@ -47,7 +46,7 @@ class GiciskyDialect:
     """See `drivers.ble.dialect.Dialect`. `after_subscribe_s`, `notify_timeout_s`: waits of a test are shorter."""
 
     maker = MAKER
-    encode = staticmethod(encode_picture)
+    service_uuids = (codec.SERVICE_UUID,)
 
     def __init__(
         self, *, after_subscribe_s: float = AFTER_SUBSCRIBE_S, notify_timeout_s: float = NOTIFY_TIMEOUT_S

@@ -13,7 +13,7 @@ from drivers.ble.dialect import Advertisement, DeliveryFailed, Heard, PartAsked
 from drivers.port import Blob, Colour, LabelDescription, LabelId
 from drivers.zhsunyco import easytag
 from drivers.zhsunyco.easytag import BadFrame, Command
-from drivers.zhsunyco.picture_codec import MAKER, encode_picture, label_types, version_of
+from drivers.zhsunyco.picture_codec import MAKER, label_types, version_of
 
 AFTER_SUBSCRIBE_S = 0.3
 AFTER_HEADER_S = 0.5
@@ -29,7 +29,7 @@ class EasyTagDialect:
     """See `drivers.ble.dialect.Dialect`. `pace`: share of the waits that a test takes."""
 
     maker = MAKER
-    encode = staticmethod(encode_picture)
+    service_uuids = (easytag.SERVICE_UUID,)
 
     def __init__(self, *, pace: float = 1.0) -> None:
         self._pace = pace

@@ -19,7 +19,7 @@ from drivers.virtual.memory_port import MemoryPort
 from drivers.virtual.radio import VirtualRadio
 from drivers.virtual.shelf import VirtualShelf
 from edge.credentials import Credentials
-from edge.daemon import Daemon, Parts
+from edge.daemon import Daemon, Parts, bluetooth_station
 from edge.db.connection import Connection
 from edge.db.writer import LoopWriter, Operation
 from edge.labels.artist import InlineArtist
@@ -112,6 +112,7 @@ class VirtualBox:
         self.artist = InlineArtist()
         self.line_stuck: asyncio.Event | None = None
         self.free_bytes = 2**40
+        self.bluetooth_station = bluetooth_station
         self.yaml = yaml
         self.daemon: Daemon
         self._heard: list[str] = []
@@ -127,7 +128,7 @@ class VirtualBox:
         """systemd starts the daemon."""
         parts = Parts(self.clock, random.Random(7), self._make_writer, self.artist,
                       lambda port: lambda: self._open_link(port), hub_transport=self.hub.transport,
-                      free_bytes=lambda _directory: self.free_bytes)
+                      free_bytes=lambda _directory: self.free_bytes, bluetooth_station=self.bluetooth_station)
         self.daemon = Daemon(self.settings(), Credentials(SECRETS), parts, Notifier(self._systemd.address))
         self.daemon.open(listen=False)
         self._life = asyncio.create_task(self.daemon.run())
@@ -177,14 +178,14 @@ class VirtualBox:
         heard, self._heard = [*self._heard, *self._systemd.heard()], []
         return heard
 
-    def label_out(self) -> LabelOut:
-        return self.daemon.rooms.labels.one(LABEL)
+    def label_out(self, label: str = LABEL) -> LabelOut:
+        return self.daemon.rooms.labels.one(label)
 
-    async def label_shows_milk(self) -> None:
+    async def label_shows_milk(self, label: str = LABEL) -> None:
         """The label hangs under the milk and has proven its price."""
-        await self.until(lambda: any(each.label == LABEL for each in self.daemon.rooms.labels.all()))
-        await self.daemon.rooms.labels.bind(LABEL, MILK, "ana", "bound")
-        await self.until(lambda: self.label_out().state == "shown")
+        await self.until(lambda: any(each.label == label for each in self.daemon.rooms.labels.all()))
+        await self.daemon.rooms.labels.bind(label, MILK, "ana", f"bound {label}")
+        await self.until(lambda: self.label_out(label).state == "shown")
 
     async def until(self, true: Callable[[], bool], within_s: float = 600.0) -> float:
         """Wait for something to become true; returns how long it took."""

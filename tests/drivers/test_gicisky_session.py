@@ -64,7 +64,6 @@ async def deliver(label, *, seed=1, air=None, parts=None):
 def test_it_is_a_dialect():
     dialect: Dialect = DIALECT
     assert dialect.maker == "gicisky"
-    assert dialect.encode is encode_picture
 
 
 @in_virtual_time

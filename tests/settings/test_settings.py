@@ -118,7 +118,7 @@ staff:
         (4, 3, "listeners.staff"), (4, 17, "listeners.tills.host"), (4, 32, "listeners.tills.port"),
         (6, 12, "store_key"),
         (8, 23, "base_stations[0].driver"), (8, 67, "base_stations[0].channel"),
-        (9, 5, "base_stations[1].driver"), (9, 12, "base_stations[1].name"), (9, 21, "base_stations[1].port"),
+        (9, 5, "base_stations[1].driver"), (9, 12, "base_stations[1].name"),
         (12, 10, "staff[1].id"), (12, 31, "staff[1].pin"),
     }
 
