@@ -49,6 +49,7 @@ SEEN_AGAIN_S = 30.0  # a label advertises every second or so; the store hears of
 OFFERS_MAX = 4096
 HEARD_MAX = 4096
 IDLE_S = 0.5
+PROBE_S = 15.0  # between looks whether the adapter is still there: a scan that hears nothing says nothing
 QUIET_S_MAX = 120.0  # nothing heard for so long, though labels were: the adapter may be stuck, and is started again
 BACK_OFF_FIRST_S = 1.0
 BACK_OFF_MAX_S = 30.0
@@ -193,15 +194,19 @@ class BluetoothStation:
     async def _clear_stale_connections(self) -> None:
         """A run that was killed may have left a label connected: it would advertise to nobody."""
         uuids = [uuid for dialect in self._dialects.values() for uuid in dialect.service_uuids]
-        try:
-            adapter = await BleakAdapter.get(bluez={"adapter": self._adapter}, backend=self._backends.adapter)
-        except NotImplementedError:
-            return
-        for device in await adapter.get_connected_devices(uuids):
+        adapter = await self._find_adapter()
+        for device in await adapter.get_connected_devices(uuids) if adapter else ():
             self._log.info("a connection of an earlier run is closed", address=device.address)
             with contextlib.suppress(BleakError, TimeoutError, OSError):
                 async with self._client(device):
                     pass
+
+    async def _find_adapter(self) -> BleakAdapter | None:
+        """Raises `BleakError` when there is none of that name; `None` where the system cannot say."""
+        try:
+            return await BleakAdapter.get(bluez={"adapter": self._adapter}, backend=self._backends.adapter)
+        except NotImplementedError:
+            return None
 
     def _ready(self) -> None:
         self._failures_in_a_row = 0
@@ -213,9 +218,13 @@ class BluetoothStation:
 
     async def _serve(self) -> str:
         """Deliver whatever is offered, one label after the other; returns when the adapter seems to be stuck."""
+        probe_at_s = self._now() + PROBE_S
         while True:
             self.progress += 1
             now_s = self._now()
+            if now_s >= probe_at_s:
+                await self._find_adapter()
+                probe_at_s = now_s + PROBE_S
             if self._last_heard_s is not None and now_s - self._last_heard_s > QUIET_S_MAX:
                 return f"nothing heard for {QUIET_S_MAX:.0f} s"
             for gone in self._queue.unheard(now_s):

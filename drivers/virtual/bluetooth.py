@@ -214,9 +214,19 @@ class _Lane:
 
 
 class _AdapterController(Controller):
-    """Can give up a connection attempt, which bumble's controller says yes to and then forgets."""
+    """Hands advertisements to who listens at once: bumble's way through two reports of HCI each costs ten times as much
+    and says the same. Can give up a connection attempt, which bumble's controller says yes to and then forgets."""
 
     le_acl_data_packet_length = ACL_BYTES
+    listeners: "list[Callable[[str, bytes], None]]"
+
+    def on_advertising_pdu(self, pdu: ll.AdvInd | ll.AdvExtInd) -> None:
+        if self.le_scan_enable:
+            for listener in list(self.listeners):
+                listener(text_of(pdu.advertiser_address), bytes(pdu.data))
+        pending = self.pending_le_connection
+        if pending is not None and pending.peer_address == pdu.advertiser_address:
+            self.create_le_connection(pdu.advertiser_address)
 
     def on_hci_le_create_connection_cancel_command(
             self, _command: hci.HCI_LE_Create_Connection_Cancel_Command) -> hci.HCI_StatusReturnParameters:
@@ -246,6 +256,7 @@ class VirtualAdapter:
         """Most connections that were open or being opened at once."""
         self._air = air
         self.controller = _AdapterController(name, link=air, public_address=address)
+        self.controller.listeners = []
         self.controller.random_address = hci.Address(address)
         self.device = Device.with_hci(name, hci.Address(address), self.controller, self.controller)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ from bleak.backends.scanner import AdvertisementData, BaseBleakScanner
 from bleak.backends.service import BleakGATTService, BleakGATTServiceCollection
 from bleak.exc import BleakDeviceNotFoundError, BleakError
 from bumble import core, hci
-from bumble.device import Advertisement, Connection, Device, Peer
+from bumble.device import Connection, Peer
 from bumble.gatt_client import CharacteristicProxy
 
 from drivers.ble.station import Backends
@@ -69,25 +70,18 @@ class _Scanner(BaseBleakScanner):
         if not self.of.powered:
             raise BleakError(f"no such adapter: {self.of.name}")
         self.seen_devices = {}
-        self.of.device.on(Device.EVENT_ADVERTISEMENT, self._heard)
+        self.of.controller.listeners.append(self._heard)
         await self.of.device.start_scanning(filter_duplicates=False)
 
     async def stop(self) -> None:
-        self.of.device.remove_listener(Device.EVENT_ADVERTISEMENT, self._heard)
+        self.of.controller.listeners.remove(self._heard)
         await self.of.device.stop_scanning()
 
-    def _heard(self, advertisement: Advertisement) -> None:
-        address = text_of(advertisement.address)
-        said = advertisement.data
-        uuids = [str(core.UUID.from_bytes(bytes(uuid)).to_hex_str("-")).lower() for uuid in _uuids(said)]
-        if not self.is_allowed_uuid(uuids):
+    def _heard(self, address: str, payload: bytes) -> None:
+        said = _understood(payload)
+        if not self.is_allowed_uuid(said.service_uuids):
             return
-        manufacturer = said.get(core.AdvertisingData.Type.MANUFACTURER_SPECIFIC_DATA)
-        name = said.get(core.AdvertisingData.Type.COMPLETE_LOCAL_NAME)
-        data = AdvertisementData(
-            local_name=str(name) if name else None,
-            manufacturer_data={manufacturer[0]: bytes(manufacturer[1])} if manufacturer else {},
-            service_data={}, service_uuids=uuids, tx_power=None, rssi=self.of.rssi_dbm(address), platform_data=())
+        data = said._replace(rssi=self.of.rssi_dbm(address))
         device = self.create_or_update_device(address, address, data.local_name, None, data)
         self.call_detection_callbacks(device, data)
 
@@ -231,8 +225,14 @@ class _Client(BaseBleakClient):
                 self._disconnected_callback()
 
 
-def _uuids(said: core.AdvertisingData) -> list[core.UUID]:
-    kinds = core.AdvertisingData.Type
-    return [uuid for kind in (kinds.COMPLETE_LIST_OF_128_BIT_SERVICE_CLASS_UUIDS,
-                              kinds.COMPLETE_LIST_OF_16_BIT_SERVICE_CLASS_UUIDS)
-            for uuid in (said.get(kind) or [])]
+@functools.lru_cache(maxsize=4096)
+def _understood(payload: bytes) -> AdvertisementData:
+    said, kinds = core.AdvertisingData.from_bytes(payload), core.AdvertisingData.Type
+    manufacturer, name = said.get(kinds.MANUFACTURER_SPECIFIC_DATA), said.get(kinds.COMPLETE_LOCAL_NAME)
+    uuids = [uuid.to_hex_str("-").lower() for kind in (kinds.COMPLETE_LIST_OF_128_BIT_SERVICE_CLASS_UUIDS,
+                                                       kinds.COMPLETE_LIST_OF_16_BIT_SERVICE_CLASS_UUIDS)
+             for uuid in (said.get(kind) or [])]
+    return AdvertisementData(
+        local_name=str(name) if name else None,
+        manufacturer_data={manufacturer[0]: bytes(manufacturer[1])} if manufacturer else {},
+        service_data={}, service_uuids=uuids, tx_power=None, rssi=0, platform_data=())

@@ -123,6 +123,11 @@ class VirtualGiciskyLabel:
         return [change for change in self._screen if change.at_s <= self._now()]
 
     @property
+    def coming(self) -> ScreenChange | None:
+        """The newest picture that it took, on the panel or about to be."""
+        return self._screen[-1] if self._screen else None
+
+    @property
     def picture(self) -> Picture | None:
         """What stands on the panel now; `None` while blank or rubbish."""
         history = self.history

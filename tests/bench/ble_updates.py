@@ -43,20 +43,24 @@ def run() -> dict[str, object]:
 
 async def _station_rate() -> tuple[float, int]:
     air, adapter, labels = await _an_air(LABELS)
-    loop, events = asyncio.get_running_loop(), list[DriverEvent]()
-    station = BluetoothStation("bench", adapter.name, events.append, random.Random(1), backends=backends(adapter))
+    loop, heard, shown = asyncio.get_running_loop(), set[LabelId](), set[LabelId]()
+
+    def hear(event: DriverEvent) -> None:
+        if isinstance(event, Seen | Shown):
+            (heard if isinstance(event, Seen) else shown).add(event.label)
+
+    station = BluetoothStation("bench", adapter.name, hear, random.Random(1), backends=backends(adapter))
     for label in labels:
         station.adopt(label, f"gicisky:{TYPE_ID:04x}")
     running = loop.create_task(station.run())
-    while len({event.label for event in events if isinstance(event, Seen)}) < LABELS:  # noqa: ASYNC110
+    while len(heard) < LABELS:  # noqa: ASYNC110
         await asyncio.sleep(0.5)
-    events.clear()
     began_s, picture = loop.time(), _picture(labels[next(iter(labels))])
     for label in labels:
         description, blob = _offer(label, picture)
         await station.offer(description.label, blob)
-    while sum(isinstance(event, Shown) for event in events) < LABELS:  # noqa: ASYNC110
-        await asyncio.sleep(0.1)
+    while len(shown) < LABELS:  # noqa: ASYNC110
+        await asyncio.sleep(0.5)
     taken_s = loop.time() - began_s
     await asyncio.sleep(REFRESH_S)
     assert all(label.picture == picture for label in labels.values())

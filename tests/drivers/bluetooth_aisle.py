@@ -7,12 +7,25 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from bleak import BleakClient
 
-from drivers.ble.dialect import Dialect
+from drivers.ble.dialect import Advertisement, Dialect, Heard, PartAsked
+from drivers.ble.makers import dialects as known_dialects
 from drivers.ble.makers import encode_picture
 from drivers.ble.station import BluetoothStation
 from drivers.gicisky import picture_codec as gicisky
-from drivers.port import Blob, DriverEvent, LabelId, Picture, Seen, Shown, StationState
+from drivers.port import (
+    Blob,
+    Colour,
+    DriverEvent,
+    EventSink,
+    LabelDescription,
+    LabelId,
+    Picture,
+    Seen,
+    Shown,
+    StationState,
+)
 from drivers.virtual.bluetooth import FAST, BluetoothTiming, Reach, VirtualAdapter, VirtualAir
 from drivers.virtual.bluetooth_backend import backends
 from drivers.virtual.bluetooth_label import EasyTagOnAir, GiciskyOnAir
@@ -34,6 +47,10 @@ class BluetoothAisle:
     stations: list[BluetoothStation]
     labels: dict[LabelId, AnyLabel]
     events: list[DriverEvent] = field(default_factory=list)
+    sink: EventSink = print
+
+    def hear(self, event: DriverEvent) -> None:
+        self.sink(event)
 
     @property
     def station(self) -> BluetoothStation:
@@ -73,8 +90,10 @@ class BluetoothAisle:
 async def a_bluetooth_aisle(gicisky_labels: int = 1, easytag_labels: int = 0, *, adapters: int = 1,
                             timing: BluetoothTiming = FAST, nearby: Reach | None = None, adopt: bool = True,
                             dialects: tuple[Dialect, ...] | None = None, run: bool = True,
+                            surprises: list[BaseException] | None = None,
                             seed: int = 1) -> AsyncIterator[BluetoothAisle]:
-    """`run`: whether the stations run; `adopt`: whether they serve the labels."""
+    """`run`: whether the stations run; `adopt`: whether they serve the labels; `surprises`: each is raised once by a
+    conversation with a label."""
     now = asyncio.get_running_loop().time
     air = VirtualAir(random.Random(seed), timing=timing, nearby=nearby)
     labels: dict[LabelId, AnyLabel] = {}
@@ -88,9 +107,13 @@ async def a_bluetooth_aisle(gicisky_labels: int = 1, easytag_labels: int = 0, *,
         await air.add_label(EasyTagOnAir(tag))
     added = [await air.add_adapter(f"hci{number}") for number in range(adapters)]
     aisle = BluetoothAisle(air, added, [], labels)
+    aisle.sink = aisle.events.append
+    if surprises is not None:
+        dialects = tuple(_Surprising(each, surprises) for each in known_dialects())
     for adapter in added:
-        aisle.stations.append(BluetoothStation(f"counter {adapter.name}", adapter.name, aisle.events.append,
-                                               random.Random(seed), backends=backends(adapter), dialects=dialects))
+        aisle.stations.append(BluetoothStation(f"counter {adapter.name}", adapter.name,
+                                               aisle.hear, random.Random(seed),
+                                               backends=backends(adapter), dialects=dialects))
     for station in aisle.stations if adopt else ():
         for label_id, each in labels.items():
             station.adopt(label_id, "gicisky:0033" if isinstance(each, VirtualGiciskyLabel) else EASYTAG_TYPE)
@@ -104,3 +127,29 @@ async def a_bluetooth_aisle(gicisky_labels: int = 1, easytag_labels: int = 0, *,
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await air.close()
+
+
+class _Surprising:
+    """A dialect that raises what it is given, once each, in the middle of a conversation."""
+
+    def __init__(self, dialect: Dialect, surprises: list[BaseException]) -> None:
+        self._dialect = dialect
+        self._surprises = surprises
+        self.maker, self.service_uuids = dialect.maker, dialect.service_uuids
+
+    def hear(self, advertisement: Advertisement) -> Heard | None:
+        return self._dialect.hear(advertisement)
+
+    def describe(self, label: LabelId, type_name: str) -> LabelDescription | None:
+        return self._dialect.describe(label, type_name)
+
+    async def deliver(self, client: BleakClient, label: LabelDescription, blob: Blob, asked: PartAsked) -> None:
+        def told(part: int, parts: int) -> None:
+            if self._surprises:
+                raise self._surprises.pop()
+            asked(part, parts)
+
+        await self._dialect.deliver(client, label, blob, told)
+
+    async def light(self, client: BleakClient, label: LabelDescription, colour: Colour, seconds: float) -> None:
+        await self._dialect.light(client, label, colour, seconds)
