@@ -24,7 +24,10 @@ class LabelContent:
 
     `gtin`: 8, 12, 13 or 14 digits with a right check digit, or `None`. `package_text`: as the item says it, may be
     empty. `currency`: ISO 4217. `language`: BCP 47. `link`: what the QR code carries (`edge.domain.links`), `None`: no
-    QR code. Raises `ValueError` for a negative price, an unknown currency or a GTIN that is none.
+    QR code. `was_minor`: the price before the reduction that may be shown (EU 98/6/EC Art. 6a), `None`: none. Words for
+    people, each may be empty: `terms` ("3 for 5.00 €"), `band` (what the promotion band says), `until`, `origin`,
+    `badge` (stock or pickup), `measure` (what the price is for, "kg"). Raises `ValueError` for a negative price, a
+    reduction that is none, an unknown currency or a GTIN that is none.
     """
 
     sku: str
@@ -36,13 +39,27 @@ class LabelContent:
     unit_price: UnitPrice | None
     language: str
     link: str | None
+    was_minor: int | None = None
+    terms: str = ""
+    band: str = ""
+    until: str = ""
+    origin: str = ""
+    badge: str = ""
+    measure: str = ""
 
     def __post_init__(self) -> None:
         if self.price_minor < 0:
             raise ValueError(f"{self.sku}: a label shows no negative price ({self.price_minor})")
         currency_exponent(self.currency)
+        if self.was_minor is not None and self.was_minor <= self.price_minor:
+            raise ValueError(f"{self.sku}: {self.was_minor} before and {self.price_minor} now is no reduction")
         if self.gtin is not None and not is_gtin(self.gtin):
             raise ValueError(f"{self.sku}: {self.gtin!r} is not a GTIN; leave it out if the item has none")
+
+    @property
+    def percent(self) -> int | None:
+        """By how much the price is reduced, in whole percent, never more than it is."""
+        return None if self.was_minor is None else 100 * (self.was_minor - self.price_minor) // self.was_minor
 
     @property
     def ean(self) -> str | None:

@@ -13,11 +13,16 @@ Weight = Literal["regular", "medium", "bold"]
 Align = Literal["left", "centre", "right"]
 VerticalAlign = Literal["top", "middle", "bottom"]
 CorrectionLevel = Literal["L", "M", "Q", "H"]
-Condition = Literal["package", "unit_price", "ean", "link"]
-"""What an element can depend on: the item has a package text, a unit price, an EAN number, a link for its QR code."""
+Condition = Literal["package", "unit_price", "ean", "link", "was", "terms", "band", "until", "origin", "badge",
+                    "measure"]
+"""What an element can depend on: that the content has it (`edge.labels.content.LabelContent`)."""
 
-Field = Literal["name", "sku", "gtin", "package", "price", "unit_price"]
+Field = Literal["name", "sku", "gtin", "package", "price", "unit_price", "was", "percent", "terms", "band", "until",
+                "origin", "badge", "measure"]
 """What a text may name in braces: `"{package} · {sku}"`."""
+
+Words = str | dict[str, str]
+"""A text, or one for each language by its two letters; a language that is not there gets the first."""
 
 Pixels = Annotated[int, msgspec.Meta(ge=0)]
 FontSize = Annotated[int, msgspec.Meta(ge=6, le=400)]
@@ -37,7 +42,7 @@ class Element(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Text(Element, frozen=True, kw_only=True, tag="text"):
     """A text that may shrink from `size` to `size_min`, wrap to at most `lines`, and then ends in an ellipsis."""
 
-    text: str
+    text: Words
     size: FontSize
     size_min: FontSize | None = None
     lines: Count = 1
@@ -66,17 +71,35 @@ class UnitPriceText(Element, frozen=True, kw_only=True, tag="unit_price"):
     valign: VerticalAlign = "top"
 
 
+class WasPrice(Element, frozen=True, kw_only=True, tag="was"):
+    """The price before the reduction, struck through, on one line. It is a price: not fitting is an error."""
+
+    size: FontSize
+    size_min: FontSize
+    weight: Weight = "medium"
+    align: Align = "left"
+    valign: VerticalAlign = "middle"
+
+
 class Ean(Element, frozen=True, kw_only=True, tag="ean"):
-    """The item's EAN-13 or EAN-8 with its quiet zones, modules as wide as fit up to `module_max`."""
+    """The item's EAN-13 or EAN-8 with its quiet zones, modules as wide as fit up to `module_max`.
+
+    `optional`: left out where it does not fit, instead of an error.
+    """
 
     digits: bool = True
+    optional: bool = False
     module_max: Count = 4
     align: Align = "centre"
 
 
 class Qr(Element, frozen=True, kw_only=True, tag="qr"):
-    """The content's link as a QR code with its quiet zone. Large modules come before a strong `level`."""
+    """The content's link as a QR code with its quiet zone. Large modules come before a strong `level`.
 
+    `optional`: left out where it does not fit, instead of an error.
+    """
+
+    optional: bool = False
     level: CorrectionLevel = "M"
     module_min: Count = 1
     module_max: Count = 4
@@ -90,4 +113,16 @@ class Box(Element, frozen=True, kw_only=True, tag="box"):
     outline: Pixels = 0
 
 
-AnyElement = Text | Price | UnitPriceText | Ean | Qr | Box
+class Image(Element, frozen=True, kw_only=True, tag="image"):
+    """A picture from a PNG file beside the template, as large as fits; what is not light is drawn in `colour`.
+
+    `png` is the file's content, read with the template: it is part of what the template says.
+    """
+
+    file: Annotated[str, msgspec.Meta(pattern=r"^[\w.-]+\.png$", max_length=80)]
+    align: Align = "centre"
+    valign: VerticalAlign = "middle"
+    png: bytes = b""
+
+
+AnyElement = Text | Price | UnitPriceText | WasPrice | Ean | Qr | Image | Box

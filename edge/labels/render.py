@@ -4,13 +4,28 @@
 """
 
 import io
+from functools import lru_cache
 
+import numpy as np
 from PIL import Image
 
 from drivers.port import Blob, Colour, Encoder, LabelDescription, Picture
 from edge.labels.canvas import Area, Canvas
 from edge.labels.content import LabelContent
-from edge.labels.elements import AnyElement, Box, Condition, Ean, Element, Price, Qr, Text, UnitPriceText
+from edge.labels.elements import (
+    AnyElement,
+    Box,
+    Condition,
+    Ean,
+    Element,
+    Price,
+    Qr,
+    Text,
+    UnitPriceText,
+    WasPrice,
+    Words,
+)
+from edge.labels.elements import Image as ImageElement
 from edge.labels.fitting import TextStyle, fit_text
 from edge.labels.fonts import face, printable
 from edge.labels.price_block import fit_price, legible_money
@@ -28,6 +43,15 @@ from edge.labels.template import Template
 
 TEXT_CHARS_MAX = 256
 """More of a text is not looked at: no label has room for it."""
+
+STRIKE_SHARE = 11
+"""A line through a price is this part of its size thick."""
+
+DARK_BELOW = 128
+"""Of 256 shades of grey: what is darker becomes ink."""
+
+IMAGES_MAX = 64
+"""Images kept at the size they are drawn in."""
 
 PREVIEW_PALETTE = {Colour.WHITE: (255, 255, 255), Colour.BLACK: (0, 0, 0), Colour.RED: (200, 20, 20),
                    Colour.YELLOW: (240, 200, 0)}
@@ -94,18 +118,26 @@ def _holds(condition: Condition, content: LabelContent) -> bool:
             return content.ean is not None
         case "link":
             return content.link is not None
+        case "was":
+            return content.was_minor is not None
+        case "terms" | "band" | "until" | "origin" | "badge" | "measure":
+            return bool(getattr(content, condition).strip())
 
 
 def _paint(canvas: Canvas, element: AnyElement, content: LabelContent) -> None:
     match element:
         case Text():
-            text = _text(element.text, content)
+            text = _text(in_language(element.text, content.language), content)
             size_min = element.size if element.size_min is None else element.size_min
             _paint_text(canvas, element, text, TextStyle(element.weight, element.size, size_min, element.lines))
         case Price():
             _paint_price(canvas, element, content)
         case UnitPriceText():
             _paint_unit_price(canvas, element, content)
+        case WasPrice():
+            _paint_was_price(canvas, element, content)
+        case ImageElement():
+            _paint_image(canvas, element)
         case Ean():
             _paint_ean(canvas, element, content)
         case Qr():
@@ -114,11 +146,26 @@ def _paint(canvas: Canvas, element: AnyElement, content: LabelContent) -> None:
             _paint_box(canvas, element)
 
 
+def in_language(words: Words, language: str) -> str:
+    """The text in a language (BCP 47), or the first there is."""
+    if isinstance(words, str):
+        return words
+    return words.get(language[:2].lower(), next(iter(words.values()), ""))
+
+
 def _text(pattern: str, content: LabelContent) -> str:
     price = legible_money(content.price_minor, content.currency, content.language).text
     filled = pattern.format(name=content.name, sku=content.sku, gtin=content.gtin or "", package=content.package_text,
-                            price=price, unit_price=_unit_price(content))
+                            price=price, unit_price=_unit_price(content), was=_was_price(content),
+                            percent=content.percent or "", terms=content.terms, band=content.band,
+                            until=content.until, origin=content.origin, badge=content.badge, measure=content.measure)
     return printable(filled[:TEXT_CHARS_MAX])
+
+
+def _was_price(content: LabelContent) -> str:
+    if content.was_minor is None:
+        return ""
+    return legible_money(content.was_minor, content.currency, content.language).text
 
 
 def _unit_price(content: LabelContent) -> str:
@@ -129,7 +176,7 @@ def _unit_price(content: LabelContent) -> str:
     return f"{price}/{_PIECE.get(content.language[:2].lower(), _PIECE['en']) if measure == 'piece' else measure}"
 
 
-def _paint_text(canvas: Canvas, element: Text | UnitPriceText, text: str, style: TextStyle) -> None:
+def _paint_text(canvas: Canvas, element: Text | UnitPriceText | WasPrice, text: str, style: TextStyle) -> None:
     if not text:
         return
     area = Area(*element.box)
@@ -151,6 +198,44 @@ def _paint_unit_price(canvas: Canvas, element: UnitPriceText, content: LabelCont
     if smallest.width(text) > width or smallest.line_pitch > height:
         raise PriceDoesNotFit(f"{content.sku}: the unit price {text} does not fit into {width}×{height} pixels")
     _paint_text(canvas, element, text, TextStyle(element.weight, element.size, element.size_min, 1))
+
+
+def _paint_was_price(canvas: Canvas, element: WasPrice, content: LabelContent) -> None:
+    text = _was_price(content)
+    if not text:
+        return
+    area = Area(*element.box)
+    smallest = face(element.weight, element.size_min)
+    if smallest.width(text) > area.width or smallest.line_pitch > area.height:
+        raise PriceDoesNotFit(f"{content.sku}: the former price {text} does not fit into {area.width}×{area.height} "
+                              "pixels")
+    style = TextStyle(element.weight, element.size, element.size_min, 1)
+    _paint_text(canvas, element, text, style)
+    fitted = fit_text(text, area.width, area.height, style)
+    width = fitted.face.width(text)
+    baseline = area.down(fitted.height, element.valign) + fitted.face.ascent
+    thick = max(1, fitted.face.size // STRIKE_SHARE)
+    middle = baseline - (fitted.face.cap_height + thick) // 2
+    canvas.fill(Area(area.across(width, element.align), middle, width, thick), element.colour)
+
+
+def _paint_image(canvas: Canvas, element: ImageElement) -> None:
+    area = Area(*element.box)
+    mask = _image_mask(element.png, area.width, area.height)
+    height, width = mask.shape
+    canvas.paint(mask, area.across(width, element.align), area.down(height, element.valign), element.colour, area)
+
+
+@lru_cache(maxsize=IMAGES_MAX)
+def _image_mask(png: bytes, width: int, height: int) -> Modules:
+    """The dark pixels of an image made as large as fits into so many pixels."""
+    with Image.open(io.BytesIO(png)) as image:
+        flat = Image.new("L", image.size, 255)
+        flat.paste(image.convert("L"), mask=image.convert("RGBA").getchannel("A"))
+    share = min(width / flat.width, height / flat.height)
+    size = max(1, int(flat.width * share)), max(1, int(flat.height * share))
+    mask: Modules = np.asarray(flat.resize(size, Image.Resampling.LANCZOS)) < DARK_BELOW
+    return mask
 
 
 def _paint_price(canvas: Canvas, element: Price, content: LabelContent) -> None:
@@ -175,6 +260,8 @@ def _paint_ean(canvas: Canvas, element: Ean, content: LabelContent) -> None:
     bars = ean_modules(digits)
     module = min(area.width // (left + bars.size + right), element.module_max)
     if module < 1:
+        if element.optional:
+            return
         raise SymbolDoesNotFit(f"{content.sku}: the bars of {digits} do not fit into {area.width} pixels")
     canvas.fill(area, "white")
     x = area.across((left + bars.size + right) * module, element.align) + left * module
@@ -211,6 +298,8 @@ def _paint_qr(canvas: Canvas, element: Qr, content: LabelContent) -> None:
     area = Area(*element.box)
     fitted = _fitted_qr(content.link, element, min(area.width, area.height))
     if fitted is None:
+        if element.optional:
+            return
         raise SymbolDoesNotFit(f"{content.sku}: a QR code of {len(content.link)} characters does not fit into "
                                f"{area.width}×{area.height} pixels at {element.module_min} pixels a module")
     modules, pixels = fitted
