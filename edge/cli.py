@@ -237,6 +237,29 @@ def recovery_key(file: Path, as_json: bool) -> None:
     _say(as_json, {"recovery_key": public, "private_key_file": str(file)}, f"recovery_key: {public}")
 
 
+@main.group()
+def labels() -> None:
+    """Labels and what is on them."""
+
+
+@labels.command()
+@click.option("--template", "names", multiple=True, help="A template; without it, all of them.")
+@click.option("--size", "sizes", multiple=True, metavar="WxH", help="Only labels of this size in pixels.")
+@click.option("--language", default="en", show_default=True, help="Of the sample article: en or es.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("label-previews"),
+              show_default=True, help="Where the PNG files go.")
+@json_option
+def preview(names: tuple[str, ...], sizes: tuple[str, ...], language: str, out: Path, as_json: bool) -> None:
+    """Draw templates on every type of label there is: one sheet for each template, and each picture by itself."""
+    from edge.label_preview import draw_previews
+
+    with _reported(as_json):
+        written = draw_previews(names, sizes, language, out)
+    _say(as_json, {"files": [str(path) for path in written]},
+         "\n".join([*(str(path) for path in written[:20]),
+                    *([f"and {len(written) - 20} more in {out}"] if len(written) > 20 else [])]))
+
+
 @main.command()
 @click.option("--seed", default=1, show_default=True, help="The run; the same seed replays exactly.")
 @click.option("--days", default=1.0, show_default=True, help="Virtual store-days.")

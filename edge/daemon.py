@@ -50,7 +50,8 @@ from edge.housekeeper import Housekeeper
 from edge.intake import Intake
 from edge.labels.artist import Artist, PoolArtist
 from edge.labels.planner import LabelPlanner
-from edge.labels.template import TemplateError, Templates, load_templates
+from edge.labels.shipped_templates import store_templates
+from edge.labels.template import Templates
 from edge.labels.wanted import WantedPictures
 from edge.limits import ARTIST_WORKERS
 from edge.logs import shed_chatter
@@ -70,7 +71,6 @@ from edge.rebase import RebaseBooks
 from edge.recount import Recount
 from edge.sd_notify import Notifier
 from edge.settings import Settings
-from edge.shipped import OPERATORS_DIRECTORY, shipped
 from edge.staff.page import StaffPage, StaffParts
 from edge.staff.routes import STAFF_RULES, build_staff_page, staff_handlers
 from edge.staff.sign_in import members_of
@@ -84,14 +84,6 @@ OpenLink = Callable[[], Awaitable[ByteLink]]
 
 LIVE_RELOAD = ("tills", "monitors", "base_stations")
 """Sections of the settings that a reload changes in a running store; everything else asks for a restart."""
-
-
-def store_templates() -> Templates:
-    """The shipped templates, with the operator's own in place of those of the same name."""
-    try:
-        return load_templates([shipped("config/templates"), OPERATORS_DIRECTORY / "templates"])
-    except TemplateError as error:
-        raise ConfigurationError(str(error)) from error
 
 
 def bluetooth_station(name: str, adapter: str, on_event: EventSink, randomness: random.Random) -> BaseStation:

@@ -35,7 +35,7 @@ from drivers.virtual.radio import FAST, REALISTIC, Direction, VirtualRadio
 from drivers.virtual.shelf import VirtualShelf
 from edge import settings as configuration
 from edge.credentials import Credential, Credentials
-from edge.daemon import Daemon, Parts, store_templates
+from edge.daemon import Daemon, Parts
 from edge.db.backup import mark_restored
 from edge.db.books import derive_key
 from edge.db.connection import Connection, connect
@@ -43,6 +43,7 @@ from edge.db.writer import LoopWriter
 from edge.errors import Rejected, Transient
 from edge.heartbeats import WatchLimits
 from edge.labels.artist import InlineArtist
+from edge.labels.shipped_templates import store_templates
 from edge.pos.stock_routes import CountedIn, CountIn, MovementIn, ReceivedLine, count, receive
 from edge.proving.box_clock import BoxClock
 from edge.proving.catalogue import Truth

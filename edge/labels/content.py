@@ -1,7 +1,7 @@
 """What a label should say about its item, and the hash by which wanted is compared with shown (DESIGN.md section 6)."""
 
 import hashlib
-from dataclasses import astuple, dataclass
+from dataclasses import MISSING, astuple, dataclass, fields
 
 import msgspec
 
@@ -101,7 +101,15 @@ def label_content(*, sku: str, name: str, gtin: str | None, package_text: str, p
 def content_hash(content: LabelContent, template: Template) -> str:
     """32 hex digits: equal for the same content in the same template version, different otherwise.
 
-    Compared across restarts and software versions, so it hashes values, never memory or field order of a dict.
+    Compared across restarts and software versions, so it hashes values, never memory or field order of a dict; and what
+    only some labels say is left out where it is not said, so that the others need not be drawn again.
     """
-    said = msgspec.json.encode([DRAWING, template.version, *astuple(content)])
+    values = [getattr(content, field.name) for field in fields(content) if field.default is MISSING]
+    extras = {field.name: value for field in fields(content) if field.default is not MISSING
+              and (value := getattr(content, field.name)) != field.default}
+    said = msgspec.json.encode([DRAWING, template.version, *map(_plain, values), *([extras] if extras else [])])
     return hashlib.sha256(said).hexdigest()[:32]
+
+
+def _plain(value: object) -> object:
+    return astuple(value) if isinstance(value, UnitPrice) else value

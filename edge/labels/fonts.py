@@ -41,6 +41,11 @@ do not show it.
 _NOT_A_CHARACTER = "\U0010ffff"
 
 
+def font_path() -> str:
+    """The font's file."""
+    return str(fontpkg.path(_FAMILY))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Glyph:
     """A letter's ink. `left` and `top` of the mask count from the pen on the baseline, down is positive."""
@@ -61,7 +66,7 @@ class Face:
 
     def __init__(self, weight: Weight, size: int) -> None:
         self.size = size
-        self._font = ImageFont.truetype(fontpkg.path(_FAMILY), size, layout_engine=ImageFont.Layout.BASIC)
+        self._font = ImageFont.truetype(font_path(), size, layout_engine=ImageFont.Layout.BASIC)
         self._font.set_variation_by_axes([_weight_axis(weight, size)])
         self._glyphs: dict[str, Glyph] = {}
         self._missing = self._draw(_NOT_A_CHARACTER)

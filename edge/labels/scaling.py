@@ -23,6 +23,10 @@ LEGIBLE_SIZE_MIN = 10
 AREA_WEIGHT = 0.25
 """How much a difference in size counts beside one in shape when a layout is looked for."""
 
+PRICE_MIN_SHARE = 0.6
+"""A price may become smaller than the layout's own smallest by this before it does not fit: small labels are read from
+nearer."""
+
 EAN_WIDTH_MIN = 113
 """Modules of an EAN-13 with its quiet zones: in fewer pixels there are no bars."""
 
@@ -71,7 +75,8 @@ def _scaled(element: AnyElement, across: float, down: float) -> AnyElement | Non
             return msgspec.structs.replace(element, box=box, size=size, size_min=size_min)
         case Price() | UnitPriceText() | WasPrice():
             size = max(LEGIBLE_SIZE_MIN, round(element.size * max(letters, min(across, down * 1.2))))
-            return msgspec.structs.replace(element, box=box, size=size, size_min=min(size, LEGIBLE_SIZE_MIN))
+            size_min = max(LEGIBLE_SIZE_MIN, round(element.size_min * letters * PRICE_MIN_SHARE))
+            return msgspec.structs.replace(element, box=box, size=size, size_min=min(size, size_min))
 
 
 def _at_least_one(pixels: int, share: float) -> int:

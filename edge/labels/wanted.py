@@ -33,6 +33,11 @@ class WantedPictures:
         self._prices = prices
         self._templates = templates
 
+    @property
+    def templates(self) -> Templates:
+        """All templates that the store knows."""
+        return self._templates
+
     def of(self, sku: str, description: LabelDescription) -> Wanted:
         """The wanted picture. Raises `NothingToShow`, `edge.labels.template.NoTemplate`, or `ValueError` for an item
         that cannot be put on a label."""

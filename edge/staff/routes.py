@@ -15,6 +15,7 @@ from edge.staff.page import StaffPage, StaffParts
 from edge.staff.pickup_pages import pickup_handlers
 from edge.staff.price_pages import price_handlers
 from edge.staff.sign_in_pages import sign_in_handlers
+from edge.staff.template_pages import template_handlers
 
 SUPERVISORS = frozenset({Role.SUPERVISOR})
 
@@ -33,6 +34,8 @@ STAFF_RULES: tuple[Rule, ...] = (
     Rule("GET", "/staff/held", PEOPLE, "staff_held"),
     Rule("POST", "/staff/held/{digest}", SUPERVISORS, "staff_decide_held"),
     Rule("GET", "/staff/labels", PEOPLE, "staff_wall"),
+    Rule("GET", "/staff/templates", PEOPLE, "staff_templates"),
+    Rule("GET", "/staff/templates/{name}.png", PEOPLE, "staff_template_sheet"),
     Rule("GET", "/staff/labels/{label}", PEOPLE, "staff_label"),
     Rule("POST", "/staff/labels/{label}/bind", PEOPLE, "staff_bind"),
     Rule("POST", "/staff/labels/{label}/unbind", PEOPLE, "staff_unbind"),
@@ -71,5 +74,5 @@ def build_staff_page(parts: StaffParts) -> StaffPage:
 def staff_handlers(page: StaffPage) -> Mapping[str, Handler]:
     """What answers `STAFF_RULES`, by name."""
     handlers = {**sign_in_handlers(page), **home_handlers(page), **label_handlers(page), **pickup_handlers(page),
-                **price_handlers(page)}
+                **price_handlers(page), **template_handlers(page)}
     return {name: shown(handler, page.view) for name, handler in handlers.items()}

@@ -1,12 +1,16 @@
 """Template files: read, versioned, chosen by geometry, and wrong ones explained by line."""
 
+import io
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from drivers.port import Colour
 from edge.labels.elements import Price, Text
+from edge.labels.render import render
 from edge.labels.template import NoTemplate, TemplateError, load_template, load_templates
-from tests.labels.shelf import label
+from tests.labels.shelf import item, label, pixels
 
 SHIPPED = Path(__file__).parents[2] / "config/templates"
 
@@ -38,13 +42,56 @@ def test_the_shipped_template_serves_both_sizes() -> None:
         assert (layout.width, layout.height) == (width, height)
 
 
-def test_a_label_of_unknown_size_is_told_what_there_is() -> None:
+def test_a_label_of_another_size_gets_the_nearest_layout_and_an_unknown_name_is_told_what_there_is() -> None:
     templates = load_templates([SHIPPED])
 
-    with pytest.raises(NoTemplate, match=r"'regular' has no layout for 250×122 .*296×128, 400×300"):
-        templates.select("regular", label(250, 122))
-    with pytest.raises(NoTemplate, match=r"'promo' has no layout.*known are regular"):
+    scaled = templates.select("regular", label(250, 122)).layout
+    assert (scaled.width, scaled.height) == (250, 122)
+    assert templates.select("regular", label(250, 122)) is templates.select("regular", label(250, 122))
+    with pytest.raises(NoTemplate, match=r"no template 'promo'; known are clearance, multi-buy, .*regular"):
         templates.select("promo", label())
+
+
+@pytest.mark.parametrize(("wrong", "says"), [
+    ("[8, 4, 200, 40]", "overlaps that of element"), ("[8, 4, 200, 12]", "letters of 20 pixels need a height of")])
+def test_boxes_that_overlap_and_boxes_too_low_for_their_letters_are_told_by_line(tmp_path, wrong, says) -> None:
+    text = GOOD.replace("[8, 4, 200, 40]", wrong, 1)
+    if "overlaps" in says:
+        text = text.replace("[120, 70, 170, 54]", "[120, 43, 170, 54]")
+
+    with pytest.raises(TemplateError, match=says):
+        load_template(written(tmp_path, text))
+
+
+def test_what_is_never_drawn_together_may_share_its_place(tmp_path) -> None:
+    text = GOOD.replace("size: 20}", "size: 20, when: ean}") + (
+        '      - {kind: text, text: "{sku}", box: [8, 4, 200, 40], size: 20, unless: ean}\n')
+
+    (template,) = load_template(written(tmp_path, text))
+
+    assert len(template.layout.elements) == 3
+
+
+def test_an_image_is_part_of_the_template_and_one_that_is_none_is_told(tmp_path) -> None:
+    square = io.BytesIO()
+    Image.new("L", (10, 10), 0).save(square, "PNG")
+    (tmp_path / "logo.png").write_bytes(square.getvalue())
+    text = GOOD + "      - {kind: image, file: logo.png, box: [230, 4, 40, 20], colour: red}\n"
+
+    (template,) = load_template(written(tmp_path, text))
+    drawn = pixels(render(template, item(), label()))
+    assert (drawn[4:24, 240:260] == Colour.RED).all()
+    assert not (drawn[4:24, 230:240]).any()
+
+    Image.new("L", (10, 10), 255).save(tmp_path / "logo.png", "PNG")
+    (other,) = load_template(written(tmp_path, text))
+    assert other.version != template.version
+    (tmp_path / "logo.png").write_bytes(b"no image")
+    with pytest.raises(TemplateError, match=r"logo\.png is no PNG image"):
+        load_template(written(tmp_path, text))
+    (tmp_path / "logo.png").unlink()
+    with pytest.raises(TemplateError, match=r"logo\.png is no PNG image"):
+        load_template(written(tmp_path, text))
 
 
 def test_elements_are_read_as_written(tmp_path: Path) -> None:
@@ -84,7 +131,7 @@ def test_the_operators_file_wins_by_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("good", "wrong", "line", "says"), [
     ("size: 70", "sise: 70", 8, r"unknown field `sise`; allowed: kind, box, colour, when, unless, size, size_min"),
-    ("kind: price", "kind: prize", 6, r"prize.*allowed: text, price, unit_price, ean, qr, box"),
+    ("kind: price", "kind: prize", 6, r"prize.*allowed: text, price, unit_price, was, ean, qr, image, box"),
     ("      - kind: price\n        box", "      - box", 6, r"missing required field `kind`; allowed: kind: text"),
     ("        size_min: 26\n", "", 6, r"missing required field `size_min`"),
     ("size: 20}", "size: 20, colour: green}", 5, r"'green'; allowed: black, red, yellow, white"),
