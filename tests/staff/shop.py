@@ -133,7 +133,7 @@ class Station:
     def adopt(self, label: str, type_name: str) -> None:
         """Every label of the scene is served."""
 
-    async def offer(self, label: str, blob: Blob) -> None:
+    async def offer(self, label: str, blob: Blob, *, urgent: bool = False) -> None:
         if self.state is not StationState.READY:
             raise OfferRefused(f"{self.name} is {self.state.value}")
         self.offers.setdefault(label, []).append(blob)
