@@ -243,6 +243,21 @@ def labels() -> None:
 
 
 @labels.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@json_option
+def bind(config: Path, file: Path, as_json: bool) -> None:
+    """Hang the labels of FILE (CSV: label,code) under their products, at the running store of CONFIG."""
+    from edge.binding_file import bind_labels
+
+    with _reported(as_json), _progress(f"Binding {file.name}", as_json) as progress:
+        result = asyncio.run(bind_labels(config, file, file.read_bytes(), _credentials(), progress))
+    _say(as_json, msgspec.to_builtins(result), "\n".join([f"{result.bound} labels bound.", *result.refused]))
+    if result.refused:
+        raise SystemExit(FAILED)
+
+
+@labels.command()
 @click.option("--template", "names", multiple=True, help="A template; without it, all of them.")
 @click.option("--size", "sizes", multiple=True, metavar="WxH", help="Only labels of this size in pixels.")
 @click.option("--language", default="en", show_default=True, help="Of the sample article: en or es.")

@@ -1,6 +1,5 @@
 """`trastienda doctor CONFIG`: asks the running daemon of this box, or else looks at its files without changing them."""
 
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,19 +9,18 @@ import msgspec
 from cloud_sync.client.transport import HubAddress
 from cloud_sync.client.wire import HubCalls
 from edge import settings as configuration
+from edge.box_door import box_door
 from edge.credentials import Credentials
 from edge.db.books import derive_key
 from edge.db.connection import Connection, connect
 from edge.db.ledger import load_chain
-from edge.doctor import Report, examine_files, technician_token
+from edge.doctor import Report, examine_files
 from edge.enrolment import hub_credential
 from edge.errors import Rejected
 from edge.settings import Settings
 
 EXAMINE_TIMEOUT_S = 600.0
 """Reading whole databases takes its time on a small box."""
-
-_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  a listener's address, not one of ours
 
 
 async def examine(config: Path, credentials: Credentials, *, repair: bool) -> Report:
@@ -34,7 +32,7 @@ async def examine(config: Path, credentials: Credentials, *, repair: bool) -> Re
     credentials.require(configuration.credentials_of(settings))
     secret = credentials.text(settings.database_key)
     try:
-        return await _ask(settings, technician_token(secret), repair=repair)
+        return await _ask(settings, credentials, repair=repair)
     except httpx.ConnectError as error:
         if repair:
             raise Rejected("the store is not running: start it, it repairs by itself; or run `doctor --repair` "
@@ -47,24 +45,16 @@ def as_text(report: Report) -> str:
     return "\n".join(_lines(report))
 
 
-async def _ask(settings: Settings, token: str, *, repair: bool) -> Report:
-    listener = settings.listeners.staff
-    host = _ANYWHERE.get(listener.host, listener.host)
-    verify: ssl.SSLContext | bool = False
-    if listener.certificate is not None:
-        verify = ssl.create_default_context(cafile=listener.certificate)
-        verify.check_hostname = False  # the certificate is this listener's own, whatever name the shop knows it by
-    url = f"http{'s' if listener.certificate else ''}://{f'[{host}]' if ':' in host else host}:{listener.port}"
-    async with httpx.AsyncClient(base_url=url, verify=verify, timeout=EXAMINE_TIMEOUT_S, trust_env=False) as client:
+async def _ask(settings: Settings, credentials: Credentials, *, repair: bool) -> Report:
+    async with box_door(settings, credentials, EXAMINE_TIMEOUT_S) as door:
         try:
-            answer = await client.request("POST" if repair else "GET", "/v1/doctor",
-                                          headers={"Authorization": f"Bearer {token}"})
+            answer = await door.request("POST" if repair else "GET", "/v1/doctor")
             answer.raise_for_status()
             return msgspec.json.decode(answer.content, type=Report)
         except httpx.ConnectError:
             raise
         except (httpx.HTTPError, msgspec.MsgspecError) as error:
-            raise ConnectionError(f"{url}: {error}: is this store's daemon running there?") from error
+            raise ConnectionError(f"{door.base_url}: {error}: is this store's daemon running there?") from error
 
 
 async def _look_at_files(settings: Settings, credentials: Credentials, secret: str) -> Report:

@@ -126,6 +126,12 @@ WRITE_TROUBLE_PAUSE_S = 5.0
 OFFER_STALE_S = 1800.0
 """An offer without proof or failure for this long is made again."""
 
+LABEL_SILENT_S = 4 * 3600.0
+"""A label on a shelf that was not heard for so long is shown to people; long beside `TELEMETRY_ALL_S`."""
+
+BATTERY_LOW_MV = 2_400
+"""Below it a label's battery (a lithium cell of 3 V) will end within weeks: it is shown to people."""
+
 TELEMETRY_FLUSH_S = 60.0
 """How often battery and signal that changed by a step below are written, all labels together; the last value wins."""
 

@@ -9,6 +9,7 @@ from edge.disk_budget import Shed
 from edge.health.issues import Issue, Severity
 from edge.heartbeats import Stall
 from edge.labels.planner import LabelPlanner
+from edge.limits import BATTERY_LOW_MV, LABEL_SILENT_S
 from edge.prices.guard_desk import GuardDesk
 from edge.store import Store
 from edge.supervisor import PartState, PartStatus
@@ -28,12 +29,14 @@ class StoreChecks:
         self._parts = parts
         self._stalled = stalled
         self._insecure_listeners = insecure_listeners
+        self._since_powered_ms = store.clock.powered_ms()
 
     def issues(self) -> Iterable[Issue]:
         """Everything that is wrong now."""
         yield from self._machine()
         yield from self._disk()
         yield from self._devices()
+        yield from self._labels()
         yield from self._line()
         yield from self._prices_and_people()
 
@@ -90,6 +93,21 @@ class StoreChecks:
         if failed:
             yield Issue("labels-failed", Severity.WARNING, f"{failed} labels could not be brought up to date",
                         "Open the wall, filter by failed, and look at each reason.")
+
+    def _labels(self) -> Iterable[Issue]:
+        """What labels say of themselves, or no longer say; each issue ends when they are heard again."""
+        reader, clock = self._store.books.ledger_reader, self._store.clock
+        low, first_low = reader.execute(LEDGER.low_battery_labels, (BATTERY_LOW_MV,)).fetchone()
+        if low:
+            yield Issue("labels-battery", Severity.WARNING, f"{low} labels have a low battery, {first_low} among them",
+                        "Replace their batteries within the next weeks.")
+        if clock.powered_ms() - self._since_powered_ms < LABEL_SILENT_S * 1000:
+            return  # nobody listened before
+        silent, first = reader.execute(LEDGER.silent_labels, (clock.wall_ms() - int(LABEL_SILENT_S * 1000),)).fetchone()
+        if silent:
+            yield Issue("labels-silent", Severity.WARNING,
+                        f"{silent} labels were not heard for {LABEL_SILENT_S / 3600:.0f} hours, {first} among them",
+                        "Look at them on the shelf: a label that is gone or broken has to be excluded or replaced.")
 
     def _prices_and_people(self) -> Iterable[Issue]:
         held = self._guard.held()

@@ -19,6 +19,7 @@ from edge.db import books
 from edge.disk_budget import Shed
 from edge.domain.pricing import Move, guard
 from edge.errors import Rejected, Transient
+from edge.health import checks as health_checks
 from edge.health.checks import StoreChecks
 from edge.heartbeats import Stall
 from edge.labels.planner import LabelState
@@ -216,7 +217,9 @@ async def test_every_issue_and_what_to_do_about_it_is_said_in_the_persons_langua
     await shop.sells("no such product", 1, price_minor=100)
     shop.store.clock.trusted = False
     shop.station.goes(StationState.OFFLINE)
-    await shop.books.ledger.submit(lambda c: c.execute("UPDATE label SET failure = 'x'"))
+    await shop.books.ledger.submit(
+        lambda c: c.execute("UPDATE label SET failure = 'x', battery_mv = 2300, seen_ms = 0"))
+    monkeypatch.setattr(health_checks, "LABEL_SILENT_S", 0.0)
     failed = [PartStatus("planner", True, state, 1.0, 1, "boom", None) for state in PartState]
     found = []
     for link in (LinkState(up=False, since_ms=0), LinkState(up=False, since_ms=0, last_error="feed items: refused"),
@@ -230,7 +233,8 @@ async def test_every_issue_and_what_to_do_about_it_is_said_in_the_persons_langua
     monkeypatch.setattr(books, "WAL_BYTES_MAX", 0)
     found += list(checks.issues())
 
-    assert len({issue.key for issue in found}) >= 14
+    assert {"labels-battery", "labels-silent"} <= {issue.key for issue in found}
+    assert len({issue.key for issue in found}) >= 16
     for issue in found:
         is_said_in_spanish(issue.what)
         is_said_in_spanish(issue.action)

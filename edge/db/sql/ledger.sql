@@ -153,6 +153,12 @@ SELECT COUNT(*) FROM label
 -- name: failed_label_count
 SELECT COUNT(*) FROM label WHERE sku IS NOT NULL AND failure IS NOT NULL
 
+-- name: silent_labels
+SELECT COUNT(*), MIN(label) FROM label WHERE sku IS NOT NULL AND excluded_reason IS NULL AND seen_ms < ?
+
+-- name: low_battery_labels
+SELECT COUNT(*), MIN(label) FROM label WHERE sku IS NOT NULL AND excluded_reason IS NULL AND battery_mv < ?
+
 -- name: bound_labels_of_station
 SELECT label, sku FROM label WHERE station = ? AND sku IS NOT NULL
 
