@@ -50,6 +50,7 @@ lint: setup
 	$(VENV)/bin/lint-imports --no-logo
 
 bench: setup
+	@$(RUN) -m pip install --quiet -c constraints.txt -e '.[dev,bench]'
 	@$(RUN) -m tests.bench $(ONLY)
 
 soak: setup

@@ -51,7 +51,7 @@ def fill(directory: Path) -> None:
     connection.close()
 
 
-def write_settings(directory: Path, port: int, tills: int) -> Path:
+def write_settings(directory: Path, port: int, tills: int, base_stations: str = "") -> Path:
     """The YAML of the benchmark's store; its hub is a closed port, as in an outage."""
     lines = "\n".join(f'  - {{id: "{till}", token: !credential till-{till}}}' for till in range(1, tills + 1))
     path = directory / "store.yaml"
@@ -64,6 +64,7 @@ listeners:
 database_key: !credential database-key
 store_key: !credential store-key
 monitors: [{{id: monitor, token: !credential monitor}}]
+base_stations: [{base_stations}]
 tills:
 {lines}
 """)
@@ -71,9 +72,10 @@ tills:
 
 
 @contextmanager
-def running(directory: Path, port: int, tills: int = 32) -> Iterator[tuple[subprocess.Popen[bytes], float]]:
+def running(directory: Path, port: int, tills: int = 32,
+            base_stations: str = "") -> Iterator[tuple[subprocess.Popen[bytes], float]]:
     """`trastienda run` on a filled store; yields the process and the seconds from its start until it was ready."""
-    path = write_settings(directory, port, tills)
+    path = write_settings(directory, port, tills, base_stations)
     tokens = {f"TRASTIENDA_TILL_{till}": f"{TOKEN}-{till}" for till in range(1, tills + 1)}
     begin_s = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", "edge.cli", "run", str(path)],

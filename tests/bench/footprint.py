@@ -37,7 +37,7 @@ def run() -> list[dict[str, object]]:
         for _ in range(ROUNDS):
             with running(Path(directory), free_port()) as (process, ready_s):
                 time.sleep(1.0)
-                pss.append(_pss_mb(process.pid))
+                pss.append(pss_mb(process.pid))
             ready.append(ready_s)
             rows.append(_read_rows_s(Path(directory)))
     peer = statistics.median(rows)
@@ -51,7 +51,8 @@ def run() -> list[dict[str, object]]:
                            f"and reads every row; medians of {ROUNDS}"}]
 
 
-def _pss_mb(pid: int) -> float:
+def pss_mb(pid: int) -> float:
+    """Of the process and all below it."""
     root = psutil.Process(pid)
     return sum(each.memory_full_info().pss for each in (root, *root.children(recursive=True))) / 1e6
 
