@@ -3,7 +3,7 @@
 Every function is one writer operation on `ledger.db`; each records who decided it as a fact.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cloud_sync.contract.facts import StaffAct, decode_fact
 from edge.db.connection import Connection
@@ -43,6 +43,22 @@ def unbind(connection: Connection, chain: Chain, label: str, act: Act) -> None:
         off_shelf = row.off_shelf_powered_ms if row.excluded_reason else act.powered_ms + act.grace_ms
         connection.execute(LEDGER.bind_label, (None, off_shelf, label))
         _refresh_caps(connection, label, act)
+
+
+def replace_by(connection: Connection, chain: Chain, label: str, other: str, act: Act) -> None:
+    """Another label takes this one's place: it hangs under the product, this one under none. Both or neither.
+
+    What this one shows keeps its claims for the shopper's walk, as when it is taken off.
+    """
+    if fact_of(connection, f"staff/{act.act_id}-off") is not None:
+        return
+    row = _known(connection, label)
+    if row.sku is None:
+        raise Rejected(f"label {label} hangs under no product that another could take over")
+    if other == label:
+        raise Rejected(f"label {label} cannot take its own place")
+    bind(connection, chain, other, row.sku, act)
+    unbind(connection, chain, label, replace(act, act_id=f"{act.act_id}-off"))
 
 
 def exclude(connection: Connection, chain: Chain, label: str, act: Act) -> None:

@@ -66,6 +66,7 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", "/v1/labels/{label}.png", PEOPLE, "label_picture"),
     Rule("POST", "/v1/labels/{label}/bind", PEOPLE, "bind_label"),
     Rule("POST", "/v1/labels/{label}/unbind", PEOPLE, "unbind_label"),
+    Rule("POST", "/v1/labels/{label}/replace", PEOPLE, "replace_label"),
     Rule("POST", "/v1/labels/{label}/exclude", PEOPLE, "exclude_label"),
     Rule("POST", "/v1/labels/{label}/include", PEOPLE, "include_label"),
     Rule("POST", "/v1/labels/{label}/light", PEOPLE, "light_label"),

@@ -49,6 +49,7 @@ class LabelIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     act_id: _Text = ""
     code: Annotated[str, msgspec.Meta(max_length=CODE_LENGTH_MAX)] = ""
     reason: _Text = ""
+    by: _Text = ""
     sku: _Text = ""
     price_minor: int = 0
     seconds: Annotated[float, msgspec.Meta(ge=0, le=LIGHT_SECONDS_MAX)] = 5.0
@@ -84,6 +85,16 @@ class LabelDesk:
         """Take the label from its product."""
         return await self._change(label, self._act(actor, act_id, ""),
                                   lambda c, chain, act: bindings.unbind(c, chain, label, act))
+
+    async def replace(self, label: str, by: str, actor: str, act_id: str) -> LabelOut:
+        """Another label takes this one's place; returns that one. Raises a 404 problem for one that nobody heard."""
+        other = self._row(by).label
+        await self._change(label, self._act(actor, act_id, ""),
+                           lambda c, chain, act: bindings.replace_by(c, chain, label, other, act))
+        self._planner.adopt(other)
+        self._planner.look_at(other, Urgency.DECREASE)
+        self._store.tell(Topic.LABEL, other)
+        return self._out(self._row(other))
 
     async def exclude(self, label: str, actor: str, act_id: str, reason: str) -> LabelOut:
         """Say that the label does not count, with a reason."""
@@ -161,6 +172,11 @@ def label_handlers(desk: LabelDesk) -> Mapping[str, Handler]:
         body = await _body(request)
         return json_response(await desk.unbind(_label(request), principal_of(request).id, body.act_id))
 
+    async def replace_label(request: Request) -> Response:
+        body = await _body(request)
+        by = body.by.strip().lower().replace(":", "")
+        return json_response(await desk.replace(_label(request), by, principal_of(request).id, body.act_id))
+
     async def exclude_label(request: Request) -> Response:
         body = await _body(request)
         return json_response(await desk.exclude(_label(request), principal_of(request).id, body.act_id, body.reason))
@@ -177,6 +193,7 @@ def label_handlers(desk: LabelDesk) -> Mapping[str, Handler]:
         return json_response(await desk.void_claim(_label(request), await _body(request), principal_of(request).id))
 
     return {"labels": labels, "label_picture": label_picture, "bind_label": bind_label, "unbind_label": unbind_label,
+            "replace_label": replace_label,
             "exclude_label": exclude_label, "include_label": include_label, "light_label": light_label,
             "void_claim": void_claim}
 

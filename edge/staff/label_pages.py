@@ -25,7 +25,7 @@ from edge.staff.tiles import label_path
 from edge.staff.words import Words, marked
 
 LIGHT_S = 10.0
-_MEANING = ("code", "reason", "note", "sku", "price_minor")
+_MEANING = ("code", "by", "reason", "note", "sku", "price_minor")
 """The fields that say what an act is about."""
 
 NOTE_CHARACTERS_MAX = 200
@@ -145,6 +145,18 @@ def _act_handlers(page: StaffPage) -> Mapping[str, Handler]:
         return Message(words.say("Label %(label)s is off %(name)s.", label=row.label, name=name),
                        undo=undo if row.sku else None)
 
+    async def replace(row: LabelRow, form: Form, act_id: str, session: Session, words: Words) -> Message:
+        by = form.get("by", "").strip().lower().replace(":", "")
+        other = _row_of(page, by)
+        if other is None:
+            raise Rejected(f"no base station has heard a label {by[:64]}")
+        await desk.replace(row.label, other.label, session.principal.id, act_id)
+        name = product_name(store, row.sku) if row.sku else ""
+        undo = Undo(f"{label_path(other.label)}/replace", words.say("Put %(label)s back", label=row.label),
+                    {"by": row.label})
+        return Message(words.say("Label %(other)s hangs under %(name)s in place of %(label)s.", other=other.label,
+                                 name=name, label=row.label), undo=undo if row.sku and not other.sku else None)
+
     async def exclude(row: LabelRow, form: Form, act_id: str, session: Session, words: Words) -> Message:
         note = form.get("note", "").strip()[:NOTE_CHARACTERS_MAX]
         reason = _reason(form.get("reason", ""), note, words)
@@ -175,6 +187,7 @@ def _act_handlers(page: StaffPage) -> Mapping[str, Handler]:
                                  label=row.label, seconds=int(LIGHT_S)))
 
     return {"staff_bind": act(bind, "bind"), "staff_unbind": act(unbind, "unbind"),
+            "staff_replace": act(replace, "replace"),
             "staff_exclude": act(exclude, "exclude"), "staff_include": act(include, "include"),
             "staff_strike_claim": act(strike, "strike"), "staff_light": act(light, "light")}
 

@@ -39,6 +39,7 @@ STAFF_RULES: tuple[Rule, ...] = (
     Rule("GET", "/staff/labels/{label}", PEOPLE, "staff_label"),
     Rule("POST", "/staff/labels/{label}/bind", PEOPLE, "staff_bind"),
     Rule("POST", "/staff/labels/{label}/unbind", PEOPLE, "staff_unbind"),
+    Rule("POST", "/staff/labels/{label}/replace", PEOPLE, "staff_replace"),
     Rule("POST", "/staff/labels/{label}/exclude", PEOPLE, "staff_exclude"),
     Rule("POST", "/staff/labels/{label}/include", PEOPLE, "staff_include"),
     Rule("POST", "/staff/labels/{label}/strike-claim", SUPERVISORS, "staff_strike_claim"),

@@ -11,7 +11,7 @@ from drivers.port import Progress, Seen, Shown, StationState, Telemetry
 from edge.db.books import derive_key
 from edge.db.connection import Connection, connect
 from edge.db.queries import LEDGER
-from edge.errors import Transient
+from edge.errors import Rejected, Transient
 from edge.labels import air_time
 from edge.labels.air_time import AirTime, OnAir
 from edge.labels.due_labels import DueLabels, Urgency
@@ -500,3 +500,25 @@ def test_a_label_has_one_slot_whatever_it_shows():
     air.wait("radio", "urgent", Urgency.HOLDS_TILL)
     assert air.end("a") == ("urgent", Urgency.HOLDS_TILL)
     assert air.end("a") is None
+
+
+async def test_p3_a_label_that_was_replaced_holds_its_price_for_the_shoppers_walk_and_then_no_longer(
+        store: StoreKit) -> None:
+    await store.label("old").shows("milk", "0.99")
+    store.station.is_heard("new")
+    await store.a_moment()
+    act = store.new_id("act")
+    for _ in range(2):  # sent twice it counts once
+        await store.labels.replace("old", "new", "ana", act)
+    assert [row.sku for each in ("old", "new") if (row := store.label(each).row())] == [None, "milk"]
+    await store.hub.sets_price("milk", "1.29")
+    await store.label("new").proves()
+    assert store.till().asks("milk") == "0.99"
+    await store.time_passes(store.settle_s + store.policy.grace_s + 60)
+    await store.label("new").proves()
+    await store.time_passes(store.settle_s + store.policy.grace_s + 60)
+    assert store.till().asks("milk") == "1.29"
+    with pytest.raises(Rejected, match="hangs under no product"):
+        await store.labels.replace("old", "new", "ana", store.new_id("act"))
+    with pytest.raises(Rejected, match="its own place"):
+        await store.labels.replace("new", "new", "ana", store.new_id("act"))

@@ -217,6 +217,30 @@ async def test_binding_by_a_scan_says_what_changed_names_its_actor_and_goes_back
     assert shop.acts()[-1] == StaffAct(act="bind", subject=f"{SHELF} {MILK}", actor="luis")
 
 
+def sku_of(shop: Shop, label: str) -> str | None:
+    row = shop.row(label)
+    assert row is not None
+    return row.sku
+
+
+async def test_a_label_takes_anothers_place_and_goes_back_with_one_tap(shop: Shop) -> None:
+    await shop.hangs(SHELF, MILK)
+    shop.station.hears(OTHER)
+    await shop.until(lambda: shop.row(OTHER) is not None)
+    async with shop.signed_in("luis") as luis:
+        await luis.fills(page_of(), f"{page_of()}/replace", by=OTHER.upper())
+        html = await luis.reads(page_of())
+        assert f"Label {OTHER} hangs under Leche Entera in place of {SHELF}." in html
+        assert [sku_of(shop, each) for each in (SHELF, OTHER)] == [None, MILK]
+        assert shop.acts()[-2:] == [StaffAct(act="bind", subject=f"{OTHER} {MILK}", actor="luis"),
+                                    StaffAct(act="unbind", subject=SHELF, actor="luis")]
+        action = f"/staff/labels/{OTHER}/replace"
+        await luis.sends(action, form_fields(html, action))
+        assert [sku_of(shop, each) for each in (SHELF, OTHER)] == [MILK, None]
+        await luis.fills(page_of(), f"{page_of()}/replace", by="0000000000000001")
+        assert "No base station has heard label 0000000000000001." in await luis.reads(page_of())
+
+
 async def test_a_message_is_shown_once(shop: Shop) -> None:
     await shop.hangs(SHELF, MILK)
     async with shop.signed_in() as ana:
