@@ -48,6 +48,7 @@ from edge.health.routes import HealthView, health_handlers
 from edge.heartbeats import BusySince, Counter, Heartbeats, Watchdog, WatchLimits
 from edge.housekeeper import Housekeeper
 from edge.intake import Intake
+from edge.interpreter import tune
 from edge.labels.artist import Artist, PoolArtist
 from edge.labels.planner import LabelPlanner
 from edge.labels.shipped_templates import store_templates
@@ -442,6 +443,7 @@ async def run_daemon(path: Path, credentials: Credentials, notifier: Notifier,
         parts = replace(parts, watch=parts.watch.at_least_every(watchdog_interval_s))
     daemon = Daemon(settings, credentials, parts, notifier)
     daemon.open()
+    tune()
     running = asyncio.create_task(daemon.run(), name="daemon")
     reloads = _follow_signals(daemon, path, notifier, running)
     try:

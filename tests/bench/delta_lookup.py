@@ -21,6 +21,7 @@ from edge.db import replica
 from edge.db.books import Books, open_books
 from edge.db.writer import ThreadWriter
 from edge.intake import Intake
+from edge.interpreter import tune
 from edge.pickups.desk import PickupDesk
 from edge.pickups.people import PeopleVault
 from edge.prices.guard_desk import GuardDesk
@@ -53,6 +54,7 @@ async def _measure(directory: Path) -> tuple[list[float], list[float], float]:
     books = open_books(directory, DATABASE_KEY, "bench", ThreadWriter)
     try:
         prices, intake = _rooms(books)
+        tune()
         await intake.apply(Feed.POLICY, [Batch((Put(1, "policy", 1, msgspec.Raw(msgspec.json.encode(NO_GUARD))),),
                                                Checkpoint("bench", 1))])
         idle = await _lookups(prices, lambda seen: len(seen) >= IDLE_LOOKUPS // 10)

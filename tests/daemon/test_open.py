@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from edge import daemon as composition
 from edge.clock import SystemClock
 from edge.credentials import Credentials
 from edge.daemon import Daemon, Parts
 from edge.db.writer import ThreadWriter
 from edge.errors import ConfigurationError
+from edge.labels import shipped_templates
 from edge.labels.artist import InlineArtist
 from edge.pos.server import bind
 from edge.sd_notify import Notifier
@@ -35,7 +35,7 @@ def new_daemon(directory: Path, port: int, yaml: str, **secrets: str) -> Daemon:
 ])
 async def test_what_is_opened_before_the_mistake_shows_is_closed_again(
         tmp_path: Path, yaml: str, template: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(composition, "OPERATORS_DIRECTORY", tmp_path / "etc")
+    monkeypatch.setattr(shipped_templates, "OPERATORS_DIRECTORY", tmp_path / "etc")
     (tmp_path / "etc" / "templates").mkdir(parents=True)
     if template:
         (tmp_path / "etc" / "templates" / "shelf.yaml").write_text(template)
