@@ -9,12 +9,12 @@ import gc
 import sys
 
 SWITCH_INTERVAL_S = 0.00005
-"""Python's own is 5 ms: many times what a lookup takes, and a lookup that waits does so more than once. Shorter than this
-bought nothing (`delta_lookup_p99_ms`)."""
+"""Python's own is 5 ms: many times what a lookup takes, and a lookup that waits does so more than once. Shorter than
+this bought nothing (`delta_lookup_p99_ms`)."""
 
 COLLECTOR_THRESHOLDS = (2_000, 20, 1_000)
 """New containers before the youngest are looked through, and how often each older generation is: often and little, for
-each look keeps everybody waiting. What is decoded from a feed has no cycles: looking through all of it finds nothing."""
+each look keeps everybody waiting. What is decoded from a feed has no cycles: looking through it all finds nothing."""
 
 
 def tune() -> None:
