@@ -49,7 +49,8 @@ SEEN_AGAIN_S = 30.0  # a label advertises every second or so; the store hears of
 OFFERS_MAX = 4096
 HEARD_MAX = 4096
 IDLE_S = 0.5
-PROBE_S = 15.0  # between looks whether the adapter is still there: a scan that hears nothing says nothing
+RSSI_UNKNOWN_DBM = -127  # what bleak says of a label whose signal BlueZ no longer knows
+PROBE_S = 15.0  # nothing heard for so long: listen anew, which an adapter that is gone or switched off refuses
 QUIET_S_MAX = 120.0  # nothing heard for so long, though labels were: the adapter may be stuck, and is started again
 BACK_OFF_FIRST_S = 1.0
 BACK_OFF_MAX_S = 30.0
@@ -175,7 +176,7 @@ class BluetoothStation:
             await scanner.start()
             try:
                 self._ready()
-                return await self._serve()
+                return await self._serve(scanner)
             finally:
                 with contextlib.suppress(Exception):
                     async with asyncio.timeout(DISCONNECT_S_MAX):
@@ -194,19 +195,15 @@ class BluetoothStation:
     async def _clear_stale_connections(self) -> None:
         """A run that was killed may have left a label connected: it would advertise to nobody."""
         uuids = [uuid for dialect in self._dialects.values() for uuid in dialect.service_uuids]
-        adapter = await self._find_adapter()
-        for device in await adapter.get_connected_devices(uuids) if adapter else ():
+        try:
+            adapter = await BleakAdapter.get(bluez={"adapter": self._adapter}, backend=self._backends.adapter)
+        except NotImplementedError:  # this system cannot say
+            return
+        for device in await adapter.get_connected_devices(uuids):
             self._log.info("a connection of an earlier run is closed", address=device.address)
             with contextlib.suppress(BleakError, TimeoutError, OSError):
                 async with self._client(device):
                     pass
-
-    async def _find_adapter(self) -> BleakAdapter | None:
-        """Raises `BleakError` when there is none of that name; `None` where the system cannot say."""
-        try:
-            return await BleakAdapter.get(bluez={"adapter": self._adapter}, backend=self._backends.adapter)
-        except NotImplementedError:
-            return None
 
     def _ready(self) -> None:
         self._failures_in_a_row = 0
@@ -216,15 +213,19 @@ class BluetoothStation:
             self._log.info("adapter back", adapter=self._adapter)
         self._set_state(StationState.READY, f"adapter {self._adapter} listens")
 
-    async def _serve(self) -> str:
-        """Deliver whatever is offered, one label after the other; returns when the adapter seems to be stuck."""
-        probe_at_s = self._now() + PROBE_S
+    async def _serve(self, scanner: BleakScanner) -> str:
+        """Deliver whatever is offered, one label after the other; returns when the adapter seems to be stuck.
+
+        Raises what bleak raises once the adapter is gone. BlueZ tells nobody: a scan that ended with its adapter, or
+        with bluetoothd, only hears nothing, as one where no label is. So silence is answered by listening anew.
+        """
+        listening_since_s = self._now()
         while True:
             self.progress += 1
             now_s = self._now()
-            if now_s >= probe_at_s:
-                await self._find_adapter()
-                probe_at_s = now_s + PROBE_S
+            if now_s - max(listening_since_s, self._last_heard_s or 0.0) >= PROBE_S:
+                await self._listen_anew(scanner)
+                listening_since_s = self._now()
             if self._last_heard_s is not None and now_s - self._last_heard_s > QUIET_S_MAX:
                 return f"nothing heard for {QUIET_S_MAX:.0f} s"
             for gone in self._queue.unheard(now_s):
@@ -237,6 +238,12 @@ class BluetoothStation:
                 await self._rest()
                 continue
             await self._deliver(delivery)
+
+    @staticmethod
+    async def _listen_anew(scanner: BleakScanner) -> None:
+        async with asyncio.timeout(DISCONNECT_S_MAX):
+            await scanner.stop()
+            await scanner.start()
 
     async def _rest(self) -> None:
         self._work.clear()
@@ -344,7 +351,8 @@ class BluetoothStation:
         self._neighbours[label] = _Neighbour(device, dialect, heard, known.said_s if known and told else now_s)
         if not told:
             self._emit(Seen(label, self.describe(label)))
-            self._emit(Telemetry(label, heard.battery_mv, None, data.rssi))
+            rssi_dbm = data.rssi if data.rssi > RSSI_UNKNOWN_DBM else None
+            self._emit(Telemetry(label, heard.battery_mv, None, rssi_dbm))
 
     # Small things.
 

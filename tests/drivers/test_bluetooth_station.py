@@ -1,16 +1,17 @@
 """A Bluetooth station over a virtual air: bleak's ordinary API, bumble's controllers, the makers' labels."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from bleak import BleakClient, BleakScanner
 from bleak.exc import BleakDeviceNotFoundError, BleakError
 
 from drivers.ble.queue import ATTEMPTS_MAX, UNHEARD_S_MAX
-from drivers.ble.station import CONNECT_TIMEOUT_S, SEEN_AGAIN_S
+from drivers.ble.station import CONNECT_TIMEOUT_S, PROBE_S, QUIET_S_MAX, SEEN_AGAIN_S
 from drivers.gicisky.session import GiciskyDialect
 from drivers.port import Colour, Failed, OfferRefused, Progress, Seen, Shown, StationChanged, StationState, Telemetry
-from drivers.virtual.bluetooth import REALISTIC, Reach
+from drivers.virtual.bluetooth import FAST, REALISTIC, Reach
 from drivers.virtual.bluetooth_backend import backends
 from tests.drivers.aisle import virtually
 from tests.drivers.bluetooth_aisle import a_bluetooth_aisle
@@ -179,15 +180,40 @@ async def test_an_adapter_that_is_unplugged_is_waited_for_and_said_once(capsys):
 
 
 @virtually
-async def test_an_adapter_that_went_deaf_is_started_again():
+async def test_an_adapter_that_went_deaf_is_listened_to_anew():
     async with a_bluetooth_aisle(1) as aisle:
         await aisle.heard()
-        for adapter in aisle.adapters:
-            await adapter.device.stop_scanning()
-        await asyncio.sleep(200)
-        assert "nothing heard for 120 s" in [event.detail for event in aisle.kinds(StationChanged)]
+        await aisle.adapters[0].device.stop_scanning()
+        heard = len(aisle.kinds(Seen))
+        await aisle.until(lambda: len(aisle.kinds(Seen)) > heard, within_s=PROBE_S + SEEN_AGAIN_S)
+        assert [event.state for event in aisle.kinds(StationChanged)][-1] is StationState.READY
         _, blob = await aisle.offer(G)
         await aisle.proven(G, blob)
+
+
+@virtually
+async def test_an_adapter_that_hears_nothing_although_it_is_listened_to_anew_is_started_again():
+    async with a_bluetooth_aisle(1) as aisle:
+        await aisle.heard()
+        aisle.labels[G].cut_power()
+        await asyncio.sleep(QUIET_S_MAX + 2 * PROBE_S)
+        assert f"nothing heard for {QUIET_S_MAX:.0f} s" in [event.detail for event in aisle.kinds(StationChanged)]
+        aisle.labels[G].restore_power()
+        await aisle.until(lambda: aisle.station.state is StationState.READY)
+        _, blob = await aisle.offer(G)
+        await aisle.proven(G, blob)
+
+
+@virtually
+async def test_labels_that_are_reported_as_seldom_as_bluez_does_are_served_and_the_adapter_is_not_taken_for_gone():
+    """The kernel scans for 10.24 s, reports what does not change once, and bluetoothd scans again 5 s later."""
+    async with a_bluetooth_aisle(3, timing=replace(FAST, advertising_s=15.24)) as aisle:
+        await aisle.heard()
+        await asyncio.sleep(600)
+        for label in aisle.labels:
+            _, blob = await aisle.offer(label)
+            await aisle.proven(label, blob)
+        assert [event.state for event in aisle.kinds(StationChanged)] == [StationState.CONNECTING, StationState.READY]
 
 
 @virtually
