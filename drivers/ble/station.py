@@ -84,6 +84,7 @@ class BluetoothStation:
     A picture stays offered until `Shown` or `Failed` names it, or until another `offer` replaces it. `Failed` comes
     after three attempts, or when the label was not heard for a quarter of an hour; the label may show the picture all
     the same, since its word may have been lost. One that was replaced while it was on its way is proven if it arrives.
+    A label that does not answer is tried again only once it is heard again: each try holds the adapter for long.
     """
 
     def __init__(self, name: str, adapter: str, on_event: EventSink, randomness: random.Random, *,
@@ -254,20 +255,23 @@ class BluetoothStation:
     # One label.
 
     async def _deliver(self, delivery: Delivery) -> None:
-        label = delivery.label
+        label, answered = delivery.label, False
         description, neighbour = self.describe(label), self._neighbours[label]
 
         async def give() -> None:
+            nonlocal answered
             if description is None:
                 raise DeliveryFailed("its type is not known")
             async with self._client(neighbour.device) as client:
+                answered = True
                 await neighbour.dialect.deliver(client, description, delivery.blob, asked)
 
         def asked(part: int, parts: int) -> None:
             self._emit(Progress(label, delivery.blob.version, part, parts))
 
         problem = await self._bounded(give(), label)
-        self._queue.heard(label, self._now())  # a label that is connected does not advertise
+        if answered:
+            self._queue.heard(label, self._now())  # a label that is connected does not advertise
         if problem is None:
             if self._queue.holds(delivery):
                 self._queue.withdraw(label)

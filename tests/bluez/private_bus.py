@@ -21,23 +21,29 @@ CONFIGURATION = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Con
     <allow own="*"/>
     <allow send_destination="*" eavesdrop="true"/>
     <allow receive_sender="*"/>
+    {denied}
   </policy>
 </busconfig>
 """
 
 
 class PrivateBus:
-    """`with PrivateBus() as bus: bus.address`. Without dbus-daemon the test is left out, loudly."""
+    """`with PrivateBus() as bus: bus.address`. Without dbus-daemon the test is left out, loudly.
 
-    def __init__(self) -> None:
+    `deny`: a name that nobody may call, as Debian's policy has it for users outside the group `bluetooth`.
+    """
+
+    def __init__(self, *, deny: str = "") -> None:
         self._program = need("dbus-daemon")
+        self._denied = f'<deny send_destination="{deny}"/>' if deny else ""
         self._process: subprocess.Popen[str] | None = None
         self.address = ""
 
     def __enter__(self) -> Self:
         self._directory = Path(tempfile.mkdtemp(prefix="dbus-"))
         self.address = f"unix:path={self._directory / 'socket'}"
-        (self._directory / "bus.conf").write_text(CONFIGURATION.format(address=self.address))
+        (self._directory / "bus.conf").write_text(
+            CONFIGURATION.format(address=self.address, denied=self._denied))
         self.start()
         return self
 

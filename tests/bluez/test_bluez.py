@@ -14,7 +14,7 @@ import pytest
 
 from drivers.ble import station as station_module
 from drivers.ble.station import BluetoothStation
-from drivers.port import DriverEvent, OfferRefused, Seen, Shown, StationState, Telemetry
+from drivers.port import DriverEvent, OfferRefused, Seen, Shown, StationChanged, StationState, Telemetry
 from drivers.virtual.bluetooth import Reach
 from tests.bluez.fake_bluez import FakeBlueZ
 from tests.bluez.private_bus import PrivateBus
@@ -75,17 +75,23 @@ class Shop:
         assert self.aisle.labels[label].picture == picture
 
 
+def a_station(aisle: BluetoothAisle, adapter: str) -> BluetoothStation:
+    """On bleak's own backend."""
+    station = BluetoothStation(f"counter {adapter}", adapter, aisle.hear, random.Random(1))
+    for label in aisle.labels:
+        station.adopt(label, "gicisky:0033" if label.startswith("ff") else "zhsunyco:62")
+    return station
+
+
 @contextlib.asynccontextmanager
-async def a_shop(gicisky_labels: int = 1, easytag_labels: int = 0, *, daemon: bool = True,
+async def a_shop(gicisky_labels: int = 1, easytag_labels: int = 0, *, adapters: int = 1, daemon: bool = True,
                  run: bool = True) -> AsyncIterator[Shop]:
-    """`daemon`: whether bluetoothd runs from the beginning; `run`: whether the station does."""
-    async with a_bluetooth_aisle(gicisky_labels, easytag_labels, run=False) as aisle:
+    """`daemon`: whether bluetoothd runs from the beginning; `run`: whether the station on the first adapter does."""
+    async with a_bluetooth_aisle(gicisky_labels, easytag_labels, adapters=adapters, run=False) as aisle:
         bluez = FakeBlueZ(*aisle.adapters)
         if daemon:
             await bluez.start()
-        station = BluetoothStation("counter", "hci0", aisle.hear, random.Random(1))
-        for label in aisle.labels:
-            station.adopt(label, "gicisky:0033" if label.startswith("ff") else "zhsunyco:62")
+        station = a_station(aisle, "hci0")
         aisle.stations[:] = [station]
         running = asyncio.create_task(station.run()) if run else None
         try:
@@ -245,3 +251,49 @@ async def test_the_signal_of_a_label_is_unknown_once_discovery_ended(bus, monkey
         await shop.bluez.switch(shop.aisle.adapters[0], on=False)
         await shop.is_away()
         assert {event.rssi_dbm for event in shop.events if isinstance(event, Telemetry)} == {-60, None}
+
+
+async def test_two_adapters_of_one_bluetoothd_deliver_side_by_side_each_by_its_own(bus):
+    async with a_shop(2, adapters=2) as shop:
+        other = a_station(shop.aisle, "hci1")
+        running = asyncio.create_task(other.run())
+        await shop.hears(*shop.aisle.labels)
+        await shop.until(lambda: all(other.describe(label) for label in shop.aisle.labels))
+        await shop.until(lambda: other.state is StationState.READY)
+        blobs = {}
+        for station, label in zip((shop.station, other), shop.aisle.labels, strict=True):
+            _, blobs[label] = shop.aisle.draw(label, 1)
+            await station.offer(label, blobs[label])
+        await shop.until(lambda: len(shop.bluez.connected()) == 2)
+        for label, blob in blobs.items():
+            await shop.aisle.proven(label, blob, within_s=WITHIN_S)
+        assert {path.split("/")[3] for member, path in shop.bluez.log if member == "WriteValue"} == {"hci0", "hci1"}
+        assert [adapter.connected_max for adapter in shop.aisle.adapters] == [1, 1]
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_station_that_is_stopped_within_a_picture_hangs_up_and_stops_listening(bus):
+    async with a_shop(run=False) as shop:
+        running = asyncio.create_task(shop.station.run())
+        await shop.hears(G)
+        _, blob = shop.aisle.draw(G, 1)
+        await shop.station.offer(G, blob)
+        await shop.until(lambda: len(shop.aisle.labels[G].writes) > 3)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert shop.bluez.connected() == []
+        assert [member for member, _ in shop.bluez.log if "Discovery" in member][-2:] == [
+            "StopDiscovery", "SetDiscoveryFilter"]
+        assert shop.aisle.kinds(Shown) == []
+
+
+async def test_a_box_that_may_not_speak_to_bluetoothd_is_told_so(monkeypatch):
+    with PrivateBus(deny="org.bluez") as strict:
+        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", strict.address)
+        async with a_shop() as shop:
+            def said() -> list[str]:
+                return [event.detail for event in shop.events if isinstance(event, StationChanged)]
+
+            await shop.until(lambda: any("AccessDenied" in detail for detail in said()))

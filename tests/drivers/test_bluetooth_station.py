@@ -81,6 +81,20 @@ async def test_a_label_out_of_reach_does_not_keep_the_others_waiting():
 
 
 @virtually
+async def test_labels_that_lost_power_just_now_hold_the_adapter_for_one_try_each_however_urgent_they_are():
+    async with a_bluetooth_aisle(4) as aisle:
+        await aisle.heard()
+        *dead, alive = aisle.labels
+        for label in dead:
+            aisle.labels[label].cut_power()
+            await aisle.offer(label, urgent=True)
+        _, blob = await aisle.offer(alive)
+        await aisle.proven(alive, blob, within_s=(len(dead) + 0.5) * CONNECT_TIMEOUT_S)
+        await asyncio.sleep(UNHEARD_S_MAX)
+        assert {event.reason for event in aisle.kinds(Failed)} == {"the label is not heard"}
+
+
+@virtually
 async def test_an_offer_to_a_label_that_is_gone_fails_in_the_end():
     async with a_bluetooth_aisle(1) as aisle:
         await aisle.heard()
