@@ -20,10 +20,12 @@ from bleak.backends.scanner import AdvertisementData, BaseBleakScanner
 from bleak.exc import BleakError
 
 from drivers.ble.dialect import Advertisement, DeliveryFailed, Dialect, Heard
+from drivers.ble.drawing import Drawing
 from drivers.ble.makers import dialects as known_dialects
 from drivers.ble.makers import encode_picture
 from drivers.ble.queue import Delivery, DeliveryQueue
 from drivers.port import (
+    Ambiguous,
     Blob,
     Colour,
     DriverEvent,
@@ -85,6 +87,9 @@ class BluetoothStation:
     after three attempts, or when the label was not heard for a quarter of an hour; the label may show the picture all
     the same, since its word may have been lost. One that was replaced while it was on its way is proven if it arrives.
     A label that does not answer is tried again only once it is heard again: each try holds the adapter for long.
+
+    `Ambiguous` comes when a label falls silent while it draws what it proved, also when the adapter is gone: its power
+    may have failed (see `drawing`). A daemon that is started anew does not know who was drawing.
     """
 
     def __init__(self, name: str, adapter: str, on_event: EventSink, randomness: random.Random, *,
@@ -99,6 +104,7 @@ class BluetoothStation:
         self._backends = backends or Backends()
         self._dialects = {each.maker: each for each in (known_dialects() if dialects is None else dialects)}
         self._queue = DeliveryQueue()
+        self._drawing = Drawing()
         self._adopted: dict[LabelId, str] = {}
         self._neighbours: dict[LabelId, _Neighbour] = {}
         self._lights: dict[LabelId, tuple[Colour, float, asyncio.Future[None]]] = {}
@@ -159,7 +165,7 @@ class BluetoothStation:
         """See the port."""
         try:
             while True:
-                self.progress += 1
+                self._beat()
                 reason = await self._serve_once()
                 self._lost(reason)
                 await self._wait_before_retry()
@@ -222,7 +228,7 @@ class BluetoothStation:
         """
         listening_since_s = self._now()
         while True:
-            self.progress += 1
+            self._beat()
             now_s = self._now()
             if now_s - max(listening_since_s, self._last_heard_s or 0.0) >= PROBE_S:
                 await self._listen_anew(scanner)
@@ -264,15 +270,19 @@ class BluetoothStation:
                 raise DeliveryFailed("its type is not known")
             async with self._client(neighbour.device) as client:
                 answered = True
+                self._drawing.heard(label, self._now())
                 await neighbour.dialect.deliver(client, description, delivery.blob, asked)
 
         def asked(part: int, parts: int) -> None:
             self._emit(Progress(label, delivery.blob.version, part, parts))
 
         problem = await self._bounded(give(), label)
-        if answered:
-            self._queue.heard(label, self._now())  # a label that is connected does not advertise
+        if answered:  # a label that is connected does not advertise
+            self._queue.heard(label, self._now())
+            self._drawing.heard(label, self._now())
         if problem is None:
+            assert description is not None, "delivered without"
+            self._drawing.proven(label, delivery.blob.version, description.settle_s, self._now())
             if self._queue.holds(delivery):
                 self._queue.withdraw(label)
             self._emit(Shown(label, delivery.blob.version))
@@ -305,7 +315,7 @@ class BluetoothStation:
         until_s = self._now() + DELIVERY_S_MAX
         try:
             while not task.done() and self._now() < until_s:
-                self.progress += 1
+                self._beat()
                 await asyncio.wait({task}, timeout=IDLE_S)
             if not task.done():
                 return f"not through after {DELIVERY_S_MAX:.0f} s"
@@ -347,6 +357,7 @@ class BluetoothStation:
             return
         now_s = self._last_heard_s = self._now()
         self._queue.heard(label, now_s)
+        self._drawing.heard(label, now_s)
         self._work.set()
         known = self._neighbours.pop(label, None)
         told = known is not None and known.heard == heard and now_s - known.said_s < SEEN_AGAIN_S
@@ -360,6 +371,14 @@ class BluetoothStation:
 
     # Small things.
 
+    def _beat(self) -> None:
+        """The loop came round. What a silent label shows is said to be doubtful whether the adapter is there or not."""
+        self.progress += 1
+        for label in self._drawing.doubtful(self._now()):
+            self._log.info("a label fell silent while it drew", label=label)
+            self._queue.withdraw(label)
+            self._emit(Ambiguous(label))
+
     def _lost(self, reason: str) -> None:
         self._failures_in_a_row += 1
         if not self._told_lost:
@@ -371,7 +390,7 @@ class BluetoothStation:
         doublings = min(self._failures_in_a_row - 1, BACK_OFF_DOUBLINGS_MAX)
         until_s = self._now() + self._randomness.uniform(0, min(BACK_OFF_MAX_S, BACK_OFF_FIRST_S * 2**doublings))
         while (left_s := until_s - self._now()) > 0:
-            self.progress += 1
+            self._beat()
             await asyncio.sleep(min(left_s, IDLE_S))
 
     def _drop_lights(self, reason: str) -> None:

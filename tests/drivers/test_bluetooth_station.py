@@ -7,10 +7,22 @@ import pytest
 from bleak import BleakClient, BleakScanner
 from bleak.exc import BleakDeviceNotFoundError, BleakError
 
+from drivers.ble.drawing import SILENT_S_MAX
 from drivers.ble.queue import ATTEMPTS_MAX, UNHEARD_S_MAX
 from drivers.ble.station import CONNECT_TIMEOUT_S, PROBE_S, QUIET_S_MAX, SEEN_AGAIN_S
 from drivers.gicisky.session import GiciskyDialect
-from drivers.port import Colour, Failed, OfferRefused, Progress, Seen, Shown, StationChanged, StationState, Telemetry
+from drivers.port import (
+    Ambiguous,
+    Colour,
+    Failed,
+    OfferRefused,
+    Progress,
+    Seen,
+    Shown,
+    StationChanged,
+    StationState,
+    Telemetry,
+)
 from drivers.virtual.bluetooth import FAST, REALISTIC, Reach
 from drivers.virtual.bluetooth_backend import backends
 from tests.drivers.aisle import virtually
@@ -132,6 +144,50 @@ async def test_p7_power_lost_within_a_picture_proves_nothing_and_it_is_given_aga
         aisle.labels[G].restore_power()
         await aisle.proven(G, blob)
         assert aisle.labels[G].picture == picture
+
+
+@virtually
+async def test_p7_a_label_that_falls_silent_while_it_draws_is_doubted_once_for_each_picture():
+    async with a_bluetooth_aisle(2) as aisle:
+        await aisle.heard()
+        for seed in (1, 2):
+            aisle.events.clear()
+            for label in aisle.labels:
+                _, blob = await aisle.offer(label, seed)
+                await aisle.proven(label, blob)
+            for _ in range(2):
+                aisle.labels[G].cut_power()
+                await asyncio.sleep(2 * SILENT_S_MAX)
+                assert aisle.kinds(Ambiguous) == [Ambiguous(G)]
+                aisle.events.remove(Shown(G, blob.version))
+                aisle.labels[G].restore_power()
+                _, blob = await aisle.offer(G, seed)
+                await aisle.proven(G, blob)
+
+
+@virtually
+async def test_p7_a_label_that_draws_while_the_adapter_is_gone_is_doubted():
+    async with a_bluetooth_aisle(1) as aisle:
+        await aisle.heard()
+        _, blob = await aisle.offer(G)
+        await aisle.proven(G, blob)
+        await aisle.adapters[0].power_off()
+        await aisle.until(lambda: aisle.kinds(Ambiguous) == [Ambiguous(G)], within_s=2 * SILENT_S_MAX)
+        assert aisle.station.state is not StationState.READY
+
+
+@virtually
+async def test_labels_that_are_heard_while_they_draw_are_not_doubted():
+    async with a_bluetooth_aisle(3, timing=replace(FAST, advertising_s=15.24)) as aisle:
+        await aisle.heard()
+        for label in aisle.labels:
+            _, blob = await aisle.offer(label)
+            await aisle.proven(label, blob)
+        await asyncio.sleep(600)
+        for label in aisle.labels:
+            aisle.labels[label].cut_power()
+        await asyncio.sleep(600)
+        assert aisle.kinds(Ambiguous) == []
 
 
 @virtually
