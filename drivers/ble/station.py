@@ -44,6 +44,7 @@ from drivers.port import (
     Telemetry,
 )
 
+START_S_MAX = 60.0  # BlueZ may have hundreds of devices to tell of; a bluetoothd that hangs never answers
 CONNECT_TIMEOUT_S = 20.0
 DELIVERY_S_MAX = 300.0  # whatever a dialect waits for: one label must not hold the adapter for ever
 DISCONNECT_S_MAX = 10.0
@@ -178,16 +179,15 @@ class BluetoothStation:
         """From finding the adapter to losing it; returns why it ended. Raises only when cancelled."""
         try:
             self._set_state(StationState.CONNECTING, f"looks for adapter {self._adapter}")
-            await self._clear_stale_connections()
+            await self._watched(self._clear_stale_connections(), START_S_MAX)
             scanner = BleakScanner(self._heard, bluez={"adapter": self._adapter}, backend=self._backends.scanner)
-            await scanner.start()
             try:
+                await self._watched(scanner.start(), START_S_MAX)
                 self._ready()
                 return await self._serve(scanner)
             finally:
                 with contextlib.suppress(Exception):
-                    async with asyncio.timeout(DISCONNECT_S_MAX):
-                        await scanner.stop()
+                    await self._watched(scanner.stop(), DISCONNECT_S_MAX)
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException as error:  # whatever bleak or D-Bus may raise, this loop lives on
@@ -231,7 +231,8 @@ class BluetoothStation:
             self._beat()
             now_s = self._now()
             if now_s - max(listening_since_s, self._last_heard_s or 0.0) >= PROBE_S:
-                await self._listen_anew(scanner)
+                await self._watched(scanner.stop(), DISCONNECT_S_MAX)
+                await self._watched(scanner.start(), START_S_MAX)
                 listening_since_s = self._now()
             if self._last_heard_s is not None and now_s - self._last_heard_s > QUIET_S_MAX:
                 return f"nothing heard for {QUIET_S_MAX:.0f} s"
@@ -245,12 +246,6 @@ class BluetoothStation:
                 await self._rest()
                 continue
             await self._deliver(delivery)
-
-    @staticmethod
-    async def _listen_anew(scanner: BleakScanner) -> None:
-        async with asyncio.timeout(DISCONNECT_S_MAX):
-            await scanner.stop()
-            await scanner.start()
 
     async def _rest(self) -> None:
         self._work.clear()
@@ -310,16 +305,9 @@ class BluetoothStation:
                 lit.exception()  # nobody may be waiting for it any more
 
     async def _bounded(self, conversation: Coroutine[Any, Any, None], label: LabelId) -> str | None:
-        """Runs one conversation with a label to its end and shows progress meanwhile; returns what went wrong."""
-        task = asyncio.ensure_future(conversation)
-        until_s = self._now() + DELIVERY_S_MAX
+        """Runs one conversation with a label to its end; returns what went wrong."""
         try:
-            while not task.done() and self._now() < until_s:
-                self._beat()
-                await asyncio.wait({task}, timeout=IDLE_S)
-            if not task.done():
-                return f"not through after {DELIVERY_S_MAX:.0f} s"
-            task.result()
+            await self._watched(conversation, DELIVERY_S_MAX)
         except (DeliveryFailed, BleakError, TimeoutError, OSError) as error:
             return str(error) or type(error).__name__
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
@@ -329,9 +317,21 @@ class BluetoothStation:
                 raise
             self._log.error("unexpected fault in a conversation with a label", label=label, exc_info=error)
             return f"unexpected fault: {type(error).__name__}"
+        return None
+
+    async def _watched(self, work: Coroutine[Any, Any, None], limit_s: float) -> None:
+        """Runs it to its end and shows progress meanwhile. Raises what it raises; `TimeoutError` after `limit_s`."""
+        task = asyncio.ensure_future(work)
+        until_s = self._now() + limit_s
+        try:
+            while not task.done() and self._now() < until_s:
+                self._beat()
+                await asyncio.wait({task}, timeout=min(IDLE_S, limit_s))
+            if not task.done():
+                raise TimeoutError(f"not through after {limit_s:.0f} s")
+            task.result()
         finally:
             await _ended(task)
-        return None
 
     def _client(self, device: BLEDevice) -> BleakClient:
         return BleakClient(device, timeout=CONNECT_TIMEOUT_S, bluez={"adapter": self._adapter},
@@ -417,10 +417,17 @@ class BluetoothStation:
 
 
 async def _ended(task: "asyncio.Future[None]") -> None:
-    """The conversation is over, whatever it was at, and its connection with it."""
+    """The work is over, whatever it was at, and its connection with it; what does not end is left behind."""
+    task.add_done_callback(_noticed)
     if not task.done():
         task.cancel()
         await asyncio.wait({task}, timeout=DISCONNECT_S_MAX)
+
+
+def _noticed(task: "asyncio.Future[None]") -> None:
+    """What it raised was told already, or came after its time was up."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _cancelled() -> bool:

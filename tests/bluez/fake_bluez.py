@@ -55,6 +55,8 @@ class Mood:
     tells_mtu: bool = True
     busy: int = 0
     """So many of the next writes are refused because another one is in progress."""
+    hangs: bool = False
+    """Answers nobody and reports nothing, yet is there."""
     connect_refusals: list[str] = field(default_factory=list)
     """Texts of `org.bluez.Error.Failed` that the next calls of Connect get, the last one first."""
 
@@ -163,6 +165,8 @@ class FakeBlueZ:
     def _hear(self, message: Message) -> Message | bool:
         if message.message_type is not MessageType.METHOD_CALL or message.interface == "org.freedesktop.DBus.Peer":
             return False
+        if self.mood.hangs:
+            return True
         if (message.interface, message.member) == (OBJECT_MANAGER, "GetManagedObjects"):
             return Message.new_method_return(message, "a{oa{sa{sv}}}", [self._objects])
         self.log.append((str(message.member), str(message.path)))
@@ -356,7 +360,7 @@ class FakeBlueZ:
         self._signal(path, PROPERTIES, "PropertiesChanged", "sa{sv}as", [interface, changed, gone or []])
 
     def _signal(self, path: str, interface: str, member: str, signature: str, body: list[Any]) -> None:
-        if self._bus is not None and self._bus.connected:
+        if self._bus is not None and self._bus.connected and not self.mood.hangs:
             self._bus.send(Message.new_signal(path, interface, member, signature, body))
 
 

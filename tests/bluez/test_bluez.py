@@ -34,7 +34,8 @@ def bus(monkeypatch: pytest.MonkeyPatch):
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that shops can afford."""
-    for name, seconds in {"PROBE_S": 0.5, "BACK_OFF_MAX_S": 0.5, "CONNECT_TIMEOUT_S": 3.0}.items():
+    for name, seconds in {"PROBE_S": 0.5, "BACK_OFF_MAX_S": 0.5, "CONNECT_TIMEOUT_S": 3.0, "DISCONNECT_S_MAX": 1.0,
+                          "START_S_MAX": 2.0}.items():
         monkeypatch.setattr(station_module, name, seconds)
     monkeypatch.setattr("drivers.ble.queue.RETRY_FIRST_S", 0.2)
 
@@ -191,6 +192,28 @@ async def test_p7_a_bluetoothd_that_dies_within_a_picture_proves_nothing_and_the
         await shop.bluez.die()
         await shop.is_away()
         assert [event for event in shop.events if isinstance(event, Shown)] == []
+        await shop.bluez.start()
+        await shop.listens()
+        await shop.shows(G, 2)
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "within a picture"])
+async def test_a_bluetoothd_that_hangs_is_no_hang_of_ours(bus, monkeypatch, busy):
+    monkeypatch.setattr(station_module, "DELIVERY_S_MAX", 2.0)
+    async with a_shop() as shop:
+        await shop.hears(G)
+        if busy:
+            _, blob = shop.aisle.draw(G, 1)
+            await shop.station.offer(G, blob)
+            await shop.until(lambda: len(shop.aisle.labels[G].writes) > 3)
+        shop.bluez.mood.hangs = True
+        await shop.is_away()
+        for _ in range(5):
+            progress = shop.station.progress
+            await asyncio.sleep(2 * station_module.DISCONNECT_S_MAX)
+            assert shop.station.progress > progress, "the watchdog would take this for a hang"
+        await shop.bluez.die()
+        shop.bluez.mood.hangs = False
         await shop.bluez.start()
         await shop.listens()
         await shop.shows(G, 2)
