@@ -361,13 +361,19 @@ class BluetoothStation:
         self._work.set()
         known = self._neighbours.pop(label, None)
         told = known is not None and known.heard == heard and now_s - known.said_s < SEEN_AGAIN_S
-        while len(self._neighbours) >= HEARD_MAX:
-            self._neighbours.pop(next(iter(self._neighbours)))
+        if known is None and len(self._neighbours) >= HEARD_MAX:
+            self._make_room()
         self._neighbours[label] = _Neighbour(device, dialect, heard, known.said_s if known and told else now_s)
         if not told:
             self._emit(Seen(label, self.describe(label)))
             rssi_dbm = data.rssi if data.rssi > RSSI_UNKNOWN_DBM else None
             self._emit(Telemetry(label, heard.battery_mv, None, rssi_dbm))
+
+    def _make_room(self) -> None:
+        """Forgets whoever was not heard for longest, strangers first: anybody may pretend to be many labels."""
+        label = next((each for each in self._neighbours if each not in self._adopted), next(iter(self._neighbours)))
+        del self._neighbours[label]
+        self._queue.forget(label)
 
     # Small things.
 

@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import pytest
 from bleak import BleakClient, BleakScanner
+from bleak.backends.device import BLEDevice
+from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakDeviceNotFoundError, BleakError
 
 from drivers.ble.drawing import SILENT_S_MAX
 from drivers.ble.queue import ATTEMPTS_MAX, UNHEARD_S_MAX
-from drivers.ble.station import CONNECT_TIMEOUT_S, PROBE_S, QUIET_S_MAX, SEEN_AGAIN_S
+from drivers.ble.station import CONNECT_TIMEOUT_S, HEARD_MAX, PROBE_S, QUIET_S_MAX, SEEN_AGAIN_S
 from drivers.gicisky.session import GiciskyDialect
 from drivers.port import (
     Ambiguous,
@@ -327,6 +329,22 @@ def test_a_fault_of_any_type_in_a_conversation_costs_one_attempt(fault):
             assert aisle.adapters[0].peers() == []
 
     try_it()
+
+
+@virtually
+async def test_p10_thousands_of_addresses_that_pretend_to_be_labels_are_forgotten_and_ours_are_served():
+    async with a_bluetooth_aisle(2) as aisle:
+        await aisle.heard()
+        data = AdvertisementData("NEMR00000000", aisle.labels[G].manufacturer_data, {}, [], None, -60, ())
+        spelt = [f"C0:00:00:00:{number // 256:02X}:{number % 256:02X}" for number in range(2 * HEARD_MAX)]
+        for address in spelt:
+            aisle.station._heard(BLEDevice(address, None, None), data)
+        strangers = {address.replace(":", "").lower() for address in spelt}
+        assert sum(aisle.station.describe(label) is not None for label in strangers) == HEARD_MAX - len(aisle.labels)
+        assert len(aisle.station._queue._heard_s) == HEARD_MAX
+        for label in aisle.labels:
+            _, blob = await aisle.offer(label)
+            await aisle.proven(label, blob)
 
 
 @virtually
