@@ -17,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help:
 	@echo 'make demo    a store on this machine: hub, daemon, virtual labels, tills, orders, staff page'
-	@echo 'make test    the whole test run, with Mosquitto, PostgreSQL, Chromium and cc (installed when you are root)'
+	@echo 'make test    the whole test run, with Mosquitto, PostgreSQL, Chromium, D-Bus and cc (installed when you are root)'
 	@echo 'make lint    ruff, mypy and the import rules'
 	@echo 'make bench   one JSON line per figure; ONLY="name name" for some of them'
 	@echo 'make soak    the long runs'

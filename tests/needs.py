@@ -104,6 +104,7 @@ NEEDS = {
     "venv": Need("python3-venv", "to make .venv", _venv_module),
     "mosquitto": Need("mosquitto", "for the doorbell over a real MQTT broker", _program("mosquitto")),
     "postgres": Need("postgresql", "for the hub's storage on PostgreSQL", _postgres_server),
+    "dbus-daemon": Need("dbus-daemon", "for bleak's own BlueZ backend on a private bus", _program("dbus-daemon")),
     "cc": Need("gcc libc6-dev", "for the power cuts under a real store", _c_compiler),
     "chromium": Need("chromium", "for the staff page in a real browser", _program("chromium", "chromium-browser")),
     "systemd-analyze": Need("systemd", "for the hardening of the units", _program("systemd-analyze")),

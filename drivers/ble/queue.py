@@ -60,6 +60,10 @@ class DeliveryQueue:
         """The label advertised."""
         self._heard_s[label] = now_s
 
+    def forget(self, label: LabelId) -> None:
+        """When it was heard is no longer known; it has no turn until it is heard again."""
+        self._heard_s.pop(label, None)
+
     def next_one(self, now_s: float) -> Delivery | None:
         """Whose turn it is; it stays in the queue. `None` while nobody's is."""
         ready = [each for each in self._waiting.values()

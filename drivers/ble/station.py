@@ -20,10 +20,12 @@ from bleak.backends.scanner import AdvertisementData, BaseBleakScanner
 from bleak.exc import BleakError
 
 from drivers.ble.dialect import Advertisement, DeliveryFailed, Dialect, Heard
+from drivers.ble.drawing import Drawing
 from drivers.ble.makers import dialects as known_dialects
 from drivers.ble.makers import encode_picture
 from drivers.ble.queue import Delivery, DeliveryQueue
 from drivers.port import (
+    Ambiguous,
     Blob,
     Colour,
     DriverEvent,
@@ -42,6 +44,7 @@ from drivers.port import (
     Telemetry,
 )
 
+START_S_MAX = 60.0  # BlueZ may have hundreds of devices to tell of; a bluetoothd that hangs never answers
 CONNECT_TIMEOUT_S = 20.0
 DELIVERY_S_MAX = 300.0  # whatever a dialect waits for: one label must not hold the adapter for ever
 DISCONNECT_S_MAX = 10.0
@@ -49,7 +52,8 @@ SEEN_AGAIN_S = 30.0  # a label advertises every second or so; the store hears of
 OFFERS_MAX = 4096
 HEARD_MAX = 4096
 IDLE_S = 0.5
-PROBE_S = 15.0  # between looks whether the adapter is still there: a scan that hears nothing says nothing
+RSSI_UNKNOWN_DBM = -127  # what bleak says of a label whose signal BlueZ no longer knows
+PROBE_S = 15.0  # nothing heard for so long: listen anew, which an adapter that is gone or switched off refuses
 QUIET_S_MAX = 120.0  # nothing heard for so long, though labels were: the adapter may be stuck, and is started again
 BACK_OFF_FIRST_S = 1.0
 BACK_OFF_MAX_S = 30.0
@@ -83,6 +87,10 @@ class BluetoothStation:
     A picture stays offered until `Shown` or `Failed` names it, or until another `offer` replaces it. `Failed` comes
     after three attempts, or when the label was not heard for a quarter of an hour; the label may show the picture all
     the same, since its word may have been lost. One that was replaced while it was on its way is proven if it arrives.
+    A label that does not answer is tried again only once it is heard again: each try holds the adapter for long.
+
+    `Ambiguous` comes when a label falls silent while it draws what it proved, also when the adapter is gone: its power
+    may have failed (see `drawing`). A daemon that is started anew does not know who was drawing.
     """
 
     def __init__(self, name: str, adapter: str, on_event: EventSink, randomness: random.Random, *,
@@ -97,6 +105,7 @@ class BluetoothStation:
         self._backends = backends or Backends()
         self._dialects = {each.maker: each for each in (known_dialects() if dialects is None else dialects)}
         self._queue = DeliveryQueue()
+        self._drawing = Drawing()
         self._adopted: dict[LabelId, str] = {}
         self._neighbours: dict[LabelId, _Neighbour] = {}
         self._lights: dict[LabelId, tuple[Colour, float, asyncio.Future[None]]] = {}
@@ -157,7 +166,7 @@ class BluetoothStation:
         """See the port."""
         try:
             while True:
-                self.progress += 1
+                self._beat()
                 reason = await self._serve_once()
                 self._lost(reason)
                 await self._wait_before_retry()
@@ -170,16 +179,15 @@ class BluetoothStation:
         """From finding the adapter to losing it; returns why it ended. Raises only when cancelled."""
         try:
             self._set_state(StationState.CONNECTING, f"looks for adapter {self._adapter}")
-            await self._clear_stale_connections()
+            await self._watched(self._clear_stale_connections(), START_S_MAX)
             scanner = BleakScanner(self._heard, bluez={"adapter": self._adapter}, backend=self._backends.scanner)
-            await scanner.start()
             try:
+                await self._watched(scanner.start(), START_S_MAX)
                 self._ready()
-                return await self._serve()
+                return await self._serve(scanner)
             finally:
                 with contextlib.suppress(Exception):
-                    async with asyncio.timeout(DISCONNECT_S_MAX):
-                        await scanner.stop()
+                    await self._watched(scanner.stop(), DISCONNECT_S_MAX)
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException as error:  # whatever bleak or D-Bus may raise, this loop lives on
@@ -194,19 +202,15 @@ class BluetoothStation:
     async def _clear_stale_connections(self) -> None:
         """A run that was killed may have left a label connected: it would advertise to nobody."""
         uuids = [uuid for dialect in self._dialects.values() for uuid in dialect.service_uuids]
-        adapter = await self._find_adapter()
-        for device in await adapter.get_connected_devices(uuids) if adapter else ():
+        try:
+            adapter = await BleakAdapter.get(bluez={"adapter": self._adapter}, backend=self._backends.adapter)
+        except NotImplementedError:  # this system cannot say
+            return
+        for device in await adapter.get_connected_devices(uuids):
             self._log.info("a connection of an earlier run is closed", address=device.address)
             with contextlib.suppress(BleakError, TimeoutError, OSError):
                 async with self._client(device):
                     pass
-
-    async def _find_adapter(self) -> BleakAdapter | None:
-        """Raises `BleakError` when there is none of that name; `None` where the system cannot say."""
-        try:
-            return await BleakAdapter.get(bluez={"adapter": self._adapter}, backend=self._backends.adapter)
-        except NotImplementedError:
-            return None
 
     def _ready(self) -> None:
         self._failures_in_a_row = 0
@@ -216,15 +220,20 @@ class BluetoothStation:
             self._log.info("adapter back", adapter=self._adapter)
         self._set_state(StationState.READY, f"adapter {self._adapter} listens")
 
-    async def _serve(self) -> str:
-        """Deliver whatever is offered, one label after the other; returns when the adapter seems to be stuck."""
-        probe_at_s = self._now() + PROBE_S
+    async def _serve(self, scanner: BleakScanner) -> str:
+        """Deliver whatever is offered, one label after the other; returns when the adapter seems to be stuck.
+
+        Raises what bleak raises once the adapter is gone. BlueZ tells nobody: a scan that ended with its adapter, or
+        with bluetoothd, only hears nothing, as one where no label is. So silence is answered by listening anew.
+        """
+        listening_since_s = self._now()
         while True:
-            self.progress += 1
+            self._beat()
             now_s = self._now()
-            if now_s >= probe_at_s:
-                await self._find_adapter()
-                probe_at_s = now_s + PROBE_S
+            if now_s - max(listening_since_s, self._last_heard_s or 0.0) >= PROBE_S:
+                await self._watched(scanner.stop(), DISCONNECT_S_MAX)
+                await self._watched(scanner.start(), START_S_MAX)
+                listening_since_s = self._now()
             if self._last_heard_s is not None and now_s - self._last_heard_s > QUIET_S_MAX:
                 return f"nothing heard for {QUIET_S_MAX:.0f} s"
             for gone in self._queue.unheard(now_s):
@@ -247,21 +256,28 @@ class BluetoothStation:
     # One label.
 
     async def _deliver(self, delivery: Delivery) -> None:
-        label = delivery.label
+        label, answered = delivery.label, False
         description, neighbour = self.describe(label), self._neighbours[label]
 
         async def give() -> None:
+            nonlocal answered
             if description is None:
                 raise DeliveryFailed("its type is not known")
             async with self._client(neighbour.device) as client:
+                answered = True
+                self._drawing.heard(label, self._now())
                 await neighbour.dialect.deliver(client, description, delivery.blob, asked)
 
         def asked(part: int, parts: int) -> None:
             self._emit(Progress(label, delivery.blob.version, part, parts))
 
         problem = await self._bounded(give(), label)
-        self._queue.heard(label, self._now())  # a label that is connected does not advertise
+        if answered:  # a label that is connected does not advertise
+            self._queue.heard(label, self._now())
+            self._drawing.heard(label, self._now())
         if problem is None:
+            assert description is not None, "delivered without"
+            self._drawing.proven(label, delivery.blob.version, description.settle_s, self._now())
             if self._queue.holds(delivery):
                 self._queue.withdraw(label)
             self._emit(Shown(label, delivery.blob.version))
@@ -289,16 +305,9 @@ class BluetoothStation:
                 lit.exception()  # nobody may be waiting for it any more
 
     async def _bounded(self, conversation: Coroutine[Any, Any, None], label: LabelId) -> str | None:
-        """Runs one conversation with a label to its end and shows progress meanwhile; returns what went wrong."""
-        task = asyncio.ensure_future(conversation)
-        until_s = self._now() + DELIVERY_S_MAX
+        """Runs one conversation with a label to its end; returns what went wrong."""
         try:
-            while not task.done() and self._now() < until_s:
-                self.progress += 1
-                await asyncio.wait({task}, timeout=IDLE_S)
-            if not task.done():
-                return f"not through after {DELIVERY_S_MAX:.0f} s"
-            task.result()
+            await self._watched(conversation, DELIVERY_S_MAX)
         except (DeliveryFailed, BleakError, TimeoutError, OSError) as error:
             return str(error) or type(error).__name__
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
@@ -308,9 +317,21 @@ class BluetoothStation:
                 raise
             self._log.error("unexpected fault in a conversation with a label", label=label, exc_info=error)
             return f"unexpected fault: {type(error).__name__}"
+        return None
+
+    async def _watched(self, work: Coroutine[Any, Any, None], limit_s: float) -> None:
+        """Runs it to its end and shows progress meanwhile. Raises what it raises; `TimeoutError` after `limit_s`."""
+        task = asyncio.ensure_future(work)
+        until_s = self._now() + limit_s
+        try:
+            while not task.done() and self._now() < until_s:
+                self._beat()
+                await asyncio.wait({task}, timeout=min(IDLE_S, limit_s))
+            if not task.done():
+                raise TimeoutError(f"not through after {limit_s:.0f} s")
+            task.result()
         finally:
             await _ended(task)
-        return None
 
     def _client(self, device: BLEDevice) -> BleakClient:
         return BleakClient(device, timeout=CONNECT_TIMEOUT_S, bluez={"adapter": self._adapter},
@@ -336,17 +357,33 @@ class BluetoothStation:
             return
         now_s = self._last_heard_s = self._now()
         self._queue.heard(label, now_s)
+        self._drawing.heard(label, now_s)
         self._work.set()
         known = self._neighbours.pop(label, None)
         told = known is not None and known.heard == heard and now_s - known.said_s < SEEN_AGAIN_S
-        while len(self._neighbours) >= HEARD_MAX:
-            self._neighbours.pop(next(iter(self._neighbours)))
+        if known is None and len(self._neighbours) >= HEARD_MAX:
+            self._make_room()
         self._neighbours[label] = _Neighbour(device, dialect, heard, known.said_s if known and told else now_s)
         if not told:
             self._emit(Seen(label, self.describe(label)))
-            self._emit(Telemetry(label, heard.battery_mv, None, data.rssi))
+            rssi_dbm = data.rssi if data.rssi > RSSI_UNKNOWN_DBM else None
+            self._emit(Telemetry(label, heard.battery_mv, None, rssi_dbm))
+
+    def _make_room(self) -> None:
+        """Forgets whoever was not heard for longest, strangers first: anybody may pretend to be many labels."""
+        label = next((each for each in self._neighbours if each not in self._adopted), next(iter(self._neighbours)))
+        del self._neighbours[label]
+        self._queue.forget(label)
 
     # Small things.
+
+    def _beat(self) -> None:
+        """The loop came round. What a silent label shows is said to be doubtful whether the adapter is there or not."""
+        self.progress += 1
+        for label in self._drawing.doubtful(self._now()):
+            self._log.info("a label fell silent while it drew", label=label)
+            self._queue.withdraw(label)
+            self._emit(Ambiguous(label))
 
     def _lost(self, reason: str) -> None:
         self._failures_in_a_row += 1
@@ -359,7 +396,7 @@ class BluetoothStation:
         doublings = min(self._failures_in_a_row - 1, BACK_OFF_DOUBLINGS_MAX)
         until_s = self._now() + self._randomness.uniform(0, min(BACK_OFF_MAX_S, BACK_OFF_FIRST_S * 2**doublings))
         while (left_s := until_s - self._now()) > 0:
-            self.progress += 1
+            self._beat()
             await asyncio.sleep(min(left_s, IDLE_S))
 
     def _drop_lights(self, reason: str) -> None:
@@ -386,10 +423,17 @@ class BluetoothStation:
 
 
 async def _ended(task: "asyncio.Future[None]") -> None:
-    """The conversation is over, whatever it was at, and its connection with it."""
+    """The work is over, whatever it was at, and its connection with it; what does not end is left behind."""
+    task.add_done_callback(_noticed)
     if not task.done():
         task.cancel()
         await asyncio.wait({task}, timeout=DISCONNECT_S_MAX)
+
+
+def _noticed(task: "asyncio.Future[None]") -> None:
+    """What it raised was told already, or came after its time was up."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _cancelled() -> bool:

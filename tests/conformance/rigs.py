@@ -44,6 +44,10 @@ class Devices(Protocol):
 
     def label_power(self, label: LabelId, *, on: bool) -> None: ...
 
+    def label_draws_for(self, label: LabelId, seconds: float) -> None:
+        """So long its panel takes to change after its proof."""
+        ...
+
     def label_silent(self, label: LabelId, *, silent: bool) -> None:
         """It has power and is not heard, nor does it hear."""
         ...
@@ -167,6 +171,9 @@ class _Radio:
     def label_power(self, label: LabelId, *, on: bool) -> None:
         (self._aisle.label(label).restore_power if on else self._aisle.label(label).cut_power)()
 
+    def label_draws_for(self, label: LabelId, seconds: float) -> None:
+        self._aisle.label(label).settle_s = seconds
+
     def label_silent(self, label: LabelId, *, silent: bool) -> None:
         self._aisle.label(label).radio_loss = 1.0 if silent else 0.0
 
@@ -210,6 +217,9 @@ class _Adapter:
 
     def label_power(self, label: LabelId, *, on: bool) -> None:
         (self._aisle.labels[label].restore_power if on else self._aisle.labels[label].cut_power)()
+
+    def label_draws_for(self, label: LabelId, seconds: float) -> None:
+        self._aisle.labels[label].refresh_s = seconds
 
     def label_silent(self, label: LabelId, *, silent: bool) -> None:
         self._aisle.air.set_reach(self._aisle.adapters[0].name, label, Reach(loss=1.0 if silent else 0.0))

@@ -9,7 +9,18 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from drivers.port import Blob, Colour, Feature, OfferRefused, Progress, Seen, Shown, StationChanged, StationState
+from drivers.port import (
+    Ambiguous,
+    Blob,
+    Colour,
+    Feature,
+    OfferRefused,
+    Progress,
+    Seen,
+    Shown,
+    StationChanged,
+    StationState,
+)
 from edge import virtual_time
 from tests.conformance.rigs import DRIVERS, LABELS, OFFER_AGAIN_S, RIGS, Rig
 
@@ -160,6 +171,27 @@ async def _mend(rig: Rig, what: str) -> None:
             rig.devices.label_silent(rig.labels[0], silent=False)
         case "station away":
             await rig.devices.station_back()
+
+
+def test_p7_a_label_whose_power_fails_between_its_proof_and_its_picture_is_doubted_and_given_it_again(
+        on_rig: Callable[[Scene], None]) -> None:
+    async def scene(rig: Rig) -> None:
+        rig.adopt_all()
+        label = rig.labels[0]
+        rig.devices.label_draws_for(label, 3600.0)
+        picture, blob = rig.draw(label, 1)
+        await rig.shown_in_the_end(label, blob)
+        rig.devices.label_power(label, on=False)
+        await asyncio.sleep(600)
+        rig.devices.label_power(label, on=True)
+        rig.devices.label_draws_for(label, 0.0)
+        await rig.until(lambda: Ambiguous(label) in rig.events)
+        assert rig.devices.screen(label) is None
+        rig.events.clear()
+        await rig.shown_in_the_end(label, blob)
+        await rig.until(lambda: rig.devices.screen(label) == picture)
+
+    on_rig(scene)
 
 
 def test_a_label_that_is_away_for_an_hour_proves_nothing_and_keeps_nobody_waiting(

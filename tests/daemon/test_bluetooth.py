@@ -84,6 +84,30 @@ def test_p7_a_label_without_power_holds_the_old_price_and_catches_up(tmp_path: P
     run(scene())
 
 
+def test_p3_a_label_whose_power_fails_between_its_proof_and_its_new_panel_holds_the_old_price(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with a_box_with_bluetooth(tmp_path) as (box, label):
+            box.sells_milk_at(99)
+            await box.label_shows_milk(LABEL)
+            await asyncio.sleep(2 * GRACE_S)
+            before = label.picture
+            box.sells_milk_at(129)
+            await box.until(lambda: box.label_out(LABEL).state != "shown")
+            await box.until(lambda: box.label_out(LABEL).state == "shown")
+            label.cut_power()
+            await asyncio.sleep(6 * GRACE_S)
+            label.restore_power()
+            assert label.picture == before
+            assert box.label_out(LABEL).state != "shown"
+            assert await box.charge(MILK) == 99
+            await box.until(lambda: box.label_out(LABEL).state == "shown", within_s=1200)
+            await asyncio.sleep(REFRESH_S + label_types()[0x0033].settle_s + GRACE_S)
+            assert label.picture != before
+            assert await box.charge(MILK) == 129
+
+    run(scene())
+
+
 def test_a_store_whose_daemon_was_killed_while_it_delivered_shows_the_price_after_the_start(tmp_path: Path) -> None:
     async def scene() -> None:
         async with a_box_with_bluetooth(tmp_path) as (box, label):

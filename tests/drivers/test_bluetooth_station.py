@@ -1,16 +1,31 @@
 """A Bluetooth station over a virtual air: bleak's ordinary API, bumble's controllers, the makers' labels."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from bleak import BleakClient, BleakScanner
+from bleak.backends.device import BLEDevice
+from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakDeviceNotFoundError, BleakError
 
+from drivers.ble.drawing import SILENT_S_MAX
 from drivers.ble.queue import ATTEMPTS_MAX, UNHEARD_S_MAX
-from drivers.ble.station import CONNECT_TIMEOUT_S, SEEN_AGAIN_S
+from drivers.ble.station import CONNECT_TIMEOUT_S, HEARD_MAX, PROBE_S, QUIET_S_MAX, SEEN_AGAIN_S
 from drivers.gicisky.session import GiciskyDialect
-from drivers.port import Colour, Failed, OfferRefused, Progress, Seen, Shown, StationChanged, StationState, Telemetry
-from drivers.virtual.bluetooth import REALISTIC, Reach
+from drivers.port import (
+    Ambiguous,
+    Colour,
+    Failed,
+    OfferRefused,
+    Progress,
+    Seen,
+    Shown,
+    StationChanged,
+    StationState,
+    Telemetry,
+)
+from drivers.virtual.bluetooth import FAST, REALISTIC, Reach
 from drivers.virtual.bluetooth_backend import backends
 from tests.drivers.aisle import virtually
 from tests.drivers.bluetooth_aisle import a_bluetooth_aisle
@@ -80,6 +95,20 @@ async def test_a_label_out_of_reach_does_not_keep_the_others_waiting():
 
 
 @virtually
+async def test_labels_that_lost_power_just_now_hold_the_adapter_for_one_try_each_however_urgent_they_are():
+    async with a_bluetooth_aisle(4) as aisle:
+        await aisle.heard()
+        *dead, alive = aisle.labels
+        for label in dead:
+            aisle.labels[label].cut_power()
+            await aisle.offer(label, urgent=True)
+        _, blob = await aisle.offer(alive)
+        await aisle.proven(alive, blob, within_s=(len(dead) + 0.5) * CONNECT_TIMEOUT_S)
+        await asyncio.sleep(UNHEARD_S_MAX)
+        assert {event.reason for event in aisle.kinds(Failed)} == {"the label is not heard"}
+
+
+@virtually
 async def test_an_offer_to_a_label_that_is_gone_fails_in_the_end():
     async with a_bluetooth_aisle(1) as aisle:
         await aisle.heard()
@@ -117,6 +146,50 @@ async def test_p7_power_lost_within_a_picture_proves_nothing_and_it_is_given_aga
         aisle.labels[G].restore_power()
         await aisle.proven(G, blob)
         assert aisle.labels[G].picture == picture
+
+
+@virtually
+async def test_p7_a_label_that_falls_silent_while_it_draws_is_doubted_once_for_each_picture():
+    async with a_bluetooth_aisle(2) as aisle:
+        await aisle.heard()
+        for seed in (1, 2):
+            aisle.events.clear()
+            for label in aisle.labels:
+                _, blob = await aisle.offer(label, seed)
+                await aisle.proven(label, blob)
+            for _ in range(2):
+                aisle.labels[G].cut_power()
+                await asyncio.sleep(2 * SILENT_S_MAX)
+                assert aisle.kinds(Ambiguous) == [Ambiguous(G)]
+                aisle.events.remove(Shown(G, blob.version))
+                aisle.labels[G].restore_power()
+                _, blob = await aisle.offer(G, seed)
+                await aisle.proven(G, blob)
+
+
+@virtually
+async def test_p7_a_label_that_draws_while_the_adapter_is_gone_is_doubted():
+    async with a_bluetooth_aisle(1) as aisle:
+        await aisle.heard()
+        _, blob = await aisle.offer(G)
+        await aisle.proven(G, blob)
+        await aisle.adapters[0].power_off()
+        await aisle.until(lambda: aisle.kinds(Ambiguous) == [Ambiguous(G)], within_s=2 * SILENT_S_MAX)
+        assert aisle.station.state is not StationState.READY
+
+
+@virtually
+async def test_labels_that_are_heard_while_they_draw_are_not_doubted():
+    async with a_bluetooth_aisle(3, timing=replace(FAST, advertising_s=15.24)) as aisle:
+        await aisle.heard()
+        for label in aisle.labels:
+            _, blob = await aisle.offer(label)
+            await aisle.proven(label, blob)
+        await asyncio.sleep(600)
+        for label in aisle.labels:
+            aisle.labels[label].cut_power()
+        await asyncio.sleep(600)
+        assert aisle.kinds(Ambiguous) == []
 
 
 @virtually
@@ -179,15 +252,40 @@ async def test_an_adapter_that_is_unplugged_is_waited_for_and_said_once(capsys):
 
 
 @virtually
-async def test_an_adapter_that_went_deaf_is_started_again():
+async def test_an_adapter_that_went_deaf_is_listened_to_anew():
     async with a_bluetooth_aisle(1) as aisle:
         await aisle.heard()
-        for adapter in aisle.adapters:
-            await adapter.device.stop_scanning()
-        await asyncio.sleep(200)
-        assert "nothing heard for 120 s" in [event.detail for event in aisle.kinds(StationChanged)]
+        await aisle.adapters[0].device.stop_scanning()
+        heard = len(aisle.kinds(Seen))
+        await aisle.until(lambda: len(aisle.kinds(Seen)) > heard, within_s=PROBE_S + SEEN_AGAIN_S)
+        assert [event.state for event in aisle.kinds(StationChanged)][-1] is StationState.READY
         _, blob = await aisle.offer(G)
         await aisle.proven(G, blob)
+
+
+@virtually
+async def test_an_adapter_that_hears_nothing_although_it_is_listened_to_anew_is_started_again():
+    async with a_bluetooth_aisle(1) as aisle:
+        await aisle.heard()
+        aisle.labels[G].cut_power()
+        await asyncio.sleep(QUIET_S_MAX + 2 * PROBE_S)
+        assert f"nothing heard for {QUIET_S_MAX:.0f} s" in [event.detail for event in aisle.kinds(StationChanged)]
+        aisle.labels[G].restore_power()
+        await aisle.until(lambda: aisle.station.state is StationState.READY)
+        _, blob = await aisle.offer(G)
+        await aisle.proven(G, blob)
+
+
+@virtually
+async def test_labels_that_are_reported_as_seldom_as_bluez_does_are_served_and_the_adapter_is_not_taken_for_gone():
+    """The kernel scans for 10.24 s, reports what does not change once, and bluetoothd scans again 5 s later."""
+    async with a_bluetooth_aisle(3, timing=replace(FAST, advertising_s=15.24)) as aisle:
+        await aisle.heard()
+        await asyncio.sleep(600)
+        for label in aisle.labels:
+            _, blob = await aisle.offer(label)
+            await aisle.proven(label, blob)
+        assert [event.state for event in aisle.kinds(StationChanged)] == [StationState.CONNECTING, StationState.READY]
 
 
 @virtually
@@ -231,6 +329,22 @@ def test_a_fault_of_any_type_in_a_conversation_costs_one_attempt(fault):
             assert aisle.adapters[0].peers() == []
 
     try_it()
+
+
+@virtually
+async def test_p10_thousands_of_addresses_that_pretend_to_be_labels_are_forgotten_and_ours_are_served():
+    async with a_bluetooth_aisle(2) as aisle:
+        await aisle.heard()
+        data = AdvertisementData("NEMR00000000", aisle.labels[G].manufacturer_data, {}, [], None, -60, ())
+        spelt = [f"C0:00:00:00:{number // 256:02X}:{number % 256:02X}" for number in range(2 * HEARD_MAX)]
+        for address in spelt:
+            aisle.station._heard(BLEDevice(address, None, None), data)
+        strangers = {address.replace(":", "").lower() for address in spelt}
+        assert sum(aisle.station.describe(label) is not None for label in strangers) == HEARD_MAX - len(aisle.labels)
+        assert len(aisle.station._queue._heard_s) == HEARD_MAX
+        for label in aisle.labels:
+            _, blob = await aisle.offer(label)
+            await aisle.proven(label, blob)
 
 
 @virtually
