@@ -87,14 +87,19 @@ LIVE_RELOAD = ("tills", "monitors", "base_stations")
 """Sections of the settings that a reload changes in a running store; everything else asks for a restart."""
 
 
-def bluetooth_station(name: str, adapter: str, on_event: EventSink, randomness: random.Random) -> BaseStation:
+MakeBluetoothStation = Callable[[configuration.BluetoothStation, EventSink, random.Random], BaseStation]
+
+
+def bluetooth_station(settings: configuration.BluetoothStation, on_event: EventSink, randomness: random.Random
+                      ) -> BaseStation:
     """A station on one of the system's adapters. Raises `ConfigurationError` where bleak is not installed."""
     try:
+        from drivers.ble.makers import dialects
         from drivers.ble.station import BluetoothStation
     except ImportError as error:
-        raise ConfigurationError(f"base station {name}: Bluetooth needs the package bleak, which is not installed; "
-                                 f"install trastienda[ble]") from error
-    return BluetoothStation(name, adapter, on_event, randomness)
+        raise ConfigurationError(f"base station {settings.name}: Bluetooth needs the package bleak, which is not "
+                                 f"installed; install trastienda[ble]") from error
+    return BluetoothStation(settings.name, settings.adapter, on_event, randomness, dialects=dialects(settings.makers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,7 @@ class Parts:
     load_templates: Callable[[], Templates] = store_templates
     free_bytes: Callable[[Path], int] = lambda _directory: 2**60
     aside: Aside = in_the_loop
-    bluetooth_station: Callable[[str, str, EventSink, random.Random], BaseStation] = bluetooth_station
+    bluetooth_station: MakeBluetoothStation = bluetooth_station
 
 
 def system_parts() -> Parts:
@@ -291,7 +296,7 @@ class Daemon:
 
     def _station(self, station: configuration.BaseStation, planner: LabelPlanner) -> BaseStation:
         if isinstance(station, configuration.BluetoothStation):
-            return self._parts.bluetooth_station(station.name, station.adapter, planner.hear, self._parts.randomness)
+            return self._parts.bluetooth_station(station, planner.hear, self._parts.randomness)
         return OpenEPaperLinkStation(station.name, self._parts.open_link(station.port), planner.hear,
                                      self._parts.randomness, channel=station.channel, power=station.power,
                                      high_speed=station.high_speed)

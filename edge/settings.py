@@ -159,10 +159,21 @@ class OpenEPaperLinkStation(_Section, frozen=True, kw_only=True, tag_field="driv
 
 
 class BluetoothStation(_Section, frozen=True, kw_only=True, tag_field="driver", tag="bluetooth"):
-    """A Bluetooth adapter that pushes to the labels it hears (esl.md 3, 4.1). Needs `trastienda[ble]`."""
+    """A Bluetooth adapter that pushes to the labels it hears (esl.md 3, 4.1). Needs `trastienda[ble]`.
+
+    `makers`: whose labels it serves; it is deaf to those of others, which may hang next door.
+    """
 
     name: Identifier
     adapter: Annotated[str, Meta(pattern="^hci[0-9]+$", max_length=16, description="as the system has it: hci0")]
+    makers: tuple[Literal["gicisky", "zhsunyco"], ...] = ("gicisky", "zhsunyco")
+
+    @staticmethod
+    def _serves_somebody(makers: tuple[str, ...]) -> Iterator[Fault]:
+        if not makers:
+            yield Fault(("makers",), "names no maker", "leave it out to serve all")
+
+    rules: ClassVar[tuple[Rule, ...]] = (_serves_somebody,)
 
 
 BaseStation = OpenEPaperLinkStation | BluetoothStation

@@ -1,5 +1,7 @@
 """The makers whose Bluetooth labels are known; a new one is a dialect and a line here."""
 
+from collections.abc import Container
+
 from drivers.ble.dialect import Dialect
 from drivers.gicisky import picture_codec as gicisky
 from drivers.gicisky.session import GiciskyDialect
@@ -10,9 +12,10 @@ from drivers.zhsunyco.session import EasyTagDialect
 _ENCODERS: dict[str, Encoder] = {gicisky.MAKER: gicisky.encode_picture, zhsunyco.MAKER: zhsunyco.encode_picture}
 
 
-def dialects() -> tuple[Dialect, ...]:
-    """One of each maker."""
-    return (GiciskyDialect(), EasyTagDialect())
+def dialects(makers: Container[str] = frozenset(_ENCODERS)) -> tuple[Dialect, ...]:
+    """One of each of these makers."""
+    known: tuple[Dialect, ...] = (GiciskyDialect(), EasyTagDialect())
+    return tuple(each for each in known if each.maker in makers)
 
 
 def encode_picture(description: LabelDescription, picture: Picture) -> Blob:

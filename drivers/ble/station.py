@@ -273,8 +273,9 @@ class BluetoothStation:
 
         problem = await self._bounded(give(), label)
         if answered:  # a label that is connected does not advertise
-            self._queue.heard(label, self._now())
-            self._drawing.heard(label, self._now())
+            now_s = self._last_heard_s = self._now()
+            self._queue.heard(label, now_s)
+            self._drawing.heard(label, now_s)
         if problem is None:
             assert description is not None, "delivered without"
             self._drawing.proven(label, delivery.blob.version, description.settle_s, self._now())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers.ble.makers import dialects
 from drivers.ble.station import BluetoothStation
 from drivers.gicisky.picture_codec import label_types
 from drivers.port import BaseStation, EventSink
@@ -16,6 +17,7 @@ from drivers.virtual.bluetooth import REALISTIC, VirtualAir
 from drivers.virtual.bluetooth_backend import backends
 from drivers.virtual.bluetooth_label import GiciskyOnAir
 from drivers.virtual.gicisky_label import VirtualGiciskyLabel
+from edge import settings as configuration
 from edge.errors import ConfigurationError
 from edge.virtual_time import run
 from tests.daemon.virtual_box import MILK, TILL, YAML, VirtualBox
@@ -27,15 +29,18 @@ GRACE_S = 600.0
 
 
 @contextlib.asynccontextmanager
-async def a_box_with_bluetooth(directory: Path) -> AsyncIterator[tuple[VirtualBox, VirtualGiciskyLabel]]:
+async def a_box_with_bluetooth(directory: Path, counter: str = COUNTER
+                               ) -> AsyncIterator[tuple[VirtualBox, VirtualGiciskyLabel]]:
     air = VirtualAir(random.Random(3), timing=REALISTIC)
     adapter = await air.add_adapter("hci0")
     label = VirtualGiciskyLabel(LABEL, label_types()[0x0033], asyncio.get_running_loop().time, refresh_s=REFRESH_S)
     await air.add_label(GiciskyOnAir(label))
-    box = VirtualBox(directory, yaml=YAML + TILL + COUNTER)
+    box = VirtualBox(directory, yaml=YAML + TILL + counter)
 
-    def station(name: str, adapter_name: str, on_event: EventSink, randomness: random.Random) -> BaseStation:
-        return BluetoothStation(name, adapter_name, on_event, randomness, backends=backends(adapter))
+    def station(settings: configuration.BluetoothStation, on_event: EventSink, randomness: random.Random
+                ) -> BaseStation:
+        return BluetoothStation(settings.name, settings.adapter, on_event, randomness, backends=backends(adapter),
+                                dialects=dialects(settings.makers))
 
     box.bluetooth_station = station
     box.start()
@@ -123,6 +128,23 @@ def test_a_store_whose_daemon_was_killed_while_it_delivered_shows_the_price_afte
             assert label.picture is not None
 
     run(scene())
+
+
+@pytest.mark.parametrize(("makers", "proposed"), [("gicisky", [LABEL]), ("zhsunyco", [])])
+def test_only_labels_of_the_makers_that_a_station_serves_are_proposed(tmp_path: Path, makers: str,
+                                                                       proposed: list[str]) -> None:
+    async def scene() -> None:
+        counter = COUNTER.replace("hci0", f"hci0, makers: [{makers}]")
+        async with a_box_with_bluetooth(tmp_path, counter) as (box, _):
+            await asyncio.sleep(120)
+            assert [each.label for each in box.daemon.rooms.labels.all()] == proposed
+
+    run(scene())
+
+
+def test_the_settings_know_every_maker_there_is() -> None:
+    station = configuration.BluetoothStation(name="counter", adapter="hci0")
+    assert station.makers == tuple(each.maker for each in dialects())
 
 
 def test_a_bluetooth_station_without_bleak_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakDeviceNotFoundError, BleakError
 
+from drivers.ble import station as station_module
 from drivers.ble.drawing import SILENT_S_MAX
 from drivers.ble.queue import ATTEMPTS_MAX, UNHEARD_S_MAX
 from drivers.ble.station import CONNECT_TIMEOUT_S, HEARD_MAX, PROBE_S, QUIET_S_MAX, SEEN_AGAIN_S
@@ -274,6 +275,23 @@ async def test_an_adapter_that_hears_nothing_although_it_is_listened_to_anew_is_
         await aisle.until(lambda: aisle.station.state is StationState.READY)
         _, blob = await aisle.offer(G)
         await aisle.proven(G, blob)
+
+
+def test_an_only_label_that_is_written_to_for_long_is_no_sign_of_a_deaf_adapter(monkeypatch):
+    monkeypatch.setattr(station_module, "QUIET_S_MAX", 4.0)
+
+    @virtually
+    async def scene():
+        async with a_bluetooth_aisle(1, timing=REALISTIC) as aisle:
+            await aisle.heard()
+            _, blob = await aisle.offer(G)
+            began_s = asyncio.get_running_loop().time()
+            await aisle.proven(G, blob)
+            assert asyncio.get_running_loop().time() - began_s > 4.0
+            await asyncio.sleep(10)
+            assert StationState.OFFLINE not in [event.state for event in aisle.kinds(StationChanged)]
+
+    scene()
 
 
 @virtually

@@ -93,6 +93,17 @@ def test_p11_a_brokers_password_never_travels_in_clear(write: Write, doorbell: s
         assert [problem.path for problem in problems(path)] == [place]
 
 
+@pytest.mark.parametrize(("makers", "place"), [
+    ("[]", "base_stations[0].makers"), ("[gicisky, zhsunyc]", "base_stations[0].makers[1]"),
+    ("gicisky", "base_stations[0].makers"), ("[zhsunyco]", None)])
+def test_a_bluetooth_station_serves_makers_that_are_known(write: Write, makers: str, place: str | None) -> None:
+    path = write(f"{SMALLEST}base_stations: [{{name: a, driver: bluetooth, adapter: hci0, makers: {makers}}}]\n")
+    if place is None:
+        assert load(path).base_stations[0].makers == ("zhsunyco",)
+    else:
+        assert [problem.path for problem in problems(path)] == [place]
+
+
 def test_every_mistake_is_named_in_one_run_with_its_place(write: Write) -> None:
     path = write("""\
 store: {id: 0042, name: "", time_zone: Europe/Madird, currency: eur, language: fr, nmae: x}
