@@ -296,8 +296,8 @@ class Daemon:
 
     def _station(self, station: configuration.BaseStation, planner: LabelPlanner) -> BaseStation:
         if isinstance(station, configuration.BluetoothStation):
-            return self._parts.bluetooth_station(station, planner.hear, self._parts.randomness)
-        return OpenEPaperLinkStation(station.name, self._parts.open_link(station.port), planner.hear,
+            return self._parts.bluetooth_station(station, planner.ear(station.name), self._parts.randomness)
+        return OpenEPaperLinkStation(station.name, self._parts.open_link(station.port), planner.ear(station.name),
                                      self._parts.randomness, channel=station.channel, power=station.power,
                                      high_speed=station.high_speed)
 

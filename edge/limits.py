@@ -123,6 +123,18 @@ OFFER_RETRY_CAP_S = 300.0
 WRITE_TROUBLE_PAUSE_S = 5.0
 """How long planner and housekeeper wait when the ledger takes nothing, before they try again."""
 
+HEARD_ALONE_MIN = 4
+"""So often in a row another base station hears a label while its own does not, before it takes the label over."""
+
+HEARD_BEFORE_COMPARED_MIN = 5
+"""So often both must have heard a label before their signals are compared."""
+
+STRONGER_BY_DB = 8.0
+"""A clearly better signal: people who pass by change one by half of this."""
+
+STATION_AWAY_S = 60.0
+"""A base station that is gone for so long gives its labels to whoever hears them; one that starts anew keeps them."""
+
 OFFER_STALE_S = 1800.0
 """An offer without proof or failure for this long is made again."""
 

@@ -120,6 +120,7 @@ class StoreKit:
         self.directory = directory
         self.clock = BoxClock(MONDAY_NOON_MS)
         self.station = ScriptedStation("aisles")
+        self.back_wall = ScriptedStation("back wall")
         self.artist = QuickArtist()
         self.hub = Hub(self)
         self.settle_s = SETTLE_S
@@ -146,12 +147,13 @@ class StoreKit:
         self.tasks = TaskDesk(self.store)
         self.intake = Intake(self.store, self.pickups, self.guard, self.tasks)
         wanted = WantedPictures(self.store, self.prices, _templates())
-        stations: dict[str, BaseStation] = {self.station.name: self.station}
+        stations: dict[str, BaseStation] = {each.name: each for each in (self.station, self.back_wall)}
         self.planner = LabelPlanner(self.store, self.prices, wanted, self.artist, stations)
         self.labels = LabelDesk(self.store, self.prices, self.planner, stations)
         self.tills = TransactionDesk(self.store, self.prices)
         self.housekeeper = Housekeeper(self.store, self.prices, self.pickups, Recount(self.intake))
-        self.station.sink = self.planner.hear
+        for each in (self.station, self.back_wall):
+            each.sink = self.planner.ear(each.name)
         self.store.listeners += [self.planner.follow_news, self.housekeeper.follow_news, self.intake.follow_news]
         self._tasks = [asyncio.create_task(part.run()) for part in (self.planner, self.housekeeper)]
         self.app = self._build_app()
@@ -569,6 +571,7 @@ class ScriptedStation:
     offers: dict[str, list[Offer]] = field(default_factory=lambda: defaultdict(list))
     adopted: set[str] = field(default_factory=set)
     lit: list[str] = field(default_factory=list)
+    withdrawn: list[str] = field(default_factory=list)
     heard: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
@@ -601,6 +604,11 @@ class ScriptedStation:
         if self.proves_at_once:
             self.says(Shown(label, blob.version))
 
+    async def withdraw(self, label: str) -> None:
+        if self.refuses or self.state is not StationState.READY:
+            raise OfferRefused(self.refuses or self.state.value)
+        self.withdrawn.append(label)
+
     async def light(self, label: str, colour: Colour, seconds: float) -> None:
         if self.refuses:
             raise OfferRefused(self.refuses)
@@ -610,10 +618,10 @@ class ScriptedStation:
         """Something happens at the station."""
         self.sink(event)
 
-    def is_heard(self, label: str) -> None:
+    def is_heard(self, label: str, rssi_dbm: int | None = None) -> None:
         """A label checks in."""
         self.heard.add(label)
-        self.says(Seen(label, self.describe(label)))
+        self.says(Seen(label, self.describe(label), rssi_dbm))
 
     def goes(self, state: StationState) -> None:
         """The station's connection changes."""

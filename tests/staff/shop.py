@@ -138,6 +138,9 @@ class Station:
             raise OfferRefused(f"{self.name} is {self.state.value}")
         self.offers.setdefault(label, []).append(blob)
 
+    async def withdraw(self, label: str) -> None:
+        """Nothing is left of what was offered."""
+
     async def light(self, label: str, colour: Colour, seconds: float) -> None:
         self.lit.append(label)
 
