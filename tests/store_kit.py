@@ -121,7 +121,8 @@ class StoreKit:
         self.clock = BoxClock(MONDAY_NOON_MS)
         self.station = ScriptedStation("aisles")
         self.back_wall = ScriptedStation("back wall")
-        self.artist = QuickArtist()
+        self.artist: Any = QuickArtist()
+        self.stations: dict[str, BaseStation] = {each.name: each for each in (self.station, self.back_wall)}
         self.hub = Hub(self)
         self.settle_s = SETTLE_S
         self.first_epoch = 1
@@ -147,9 +148,8 @@ class StoreKit:
         self.tasks = TaskDesk(self.store)
         self.intake = Intake(self.store, self.pickups, self.guard, self.tasks)
         wanted = WantedPictures(self.store, self.prices, _templates())
-        stations: dict[str, BaseStation] = {each.name: each for each in (self.station, self.back_wall)}
-        self.planner = LabelPlanner(self.store, self.prices, wanted, self.artist, stations)
-        self.labels = LabelDesk(self.store, self.prices, self.planner, stations)
+        self.planner = LabelPlanner(self.store, self.prices, wanted, self.artist, self.stations)
+        self.labels = LabelDesk(self.store, self.prices, self.planner, self.stations)
         self.tills = TransactionDesk(self.store, self.prices)
         self.housekeeper = Housekeeper(self.store, self.prices, self.pickups, Recount(self.intake))
         for each in (self.station, self.back_wall):
