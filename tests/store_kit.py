@@ -56,8 +56,10 @@ from edge.db.queries import LEDGER
 from edge.db.writer import LoopWriter
 from edge.housekeeper import Housekeeper
 from edge.intake import Intake
+from edge.labels.ahead import PicturesAhead
 from edge.labels.content import LabelContent
 from edge.labels.planner import LabelPlanner, LabelState
+from edge.labels.prepared import PreparedPictures
 from edge.labels.template import Template, Templates, load_templates
 from edge.labels.wanted import WantedPictures
 from edge.pickups.desk import Pickup, PickupDesk, StepRequest
@@ -148,14 +150,17 @@ class StoreKit:
         self.tasks = TaskDesk(self.store)
         self.intake = Intake(self.store, self.pickups, self.guard, self.tasks)
         wanted = WantedPictures(self.store, self.prices, _templates())
-        self.planner = LabelPlanner(self.store, self.prices, wanted, self.artist, self.stations)
+        self.prepared = prepared = PreparedPictures()
+        self.planner = LabelPlanner(self.store, self.prices, wanted, self.artist, self.stations, prepared)
+        self.ahead = PicturesAhead(self.store, wanted, self.artist, self.stations, prepared)
         self.labels = LabelDesk(self.store, self.prices, self.planner, self.stations)
         self.tills = TransactionDesk(self.store, self.prices)
         self.housekeeper = Housekeeper(self.store, self.prices, self.pickups, Recount(self.intake))
         for each in (self.station, self.back_wall):
             each.sink = self.planner.ear(each.name)
-        self.store.listeners += [self.planner.follow_news, self.housekeeper.follow_news, self.intake.follow_news]
-        self._tasks = [asyncio.create_task(part.run()) for part in (self.planner, self.housekeeper)]
+        self.store.listeners += [self.planner.follow_news, self.ahead.follow_news, self.housekeeper.follow_news,
+                                 self.intake.follow_news]
+        self._tasks = [asyncio.create_task(part.run()) for part in (self.planner, self.ahead, self.housekeeper)]
         self.app = self._build_app()
 
     async def close(self) -> None:
@@ -524,6 +529,7 @@ class QuickArtist:
     def __init__(self) -> None:
         self.version_of: Callable[[LabelContent], str] = _by_content
         self.takes_s = 0.0
+        self.drawn: list[int] = []
         self.troubles: list[Exception] = []
 
     async def draw(self, template: Template, content: LabelContent, description: LabelDescription,
@@ -531,6 +537,7 @@ class QuickArtist:
         await asyncio.sleep(self.takes_s)
         if self.troubles:
             raise self.troubles.pop(0)
+        self.drawn.append(content.price_minor)
         payload = msgspec.json.encode(WhatAPictureSays(content.sku, content.price_minor))
         return Picture(1, 1, b"\0"), Blob(self.version_of(content), 0, payload)
 

@@ -41,6 +41,7 @@ from edge.labels.air_time import AirTime, OnAir
 from edge.labels.artist import Artist
 from edge.labels.due_labels import DueLabels, Urgency
 from edge.labels.homes import SERVING, Homes
+from edge.labels.prepared import PreparedPictures
 from edge.labels.said_by_labels import SaidByLabels
 from edge.labels.wanted import NothingToShow, Wanted, WantedPictures
 from edge.limits import (
@@ -86,11 +87,12 @@ class LabelPlanner:
     """Keeps every bound label of the store showing what it should."""
 
     def __init__(self, store: Store, prices: PriceDesk, wanted: WantedPictures, artist: Artist,
-                 stations: dict[str, BaseStation]) -> None:
+                 stations: dict[str, BaseStation], prepared: PreparedPictures) -> None:
         self._store = store
         self._prices = prices
         self._wanted = wanted
         self._artist = artist
+        self._prepared = prepared
         self._stations = stations
         self._homes = Homes(store, stations)
         self._events: deque[_Heard] = deque()
@@ -433,7 +435,9 @@ class LabelPlanner:
         description = station.describe(label)
         assert description is not None
         self._air.begin(label, OnAir(row.station, wanted.content_hash, self._now_s()))
-        _, blob = await self._artist.draw(wanted.template, content, description, station.encode)
+        blob = self._prepared.get(wanted.content_hash, description)
+        if blob is None:
+            _, blob = await self._artist.draw(wanted.template, content, description, station.encode)
         if not self._is_still_wanted(label, wanted):  # a claim nobody need ever read would hold the till for nothing
             if before is None:
                 self._off_air(label)

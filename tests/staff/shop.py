@@ -43,6 +43,7 @@ from edge.health.checks import StoreChecks
 from edge.health.issues import IssueList
 from edge.labels.artist import InlineArtist
 from edge.labels.planner import LabelPlanner, LabelState
+from edge.labels.prepared import PreparedPictures
 from edge.labels.template import load_templates
 from edge.labels.wanted import WantedPictures
 from edge.pickups.desk import PickupDesk
@@ -197,7 +198,8 @@ class Shop:
         self.guard = GuardDesk(self.store)
         stations = {"aisle": self.station}
         wanted = WantedPictures(self.store, self.prices, load_templates([shipped("config/templates")]))
-        self.planner = LabelPlanner(self.store, self.prices, wanted, InlineArtist(), stations)
+        self.planner = LabelPlanner(self.store, self.prices, wanted, InlineArtist(), stations,
+                                    PreparedPictures())
         self.station.planner = self.planner
         self.labels = LabelDesk(self.store, self.prices, self.planner, stations)
         self.tills = TransactionDesk(self.store, self.prices)
