@@ -85,10 +85,11 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A label was heard. `description` is `None` while its type is unknown."""
+    """A label was heard. `description` is `None` while its type is unknown, `rssi_dbm` where nothing says how well."""
 
     label: LabelId
     description: LabelDescription | None
+    rssi_dbm: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +196,15 @@ class BaseStation(Protocol):
         """Replace whatever is outstanding for the label. Raises `OfferRefused`; the proof comes as an event.
 
         `urgent` offers go before others where not all can go at once.
+        """
+        ...
+
+    async def withdraw(self, label: LabelId) -> None:
+        """Take back whatever is outstanding for the label, adopted or not.
+
+        Once this returns, nothing that was offered before can begin to be fetched from this station: another one may
+        serve the label. Raises `OfferRefused` while that cannot be said (line down, the label is at it); then an offer
+        may stand or not.
         """
         ...
 

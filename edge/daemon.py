@@ -49,8 +49,10 @@ from edge.heartbeats import BusySince, Counter, Heartbeats, Watchdog, WatchLimit
 from edge.housekeeper import Housekeeper
 from edge.intake import Intake
 from edge.interpreter import tune
+from edge.labels.ahead import PicturesAhead
 from edge.labels.artist import Artist, PoolArtist
 from edge.labels.planner import LabelPlanner
+from edge.labels.prepared import PreparedPictures
 from edge.labels.shipped_templates import store_templates
 from edge.labels.template import Templates
 from edge.labels.wanted import WantedPictures
@@ -140,6 +142,7 @@ class Rooms:
     guard: GuardDesk
     tasks: TaskDesk
     planner: LabelPlanner
+    ahead: PicturesAhead
     labels: LabelDesk
     housekeeper: Housekeeper
     intake: Intake
@@ -243,21 +246,23 @@ class Daemon:
         guard = GuardDesk(store)
         stations: dict[str, BaseStation] = {}
         wanted = WantedPictures(store, prices, parts.load_templates())
-        planner = LabelPlanner(store, prices, wanted, parts.artist, stations)
+        prepared = PreparedPictures()
+        planner = LabelPlanner(store, prices, wanted, parts.artist, stations, prepared)
+        ahead = PicturesAhead(store, wanted, parts.artist, stations, prepared)
         for each in settings.base_stations:
             stations[each.name] = self._station(each, planner)
         tasks = TaskDesk(store)
         intake = Intake(store, pickups, guard, tasks)
         recount = Recount(intake)
         housekeeper = Housekeeper(store, prices, pickups, recount)
-        store.listeners += [planner.follow_news, housekeeper.follow_news, intake.follow_news]
+        store.listeners += [planner.follow_news, ahead.follow_news, housekeeper.follow_news, intake.follow_news]
         link = self._link(intake, store)
         issues, labels = IssueList(), LabelDesk(store, prices, planner, stations)
         page = build_staff_page(StaffParts(
             store, prices, pickups, guard, planner, wanted, labels, stations, parts.artist, self._link_state, issues,
             members_of(settings.staff, self._credentials)))
         store.listeners.append(page.follow_news)
-        rooms = Rooms(store, prices, TransactionDesk(store, prices), pickups, guard, tasks, planner, labels,
+        rooms = Rooms(store, prices, TransactionDesk(store, prices), pickups, guard, tasks, planner, ahead, labels,
                       housekeeper, intake, link, issues, page, stations)
         self._doctor = Doctor(store, intake, recount, link,
                               partial(self._open_reader, Path(settings.state_directory)), parts.aside)
@@ -296,8 +301,8 @@ class Daemon:
 
     def _station(self, station: configuration.BaseStation, planner: LabelPlanner) -> BaseStation:
         if isinstance(station, configuration.BluetoothStation):
-            return self._parts.bluetooth_station(station, planner.hear, self._parts.randomness)
-        return OpenEPaperLinkStation(station.name, self._parts.open_link(station.port), planner.hear,
+            return self._parts.bluetooth_station(station, planner.ear(station.name), self._parts.randomness)
+        return OpenEPaperLinkStation(station.name, self._parts.open_link(station.port), planner.ear(station.name),
                                      self._parts.randomness, channel=station.channel, power=station.power,
                                      high_speed=station.high_speed)
 
@@ -354,6 +359,7 @@ class Daemon:
         add("housekeeper", rooms.housekeeper.run, vital=True,
             pulse=Counter(lambda: rooms.housekeeper.progress, limits.room_s))
         add("planner", rooms.planner.run, vital=True, pulse=Counter(lambda: rooms.planner.progress, limits.room_s))
+        add("pictures ahead", rooms.ahead.run, pulse=Counter(lambda: rooms.ahead.progress, limits.room_s))
         for station in rooms.stations.values():
             self._supervise_station(station)
         add("disk budget", rooms.store.disk.run,

@@ -108,6 +108,24 @@ DRAWS_AT_ONCE_MAX = 8
 ARTIST_WORKERS = 1
 """Processes that draw pictures; the other core of a small box belongs to the tills."""
 
+AHEAD_S = 1800.0
+"""So long before a dated price begins its pictures are drawn; radios take longer to deliver them than boxes to draw."""
+
+AHEAD_LOOK_S = 60.0
+"""Between looks for prices that begin soon."""
+
+AHEAD_SKUS_MAX = 20_000
+"""SKUs whose price begins soon that one look goes through."""
+
+AHEAD_SKUS_AT_ONCE = 50
+"""SKUs between two moments in which tills are answered."""
+
+PREPARED_BYTES_MAX = 16 * 2**20
+"""Pictures kept for prices that begin soon, some 8,000; what is more is drawn when its time has come."""
+
+PREPARED_KEEP_S = 2 * 3600.0
+"""What was prepared and not wanted for so long was for a change that was taken back."""
+
 PICTURE_CACHE_MAX = 2_000
 """Pictures the simulator's artist remembers; the oldest goes."""
 
@@ -122,6 +140,18 @@ OFFER_RETRY_CAP_S = 300.0
 
 WRITE_TROUBLE_PAUSE_S = 5.0
 """How long planner and housekeeper wait when the ledger takes nothing, before they try again."""
+
+HEARD_ALONE_MIN = 4
+"""So often in a row another base station hears a label while its own does not, before it takes the label over."""
+
+HEARD_BEFORE_COMPARED_MIN = 5
+"""So often both must have heard a label before their signals are compared."""
+
+STRONGER_BY_DB = 8.0
+"""A clearly better signal: people who pass by change one by half of this."""
+
+STATION_AWAY_S = 60.0
+"""A base station that is gone for so long gives its labels to whoever hears them; one that starts anew keeps them."""
 
 OFFER_STALE_S = 1800.0
 """An offer without proof or failure for this long is made again."""

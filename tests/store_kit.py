@@ -56,8 +56,10 @@ from edge.db.queries import LEDGER
 from edge.db.writer import LoopWriter
 from edge.housekeeper import Housekeeper
 from edge.intake import Intake
+from edge.labels.ahead import PicturesAhead
 from edge.labels.content import LabelContent
 from edge.labels.planner import LabelPlanner, LabelState
+from edge.labels.prepared import PreparedPictures
 from edge.labels.template import Template, Templates, load_templates
 from edge.labels.wanted import WantedPictures
 from edge.pickups.desk import Pickup, PickupDesk, StepRequest
@@ -120,7 +122,9 @@ class StoreKit:
         self.directory = directory
         self.clock = BoxClock(MONDAY_NOON_MS)
         self.station = ScriptedStation("aisles")
-        self.artist = QuickArtist()
+        self.back_wall = ScriptedStation("back wall")
+        self.artist: Any = QuickArtist()
+        self.stations: dict[str, BaseStation] = {each.name: each for each in (self.station, self.back_wall)}
         self.hub = Hub(self)
         self.settle_s = SETTLE_S
         self.first_epoch = 1
@@ -146,14 +150,17 @@ class StoreKit:
         self.tasks = TaskDesk(self.store)
         self.intake = Intake(self.store, self.pickups, self.guard, self.tasks)
         wanted = WantedPictures(self.store, self.prices, _templates())
-        stations: dict[str, BaseStation] = {self.station.name: self.station}
-        self.planner = LabelPlanner(self.store, self.prices, wanted, self.artist, stations)
-        self.labels = LabelDesk(self.store, self.prices, self.planner, stations)
+        self.prepared = prepared = PreparedPictures()
+        self.planner = LabelPlanner(self.store, self.prices, wanted, self.artist, self.stations, prepared)
+        self.ahead = PicturesAhead(self.store, wanted, self.artist, self.stations, prepared)
+        self.labels = LabelDesk(self.store, self.prices, self.planner, self.stations)
         self.tills = TransactionDesk(self.store, self.prices)
         self.housekeeper = Housekeeper(self.store, self.prices, self.pickups, Recount(self.intake))
-        self.station.sink = self.planner.hear
-        self.store.listeners += [self.planner.follow_news, self.housekeeper.follow_news, self.intake.follow_news]
-        self._tasks = [asyncio.create_task(part.run()) for part in (self.planner, self.housekeeper)]
+        for each in (self.station, self.back_wall):
+            each.sink = self.planner.ear(each.name)
+        self.store.listeners += [self.planner.follow_news, self.ahead.follow_news, self.housekeeper.follow_news,
+                                 self.intake.follow_news]
+        self._tasks = [asyncio.create_task(part.run()) for part in (self.planner, self.ahead, self.housekeeper)]
         self.app = self._build_app()
 
     async def close(self) -> None:
@@ -522,6 +529,7 @@ class QuickArtist:
     def __init__(self) -> None:
         self.version_of: Callable[[LabelContent], str] = _by_content
         self.takes_s = 0.0
+        self.drawn: list[int] = []
         self.troubles: list[Exception] = []
 
     async def draw(self, template: Template, content: LabelContent, description: LabelDescription,
@@ -529,6 +537,7 @@ class QuickArtist:
         await asyncio.sleep(self.takes_s)
         if self.troubles:
             raise self.troubles.pop(0)
+        self.drawn.append(content.price_minor)
         payload = msgspec.json.encode(WhatAPictureSays(content.sku, content.price_minor))
         return Picture(1, 1, b"\0"), Blob(self.version_of(content), 0, payload)
 
@@ -569,6 +578,7 @@ class ScriptedStation:
     offers: dict[str, list[Offer]] = field(default_factory=lambda: defaultdict(list))
     adopted: set[str] = field(default_factory=set)
     lit: list[str] = field(default_factory=list)
+    withdrawn: list[str] = field(default_factory=list)
     heard: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
@@ -601,6 +611,11 @@ class ScriptedStation:
         if self.proves_at_once:
             self.says(Shown(label, blob.version))
 
+    async def withdraw(self, label: str) -> None:
+        if self.refuses or self.state is not StationState.READY:
+            raise OfferRefused(self.refuses or self.state.value)
+        self.withdrawn.append(label)
+
     async def light(self, label: str, colour: Colour, seconds: float) -> None:
         if self.refuses:
             raise OfferRefused(self.refuses)
@@ -610,10 +625,10 @@ class ScriptedStation:
         """Something happens at the station."""
         self.sink(event)
 
-    def is_heard(self, label: str) -> None:
+    def is_heard(self, label: str, rssi_dbm: int | None = None) -> None:
         """A label checks in."""
         self.heard.add(label)
-        self.says(Seen(label, self.describe(label)))
+        self.says(Seen(label, self.describe(label), rssi_dbm))
 
     def goes(self, state: StationState) -> None:
         """The station's connection changes."""

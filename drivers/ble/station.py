@@ -110,6 +110,7 @@ class BluetoothStation:
         self._neighbours: dict[LabelId, _Neighbour] = {}
         self._lights: dict[LabelId, tuple[Colour, float, asyncio.Future[None]]] = {}
         self._work = asyncio.Event()
+        self._delivering_to: LabelId | None = None
         self._last_heard_s: float | None = None
         self._failures_in_a_row = 0
         self._told_lost = False
@@ -143,6 +144,13 @@ class BluetoothStation:
             raise OfferRefused(f"{OFFERS_MAX} pictures are already offered")
         self._queue.offer(label, blob, self._now(), urgent=urgent)
         self._work.set()
+
+    async def withdraw(self, label: LabelId) -> None:
+        """See the port. A label is only ever pushed to, so whatever the adapter does, nothing is left but what is on
+        its way this moment."""
+        self._queue.withdraw(label)
+        if label == self._delivering_to:
+            raise OfferRefused(f"label {label} is being given a picture")
 
     async def light(self, label: LabelId, colour: Colour, seconds: float) -> None:
         """See the port. Goes before all pictures, and waits for it."""
@@ -271,7 +279,11 @@ class BluetoothStation:
         def asked(part: int, parts: int) -> None:
             self._emit(Progress(label, delivery.blob.version, part, parts))
 
-        problem = await self._bounded(give(), label)
+        self._delivering_to = label
+        try:
+            problem = await self._bounded(give(), label)
+        finally:
+            self._delivering_to = None
         if answered:  # a label that is connected does not advertise
             now_s = self._last_heard_s = self._now()
             self._queue.heard(label, now_s)
@@ -366,8 +378,8 @@ class BluetoothStation:
             self._make_room()
         self._neighbours[label] = _Neighbour(device, dialect, heard, known.said_s if known and told else now_s)
         if not told:
-            self._emit(Seen(label, self.describe(label)))
             rssi_dbm = data.rssi if data.rssi > RSSI_UNKNOWN_DBM else None
+            self._emit(Seen(label, self.describe(label), rssi_dbm))
             self._emit(Telemetry(label, heard.battery_mv, None, rssi_dbm))
 
     def _make_room(self) -> None:

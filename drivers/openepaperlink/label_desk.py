@@ -102,6 +102,25 @@ class LabelDesk:
             record.offer = None
             raise OfferRefused(refusal)
 
+    async def withdraw(self, conversation: Conversation, label: LabelId) -> None:
+        """Empties the label's slot, whoever filled it. Raises `OfferRefused`."""
+        record = self._labels.get(label)
+        if record is not None and self._now() < record.awake_until_s:
+            raise OfferRefused(f"label {label} is fetching")
+        if record is not None:
+            record.offer = record.command = None
+            self._slots.leave(record)
+
+        def replied(reply: Signal | None) -> None:
+            if reply == codec.ACKNOWLEDGED and record is not None:
+                record.proof.slot_emptied()
+                self._slots.free(record)
+
+        refusal = await _refused(conversation.enqueue(codec.cancel_data(label), replied=replied))
+        if refusal:
+            raise OfferRefused(refusal)
+        self._fill_slots()
+
     async def light(self, conversation: Conversation, record: LabelRecord, colour: Colour, seconds: float) -> None:
         """Raises `OfferRefused`."""
         description = record.describe()
@@ -150,7 +169,7 @@ class LabelDesk:
         if record.offer is not None and record.offer.blob.version in record.proof.told:
             record.awake_until_s = max(record.awake_until_s, self._now() + AWAKE_AFTER_CHECK_IN_S)
         restarted = record.hear(heard.check_in)
-        self._emit(Seen(heard.label, record.describe()))
+        self._emit(Seen(heard.label, record.describe(), _signal_dbm(heard)))
         if not heard.check_in.is_short:
             self._emit(_telemetry(heard))
         if restarted and record.offer is None:
@@ -208,7 +227,7 @@ class LabelDesk:
     def _hear_stranger(self, heard: CheckInHeard) -> None:
         tag_type = None if heard.check_in.is_short else tag_types().get(heard.check_in.hardware_type)
         if tag_type is None:
-            self._emit(Seen(heard.label, self._heard.get(heard.label)))
+            self._emit(Seen(heard.label, self._heard.get(heard.label), _signal_dbm(heard)))
             return
         compressed = tag_type.compresses(heard.check_in.firmware_version)
         description = tag_type.describe(heard.label, heard_features(heard.check_in), compressed=compressed)
@@ -216,7 +235,7 @@ class LabelDesk:
         while len(self._heard) >= HEARD_MAX:
             self._heard.pop(next(iter(self._heard)))
         self._heard[heard.label] = description
-        self._emit(Seen(heard.label, description))
+        self._emit(Seen(heard.label, description, _signal_dbm(heard)))
 
     def _refuse_block(self, request: BlockRequest, record: LabelRecord | None) -> None:
         """A version we do not hold (any more): cancel it, and put back what the cancelling takes with it (1.5)."""
@@ -357,6 +376,10 @@ class LabelDesk:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _signal_dbm(heard: CheckInHeard) -> int | None:
+    return None if heard.check_in.is_short else heard.check_in.rssi_dbm
 
 
 def _telemetry(heard: CheckInHeard) -> Telemetry:

@@ -119,6 +119,10 @@ class OpenEPaperLinkStation:
         record.offer = None
         await self._desk.offer(self._line(), record, blob, urgent=urgent)
 
+    async def withdraw(self, label: LabelId) -> None:
+        """See the port. Takes a light back too: the radio has one slot for a label."""
+        await self._desk.withdraw(self._line(), label)
+
     async def light(self, label: LabelId, colour: Colour, seconds: float) -> None:
         """See the port. The light takes the label's slot and the picture follows it; a label that is fetching a
         picture right now gets the light afterwards. Black, or no time at all, stops the flashing."""

@@ -90,7 +90,7 @@ def void_claim(connection: Connection, chain: Chain, label: str, sku: str, price
         raise Rejected("voiding a claim needs a reason")
     _known(connection, label)
     if _is_new(connection, chain, act, "void-claim", f"{label} {sku} {price_minor}"):
-        if not connection.execute(LEDGER.delete_claim, (label, sku, price_minor)).rowcount:
+        if not connection.execute(LEDGER.void_claim, (label, sku, price_minor)).rowcount:
             raise Rejected(f"label {label} has no claim of {price_minor} (minor units) for {sku}")
         connection.execute(LEDGER.doubt_label, (label,))
         refresh_caps(connection, (sku,), act.powered_ms)

@@ -18,6 +18,7 @@ from drivers.port import (
     BaseStation,
     Blob,
     DriverEvent,
+    EventSink,
     Failed,
     LabelDescription,
     OfferRefused,
@@ -26,7 +27,6 @@ from drivers.port import (
     Seen,
     Shown,
     StationChanged,
-    StationState,
     Telemetry,
     Withdrawn,
 )
@@ -40,6 +40,8 @@ from edge.errors import Corrupt, Transient
 from edge.labels.air_time import AirTime, OnAir
 from edge.labels.artist import Artist
 from edge.labels.due_labels import DueLabels, Urgency
+from edge.labels.homes import SERVING, Homes
+from edge.labels.prepared import PreparedPictures
 from edge.labels.said_by_labels import SaidByLabels
 from edge.labels.wanted import NothingToShow, Wanted, WantedPictures
 from edge.limits import (
@@ -59,7 +61,6 @@ from edge.store import News, Store, Topic
 __all__ = ["LabelPlanner", "LabelState", "Urgency"]
 
 _log = structlog.get_logger(__name__)
-_SERVING = frozenset({StationState.READY, StationState.DEGRADED})
 
 
 class LabelState(Enum):
@@ -74,9 +75,11 @@ class LabelState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """An event, and the label's last offer that its base station had taken when it was heard (0: none by us)."""
+    """An event, the station that said it, and the label's last offer that its base station had taken when it was
+    heard (0: none by us)."""
 
     event: DriverEvent
+    station: str = ""
     handed_order: int = 0
 
 
@@ -84,12 +87,14 @@ class LabelPlanner:
     """Keeps every bound label of the store showing what it should."""
 
     def __init__(self, store: Store, prices: PriceDesk, wanted: WantedPictures, artist: Artist,
-                 stations: dict[str, BaseStation]) -> None:
+                 stations: dict[str, BaseStation], prepared: PreparedPictures) -> None:
         self._store = store
         self._prices = prices
         self._wanted = wanted
         self._artist = artist
+        self._prepared = prepared
         self._stations = stations
+        self._homes = Homes(store, stations)
         self._events: deque[_Heard] = deque()
         self._work = asyncio.Event()
         self._due = DueLabels()
@@ -97,7 +102,7 @@ class LabelPlanner:
         self._offering: dict[str, asyncio.Task[None]] = {}
         self._offering_since_s: dict[str, float] = {}
         self._look_again: dict[str, Urgency] = {}
-        self._handing: dict[str, list[Shown]] = {}
+        self._handing: dict[str, list[tuple[Shown, str]]] = {}
         self._handed: dict[str, int] = {}
         self._retries: dict[str, int] = {}
         self._retry_timers: dict[str, asyncio.TimerHandle] = {}
@@ -108,15 +113,20 @@ class LabelPlanner:
 
     # --- what others call -------------------------------------------------------------------------------------
 
-    def hear(self, event: DriverEvent) -> None:
-        """The stations' event sink: returns at once. Above the bound only what a label says again is dropped."""
+    def ear(self, station: str) -> EventSink:
+        """What a base station of that name tells its events."""
+        return partial(self.hear, station=station)
+
+    def hear(self, event: DriverEvent, station: str = "") -> None:
+        """Returns at once. Above the bound only what a label says again is dropped."""
         if len(self._events) >= DRIVER_EVENTS_MAX and isinstance(event, Seen | Telemetry | Progress):
             return
         if isinstance(event, Shown) and event.label in self._handing:
-            self._handing[event.label].append(event)  # what it proves depends on whether the station takes the offer
+            # What it proves depends on whether the station takes the offer.
+            self._handing[event.label].append((event, station))
             return
         handed_order = self._handed.get(event.label, 0) if isinstance(event, Shown) else 0
-        self._events.append(_Heard(event, handed_order))
+        self._events.append(_Heard(event, station, handed_order))
         self._work.set()
 
     def follow_news(self, news: News) -> None:
@@ -146,6 +156,8 @@ class LabelPlanner:
         """The base station is gone: nothing is on air there any more, and what it took proves nothing."""
         for label in self._air.forget_station(name):
             self._handed.pop(label, None)
+        for label in self._homes.forget_station(name):
+            self.look_at(label, Urgency.HOLDS_TILL)
 
     def counts(self) -> dict[LabelState, int]:
         """How many labels stand where."""
@@ -237,9 +249,9 @@ class LabelPlanner:
         elif isinstance(event, Ambiguous):
             await self._doubted(event.label)
         elif isinstance(event, Seen):
-            await self._seen(event)
+            await self._seen(event, heard.station)
         elif isinstance(event, Telemetry):
-            self._said_by_labels.hear(event)
+            self._telemetry(event, heard.station)
         elif isinstance(event, StationChanged):
             self._station_changed(event)
         elif isinstance(event, Withdrawn):
@@ -293,42 +305,46 @@ class LabelPlanner:
         self.look_at(label, Urgency.HOLDS_TILL)
         self._store.tell(Topic.LABEL, label)
 
-    async def _seen(self, event: Seen) -> None:
-        """A label was heard: one we do not know is proposed, one that waits for something is looked at."""
+    async def _seen(self, event: Seen, station: str) -> None:
+        """A label was heard: one we do not know is proposed, one that waits for something, or that another station
+        hears better, is looked at."""
         row = label_row(self._store.books.ledger_reader, event.label)
         if row is None:
             if event.description is not None:
-                await self._propose(event.label, event.description)
+                await self._propose(event.label, event.description, station)
             return
-        if row.station not in self._stations and event.description is not None:
-            await self._move_in(row, event.description)
+        if self._homes.hear(row, station, event):
+            self.look_at(event.label)
+            return
         wanted_hash = self._wanted_hash.get(row.label)
         if row.sku is None or self._air.of(row.label) is not None or self._air.waits(row.station, row.label) or (
                 wanted_hash is not None and not is_due(wanted_hash, row.proven_content, bool(row.outstanding))):
             return
         self.look_at(event.label)
 
-    async def _propose(self, label: str, description: LabelDescription) -> None:
+    def _telemetry(self, event: Telemetry, station: str) -> None:
+        """What the label's own station heard; another one's signal would go to and fro in the books."""
+        row = label_row(self._store.books.ledger_reader, event.label)
+        if row is None or station in ("", row.station):
+            self._said_by_labels.hear(event)
+
+    async def _propose(self, label: str, description: LabelDescription, station: str) -> None:
         if self._store.books.ledger_reader.execute(LEDGER.label_count).fetchone()[0] >= LABELS_MAX:
             return
-        values = (label, self._station_hearing(label), description.type_name, int(description.settle_s * 1000),
-                  self._store.clock.wall_ms())
+        values = (label, station or self._station_hearing(label), description.type_name,
+                  int(description.settle_s * 1000), self._store.clock.wall_ms())
         await self._store.books.ledger.submit(lambda connection: connection.execute(LEDGER.insert_label, values))
         self._store.tell(Topic.LABEL, label)
-
-    async def _move_in(self, row: LabelRow, description: LabelDescription) -> None:
-        """Its base station went or got another name; the one that hears the label now takes it over."""
-        values = (self._station_hearing(row.label), description.type_name, row.label)
-        await self._store.books.ledger.submit(lambda connection: connection.execute(LEDGER.move_label, values))
-        if row.sku is not None:
-            self.adopt(row.label)
 
     def _station_hearing(self, label: str) -> str:
         return next((name for name, station in self._stations.items() if station.describe(label)), "")
 
     def _station_changed(self, event: StationChanged) -> None:
         self._store.tell(Topic.ISSUE, event.station)
-        if event.state in _SERVING:
+        self._homes.station_changed(event)
+        if event.state in SERVING:
+            for label in self._homes.labels_to_settle(event.station):
+                self.look_at(label, Urgency.HOLDS_TILL)
             self._air.forget_waiting(event.station)
             for label, sku in self._store.books.ledger_reader.execute(
                     LEDGER.bound_labels_of_station, (event.station,)).fetchall():
@@ -377,9 +393,9 @@ class LabelPlanner:
             self._later(label)
 
     async def _offer_if_due(self, label: str, urgency: Urgency) -> None:
-        row = label_row(self._store.books.ledger_reader, label)
+        row = await self._settled(label)
         station = self._stations.get(row.station) if row else None
-        if row is None or station is None or row.sku is None or station.state not in _SERVING:
+        if row is None or station is None or row.sku is None or station.state not in SERVING:
             return
         wanted = await self._wanted_or_say(row, station)
         if wanted is None:
@@ -400,6 +416,18 @@ class LabelPlanner:
             self._off_air(label)
             await self._say(row, str(problem))
 
+    async def _settled(self, label: str) -> LabelRow | None:
+        """The label where it is served best; what was on air is not, once it moved or its old offers were ended."""
+        before = label_row(self._store.books.ledger_reader, label)
+        if before is None:
+            return None
+        row = await self._homes.settle(before)
+        if (row.station, row.offer_order) != (before.station, before.offer_order):
+            self._wanted_hash.pop(label, None)
+            self._off_air(label)
+            self._store.tell(Topic.LABEL, label)
+        return row
+
     async def _put_on_air(self, row: LabelRow, station: BaseStation, wanted: Wanted, urgency: Urgency) -> None:
         """Draw, commit the claim, and only then offer."""
         self._store.disk.must_take_facts()  # an offer whose proof could not be recorded would hold the tills
@@ -407,7 +435,9 @@ class LabelPlanner:
         description = station.describe(label)
         assert description is not None
         self._air.begin(label, OnAir(row.station, wanted.content_hash, self._now_s()))
-        _, blob = await self._artist.draw(wanted.template, content, description, station.encode)
+        blob = self._prepared.get(wanted.content_hash, description)
+        if blob is None:
+            _, blob = await self._artist.draw(wanted.template, content, description, station.encode)
         if not self._is_still_wanted(label, wanted):  # a claim nobody need ever read would hold the till for nothing
             if before is None:
                 self._off_air(label)
@@ -431,8 +461,8 @@ class LabelPlanner:
             await station.offer(label, blob, urgent=urgent)
             self._handed[label] = order
         finally:
-            for event in self._handing.pop(label):
-                self.hear(event)
+            for event, said_by in self._handing.pop(label):
+                self.hear(event, said_by)
 
     def _is_still_wanted(self, label: str, wanted: Wanted) -> bool:
         row = label_row(self._store.books.ledger_reader, label)
@@ -523,6 +553,8 @@ class LabelPlanner:
         self._air.clear()
         for forgotten in (self._handed, self._look_again, self._wanted_hash):
             forgotten.clear()
+        for label in self._homes.begin_anew():
+            self.look_at(label, Urgency.HOLDS_TILL)
 
     async def _stop_offers(self) -> None:
         for timer in self._retry_timers.values():

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from drivers.port import LabelDescription
 from edge.db.queries import REPLICA
+from edge.db.replica import entries_of
+from edge.domain.pricing import select
 from edge.labels.content import LabelContent, content_hash, label_content
 from edge.labels.template import Template, Templates
 from edge.prices.price_desk import PriceDesk
@@ -46,6 +48,13 @@ class WantedPictures:
             known = self._store.books.replica_reader.execute(REPLICA.sku_exists, (sku,)).fetchone()
             raise NothingToShow(f"product {sku} {'has no list price' if known else 'is not in the catalogue'}")
         return self.at_price(sku, *price, description)
+
+    def at(self, sku: str, wall_ms: int, description: LabelDescription) -> Wanted:
+        """The picture that the item will want at that moment, as far as is known now. Raises as `of`."""
+        entry = select(entries_of(self._store.books.replica_reader, sku), wall_ms).entry
+        if entry is None:
+            raise NothingToShow(f"product {sku} has no list price then")
+        return self.at_price(sku, entry.price_minor, entry.currency, description)
 
     def at_price(self, sku: str, price_minor: int, currency: str, description: LabelDescription) -> Wanted:
         """The picture of the item as it is now at this price: how a proven price looks. Raises as `of`."""

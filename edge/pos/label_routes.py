@@ -140,7 +140,7 @@ class LabelDesk:
         self._planner.look_at(label, Urgency.DECREASE)
         row = self._row(label)
         self._store.tell(Topic.LABEL, label)
-        claimed = self._store.books.ledger_reader.execute(LEDGER.claims_of_label, (label,)).fetchall()
+        claimed = self._store.books.ledger_reader.execute(LEDGER.claims_to_show, (label,)).fetchall()
         self._store.tell(Topic.PRICES, *{sku for _, sku, *_ in claimed}, *({row.sku} if row.sku else ()))
         return self._out(row)
 

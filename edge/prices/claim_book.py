@@ -107,6 +107,30 @@ def doubt(connection: Connection, label: str, now_powered_ms: int) -> None:
     refresh_caps(connection, {claim.sku for claim in claims_of_label(connection, label)}, now_powered_ms)
 
 
+def leave_claims(connection: Connection, label: str, station: str) -> None:
+    """The label goes to another base station, and nobody can say now that `station` will not give it a picture yet.
+
+    So what may be read of its outstanding pictures stays claimed, whatever the label proves elsewhere (P3), until
+    `take_claims_back`. A label that proved its last offer leaves nothing behind.
+    """
+    if must_have(connection, label).outstanding:
+        connection.execute(LEDGER.leave_claims, (station, label))
+
+
+def take_claims_back(connection: Connection, label: str, station: str, now_powered_ms: int, now_ms: int) -> None:
+    """From now on `station` gives the label nothing that is old. Whether it did before, nobody knows: the proof of an
+    offer that is made after this closes what was left there."""
+    left = connection.execute(LEDGER.claims_left_at, (label, station)).fetchall()
+    if not left:
+        return
+    order = must_have(connection, label).offer_order + 1
+    connection.execute(LEDGER.delete_claims_left_at, (label, station))
+    connection.execute(LEDGER.offer_label, (order, now_ms, label))
+    for sku, price_minor in left:
+        connection.execute(LEDGER.put_claim, (label, sku, price_minor, order, None))
+    refresh_caps(connection, {sku for sku, _ in left}, now_powered_ms)
+
+
 def claim_by_history(connection: Connection, label: str, sku: str, price_minor: int, now: tuple[int, int]) -> None:
     """The hub says that `label` once proved this price; whether it still shows it nobody here knows.
 
@@ -150,8 +174,13 @@ def expire(connection: Connection, now_powered_ms: int, count_max: int) -> list[
 
 
 def claims_of_label(connection: Connection, label: str) -> list[Claim]:
-    """All claims of a label, closing ones included."""
+    """The claims of a label where it is served now, closing ones included."""
     return [Claim(*row) for row in connection.execute(LEDGER.claims_of_label, (label,)).fetchall()]
+
+
+def claims_to_show(connection: Connection, label: str) -> list[Claim]:
+    """All claims of a label for people's eyes, each price once: also what it left behind at another base station."""
+    return [Claim(*row) for row in connection.execute(LEDGER.claims_to_show, (label,)).fetchall()]
 
 
 def _replace(connection: Connection, before: list[Claim], after: list[Claim], now_powered_ms: int) -> None:

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from drivers.port import BaseStation, Feature
 from edge.db.label_rows import LabelRow, label_row
-from edge.prices.claim_book import claims_of_label
+from edge.prices.claim_book import claims_to_show
 from edge.staff.label_index import LabelIndex, Standing
 from edge.staff.pictures import Drawing, LabelPictures, Proven
 from edge.staff.products import product_name
@@ -111,7 +111,7 @@ class Tiles:
         station = self._stations.get(row.station)
         claims = [ClaimView(claim.sku, product_name(self._store, claim.sku), claim.price_minor,
                             claim.closes_powered_ms is not None)
-                  for claim in claims_of_label(self._store.books.ledger_reader, row.label)]
+                  for claim in claims_to_show(self._store.books.ledger_reader, row.label)]
         return LabelView(self.tile(row), row, station.state.value if station else "", self.has_light(row),
                          tuple(sorted(claims, key=lambda claim: (claim.sku, claim.price_minor))))
 

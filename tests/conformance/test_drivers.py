@@ -97,6 +97,59 @@ def test_a_newer_offer_replaces_the_older(on_rig: Callable[[Scene], None]) -> No
     on_rig(scene)
 
 
+def test_p3_what_was_taken_back_is_not_shown_later_however_far_the_label_was_with_it(
+        on_rig: Callable[[Scene], None]) -> None:
+    """Another station serves the label then, and its proof closes the claim of what was taken back."""
+    async def scene(rig: Rig) -> None:
+        rig.adopt_all()
+        label, taken_back = rig.labels[0], 0
+        for step in STEPS:
+            _, old = rig.draw(label, 2 * step)
+            await rig.shown_in_the_end(label, old)
+            _, blob = rig.draw(label, 2 * step + 1)
+            begun = len(rig.heard(Progress))
+            await rig.station.offer(label, blob)
+            await rig.until(_Reached(rig, begun + step))
+            try:
+                await rig.station.withdraw(label)
+            except OfferRefused:
+                continue
+            taken_back += 1
+            await asyncio.sleep(60)  # what it held whole by then it may still draw
+            stands = rig.devices.screen(label)
+            await asyncio.sleep(600)
+            assert rig.devices.screen(label) == stands
+        assert taken_back > 0
+
+    on_rig(scene)
+
+
+def test_p3_what_waits_for_a_label_that_is_not_heard_can_be_taken_back(
+        on_rig: Callable[[Scene], None]) -> None:
+    async def scene(rig: Rig) -> None:
+        rig.adopt_all()
+        label = rig.labels[0]
+        _, known = rig.draw(label, 1)  # the label may find it in its own memory, and ask nobody for it
+        shown, blob = rig.draw(label, 2)
+        await rig.shown_in_the_end(label, known)
+        await rig.shown_in_the_end(label, blob)
+        await rig.until(lambda: rig.devices.screen(label) == shown)
+        rig.devices.label_silent(label, silent=True)
+        await asyncio.sleep(60)
+        await rig.station.offer(label, known)
+        await asyncio.sleep(5)
+        await rig.station.withdraw(label)
+        await rig.station.withdraw(label)
+        rig.devices.label_silent(label, silent=False)
+        rig.events.clear()
+        await asyncio.sleep(600)
+        assert rig.devices.screen(label) == shown
+        assert rig.heard(Shown) == []
+        await rig.shown_in_the_end(label, known)
+
+    on_rig(scene)
+
+
 def test_a_light_flashes_or_is_refused_with_a_reason(on_rig: Callable[[Scene], None]) -> None:
     async def scene(rig: Rig) -> None:
         rig.adopt_all()

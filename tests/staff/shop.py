@@ -43,6 +43,7 @@ from edge.health.checks import StoreChecks
 from edge.health.issues import IssueList
 from edge.labels.artist import InlineArtist
 from edge.labels.planner import LabelPlanner, LabelState
+from edge.labels.prepared import PreparedPictures
 from edge.labels.template import load_templates
 from edge.labels.wanted import WantedPictures
 from edge.pickups.desk import PickupDesk
@@ -138,6 +139,9 @@ class Station:
             raise OfferRefused(f"{self.name} is {self.state.value}")
         self.offers.setdefault(label, []).append(blob)
 
+    async def withdraw(self, label: str) -> None:
+        """Nothing is left of what was offered."""
+
     async def light(self, label: str, colour: Colour, seconds: float) -> None:
         self.lit.append(label)
 
@@ -194,7 +198,8 @@ class Shop:
         self.guard = GuardDesk(self.store)
         stations = {"aisle": self.station}
         wanted = WantedPictures(self.store, self.prices, load_templates([shipped("config/templates")]))
-        self.planner = LabelPlanner(self.store, self.prices, wanted, InlineArtist(), stations)
+        self.planner = LabelPlanner(self.store, self.prices, wanted, InlineArtist(), stations,
+                                    PreparedPictures())
         self.station.planner = self.planner
         self.labels = LabelDesk(self.store, self.prices, self.planner, stations)
         self.tills = TransactionDesk(self.store, self.prices)

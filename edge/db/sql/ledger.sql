@@ -218,7 +218,30 @@ DELETE FROM picture WHERE label = ? AND offer_order <= (
     SELECT offer_order FROM picture WHERE label = ? ORDER BY offer_order DESC LIMIT 1 OFFSET ?)
 
 -- name: claims_of_label
-SELECT label, sku, price_minor, offer_order, closes_powered_ms FROM claim WHERE label = ?
+SELECT label, sku, price_minor, offer_order, closes_powered_ms FROM claim WHERE label = ? AND left_at = ''
+
+-- name: claims_to_show
+SELECT label, sku, price_minor, MAX(offer_order), CASE WHEN COUNT(closes_powered_ms) = COUNT(*)
+    THEN MAX(closes_powered_ms) END
+FROM claim WHERE label = ? GROUP BY label, sku, price_minor
+
+-- name: leave_claims
+INSERT INTO claim (label, left_at, sku, price_minor, offer_order)
+SELECT label, ?, sku, price_minor, offer_order FROM claim
+WHERE label = ? AND left_at = '' AND closes_powered_ms IS NULL
+ON CONFLICT (label, left_at, sku, price_minor) DO UPDATE SET offer_order = excluded.offer_order
+
+-- name: claims_left_at
+SELECT sku, price_minor FROM claim WHERE label = ? AND left_at = ?
+
+-- name: delete_claims_left_at
+DELETE FROM claim WHERE label = ? AND left_at = ?
+
+-- name: stations_left_by
+SELECT DISTINCT left_at FROM claim WHERE label = ? AND left_at <> ''
+
+-- name: labels_that_left
+SELECT DISTINCT claim.label, claim.left_at FROM claim WHERE claim.left_at <> ''
 
 -- name: claims_of_sku
 SELECT claim.label, claim.sku, claim.price_minor, claim.offer_order, claim.closes_powered_ms,
@@ -226,15 +249,18 @@ SELECT claim.label, claim.sku, claim.price_minor, claim.offer_order, claim.close
 FROM claim JOIN label ON label.label = claim.label WHERE claim.sku = ?
 
 -- name: delete_claim
+DELETE FROM claim WHERE label = ? AND left_at = '' AND sku = ? AND price_minor = ?
+
+-- name: void_claim
 DELETE FROM claim WHERE label = ? AND sku = ? AND price_minor = ?
 
 -- name: put_claim
 INSERT INTO claim (label, sku, price_minor, offer_order, closes_powered_ms) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (label, sku, price_minor) DO UPDATE SET offer_order = excluded.offer_order,
+ON CONFLICT (label, left_at, sku, price_minor) DO UPDATE SET offer_order = excluded.offer_order,
     closes_powered_ms = excluded.closes_powered_ms
 
 -- name: claims_closed_before
-SELECT label, sku, price_minor FROM claim WHERE closes_powered_ms <= ? LIMIT ?
+SELECT label, sku, price_minor FROM claim WHERE left_at = '' AND closes_powered_ms <= ? LIMIT ?
 
 -- name: claim_counts
 SELECT COUNT(*), COUNT(DISTINCT sku) FROM claim

@@ -104,14 +104,18 @@ CREATE TABLE picture (
 ) STRICT, WITHOUT ROWID;
 
 -- A price a shopper may have read (DESIGN.md section 5). `closes_powered_ms` NULL: nothing has closed it yet.
+-- `left_at`: '' for a claim of the label where it is served now; else a base station that served it before, went away
+-- with a picture still outstanding, and may yet give it to the label.
 CREATE TABLE claim (
     label TEXT NOT NULL,
+    left_at TEXT NOT NULL DEFAULT '',
     sku TEXT NOT NULL,
     price_minor INTEGER NOT NULL,
     offer_order INTEGER NOT NULL,
     closes_powered_ms INTEGER,
-    PRIMARY KEY (label, sku, price_minor)
+    PRIMARY KEY (label, left_at, sku, price_minor)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX claim_left ON claim (left_at) WHERE left_at <> '';
 CREATE INDEX claim_by_sku ON claim (sku);
 CREATE INDEX claim_closing ON claim (closes_powered_ms) WHERE closes_powered_ms IS NOT NULL;
 
