@@ -304,6 +304,7 @@ class Daemon:
             return self._parts.bluetooth_station(station, planner.ear(station.name), self._parts.randomness)
         return OpenEPaperLinkStation(station.name, self._parts.open_link(station.port), planner.ear(station.name),
                                      self._parts.randomness, channel=station.channel, power=station.power,
+                                     sub_ghz_channel=station.sub_ghz_channel,
                                      high_speed=station.high_speed)
 
     def _link(self, intake: Intake, store: Store) -> HubLink:

@@ -155,6 +155,7 @@ class OpenEPaperLinkStation(_Section, frozen=True, kw_only=True, tag_field="driv
     port: SerialPort
     channel: Literal[11, 15, 20, 25, 26, 27] = 11
     power: Annotated[int, Meta(ge=0, le=255, description="a whole number from 0 to 255, as the radio counts")] = 10
+    sub_ghz_channel: Annotated[int, Meta(ge=0, le=255, description="a whole number from 0 to 255")] | None = None
     high_speed: bool = False
 
 
