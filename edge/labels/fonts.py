@@ -97,6 +97,16 @@ class Face:
         last = glyphs[-1]
         return sum([glyph.advance for glyph in glyphs]) + max(0, last.right - last.advance) + max(0, -glyphs[0].left)
 
+    def extent(self, text: str) -> tuple[int, int]:
+        """Rows that the text's ink may take above and below the baseline: accents and commas of its own letters, and at
+        least those of an accented capital and a tail, so that one line stands like the next."""
+        above, below = self.ascent, self.descent
+        for char in text:
+            glyph = self.glyph(char)
+            above = max(above, -glyph.top)
+            below = max(below, glyph.top + glyph.mask.shape[0])
+        return above, below
+
     def _draw(self, char: str) -> Glyph:
         pad = 2 * self.size
         image = Image.new("L", (4 * self.size, 4 * self.size))
