@@ -88,17 +88,28 @@ def _letters_of_wide_words(text: str, letters: Face, width: int) -> Iterator[str
 def _largest_by_lines(text: str, width: int, height: int, style: TextStyle) -> Iterator[FittedText]:
     """For one line, two lines and so on: the largest setting that fits, where there is one."""
     for lines_max in range(1, style.lines_max + 1):
-        for size in range(style.size, style.size_min - 1, -1):
-            letters = face(style.weight, size)
-            if letters.line_pitch * lines_max > height:
-                continue
-            above, below = letters.extent(text)
-            if (above + below) * lines_max > height:
-                continue
-            lines = _wrapped(text, letters, width, lines_max)
-            if lines:
-                yield FittedText(lines, letters, above, below)
-                break
+        too_small, too_large, best = style.size_min - 1, style.size + 1, None
+        size = style.size  # most texts were given a box in which they fit as they are
+        while too_small < size < too_large:
+            fitted = _fitted(text, (width, height), face(style.weight, size), lines_max)
+            if fitted is None:
+                too_large = size
+            else:
+                too_small, best = size, fitted
+            size = (too_small + too_large) // 2
+        if best is not None:
+            yield best
+
+
+def _fitted(text: str, room: tuple[int, int], letters: Face, lines_max: int) -> FittedText | None:
+    width, height = room
+    if letters.line_pitch * lines_max > height:
+        return None
+    above, below = letters.extent(text)
+    if (above + below) * lines_max > height:
+        return None
+    lines = _wrapped(text, letters, width, lines_max)
+    return FittedText(lines, letters, above, below) if lines else None
 
 
 def _wrapped(text: str, letters: Face, width: int, lines_max: int) -> tuple[str, ...]:

@@ -41,18 +41,18 @@ class Run:
     @property
     def ink_right(self) -> int:
         """First column right of the last letter's ink."""
-        last = self.face.glyph(self.text[-1])
-        return self.pen + sum(self.face.glyph(char).advance for char in self.text[:-1]) + last.right
+        return self.pen + self.face.advance(self.text[:-1]) + self.face.glyph(self.text[-1]).right
 
     @property
     def ink_top(self) -> int:
         """First row of the ink."""
-        return self.baseline + min(glyph.top for glyph in map(self.face.glyph, self.text))
+        return self.baseline + self.face.word(self.text).top
 
     @property
     def ink_bottom(self) -> int:
         """First row below the ink."""
-        return self.baseline + max(glyph.top + int(glyph.mask.shape[0]) for glyph in map(self.face.glyph, self.text))
+        word = self.face.word(self.text)
+        return self.baseline + word.top + int(word.mask.shape[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +93,11 @@ def fit_price(money: MoneyText, style: Price, width: int, height: int) -> PriceB
     size = style.size
     while size >= style.size_min:
         block = lay_out_price(money, style.weight, size)
-        if block.width <= width and block.ascent + block.descent <= height:
+        tall = block.ascent + block.descent
+        if block.width <= width and tall <= height:
             return block
-        by_width = size * width // block.width
-        size = by_width if style.size_min <= by_width < size else size - 1
+        fitting = size * min(width * tall, height * block.width) // (block.width * tall)
+        size = fitting if style.size_min <= fitting < size else size - 1
     return None
 
 
