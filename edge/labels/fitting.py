@@ -58,6 +58,8 @@ def fit_text(text: str, width: int, height: int, style: TextStyle) -> FittedText
     for fitted in _largest_by_lines(text, width, height, style):
         if best is None or best.face.size * 100 < fitted.face.size * SHRINK_BEFORE_WRAP_PERCENT:
             best = fitted
+        if best.face.size == style.size:
+            break
     return best or _cut(text, width, height, style)
 
 

@@ -14,6 +14,9 @@ SMALL_PERCENT = 46
 LEGIBLE_PRICES_MAX = 16_384
 """Prices kept; at the limit the least recently used is formatted again when asked for."""
 
+PRICE_BLOCKS_MAX = 4_096
+"""Laid-out prices kept: shops have few prices and many articles."""
+
 GAP_PERCENT = 8
 """White between sign, units and separator, from ink to ink: by the pen alone a "1" would stand far off."""
 
@@ -88,6 +91,7 @@ def lay_out_price(money: MoneyText, weight: Weight, size: int) -> PriceBlock:
     return PriceBlock(tuple(runs), width, ascent, max(descent, big.digit_descent))
 
 
+@lru_cache(maxsize=PRICE_BLOCKS_MAX)
 def fit_price(money: MoneyText, style: Price, width: int, height: int) -> PriceBlock | None:
     """The largest layout of the style's sizes that fits; `None` when not even the smallest does."""
     size = style.size

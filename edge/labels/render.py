@@ -285,14 +285,26 @@ def _paint_ean(canvas: Canvas, element: Ean, content: LabelContent) -> None:
 def _write_ean_digits(canvas: Canvas, element: Ean, digits: str, module: int, x: int) -> None:
     """Each digit below its own bars, the thirteenth in the quiet zone before them."""
     area = Area(*element.box)
-    letters = face("regular", 7 * module + 5)
     half, first = len(digits) // 2, len(digits) % 2
-    centre = 3 + 7 * half + 5
-    cells = [-8] * first + [3 + 7 * index for index in range(half)] + [centre + 7 * index for index in range(half)]
-    for digit, cell in zip(digits, cells, strict=True):
-        glyph = letters.glyph(digit)
-        pen = x + cell * module + (7 * module - glyph.advance + 1) // 2
-        canvas.write(digit, letters, (pen, area.y + area.height), element.colour, area)
+    parts = ((digits[:first], -8), (digits[first : first + half], 3), (digits[first + half :], 3 + 7 * half + 5))
+    for part, module_from in parts:
+        if part:
+            row = np.concatenate([_digit_cell(digit, module) for digit in part], axis=1)
+            canvas.paint(row, x + module_from * module, area.y + area.height - len(row), element.colour, area)
+
+
+@lru_cache(maxsize=256)
+def _digit_cell(digit: str, module: int) -> Modules:
+    """A digit in the middle of its seven modules, as high as all of them; they stand on the last row."""
+    letters = face("regular", 7 * module + 5)
+    glyph = letters.glyph(digit)
+    cell = np.zeros((letters.cap_height + 2, 7 * module), np.bool_)
+    left = (7 * module - glyph.advance + 1) // 2 + glyph.left
+    top = len(cell) + glyph.top
+    height, width = (min(extent, room) for extent, room in zip(glyph.mask.shape, (len(cell) - top, 7 * module - left),
+                                                               strict=True))
+    cell[top : top + height, left : left + width] = glyph.mask[:height, :width]
+    return cell
 
 
 def _paint_qr(canvas: Canvas, element: Qr, content: LabelContent) -> None:
