@@ -177,7 +177,13 @@ class BluetoothStation(_Section, frozen=True, kw_only=True, tag_field="driver", 
     rules: ClassVar[tuple[Rule, ...]] = (_serves_somebody,)
 
 
-BaseStation = OpenEPaperLinkStation | BluetoothStation
+class PaperStation(_Section, frozen=True, kw_only=True, tag_field="driver", tag="paper"):
+    """Paper tags that people print, hang and scan."""
+
+    name: Identifier
+
+
+BaseStation = OpenEPaperLinkStation | BluetoothStation | PaperStation
 """One of the drivers' settings, told apart by `driver`."""
 
 
