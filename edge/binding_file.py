@@ -1,4 +1,4 @@
-"""`trastienda labels bind CONFIG FILE`: many labels hung under their products at once, from a CSV file.
+"""`trastienda labels bind CONFIG FILE` and `labels export CONFIG`: bindings as a CSV file, in and out.
 
 Two columns, `label` and `code` (a barcode or SKU), with that header; `;` and tabs separate too. Everything that can be
 told from the file and the store's list of labels is told first, all of it, and then nothing was bound. A file that was
@@ -19,11 +19,11 @@ from edge import settings as configuration
 from edge.box_door import box_door
 from edge.credentials import Credentials
 from edge.errors import Rejected
+from edge.labels.binding_csv import COLUMNS, read_cell
 
 FILE_BYTES_MAX = 8 * 2**20
 PROBLEMS_SHOWN_MAX = 50
 TIMEOUT_S = 30.0
-COLUMNS = ("label", "code")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class BindingResult(msgspec.Struct, frozen=True):
 
 class _Known(msgspec.Struct, frozen=True):
     label: str
+    sku: str | None = None
 
 
 class _Problem(msgspec.Struct, frozen=True):
@@ -66,7 +67,7 @@ def read_lines(path: Path, content: bytes) -> list[Line]:
         raise Rejected(f"{path}:1: the first line must be `label,code`")
     lines, problems, first = [], list[str](), dict[str, int]()
     for number, row in enumerate(rows[1:], start=2):
-        cells = [cell.strip() for cell in row]
+        cells = [read_cell(cell) for cell in row]
         if not any(cells):
             continue
         label = cells[0].lower().replace(":", "")
@@ -115,6 +116,23 @@ async def bind_labels(config: Path, path: Path, content: bytes, credentials: Cre
         raise ConnectionError(f"{door.base_url}: {error}: is this store's daemon running there? What was bound stays "
                               "bound; the same file goes on where it ended") from error
     return BindingResult(len(lines) - len(refused), refused)
+
+
+async def export_bindings(config: Path, credentials: Credentials) -> list[tuple[str, str]]:
+    """Every label that hangs under a product, and the product's SKU, by label, as the running store has them.
+
+    Raises `ConfigurationError`, `ConnectionError`.
+    """
+    settings = configuration.load(config)
+    credentials.require(configuration.credentials_of(settings))
+    try:
+        async with box_door(settings, credentials, TIMEOUT_S) as door:
+            answer = await door.get("/v1/labels")
+            answer.raise_for_status()
+            known = msgspec.json.decode(answer.content, type=list[_Known])
+    except (httpx.HTTPError, msgspec.MsgspecError) as error:
+        raise ConnectionError(f"{door.base_url}: {error}: is this store's daemon running there?") from error
+    return [(each.label, each.sku) for each in known if each.sku is not None]
 
 
 def _said(answer: httpx.Response) -> str:

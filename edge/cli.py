@@ -258,6 +258,30 @@ def bind(config: Path, file: Path, as_json: bool) -> None:
 
 
 @labels.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, writable=True), required=False)
+@json_option
+def export(config: Path, file: Path | None, as_json: bool) -> None:
+    """Write which label hangs under which product, as the running store of CONFIG has it: the CSV that `bind` reads.
+
+    Without FILE to standard output.
+    """
+    from edge.binding_file import export_bindings
+    from edge.labels.binding_csv import as_csv
+
+    with _reported(as_json):
+        bindings = asyncio.run(export_bindings(config, _credentials()))
+        if file is not None:
+            file.write_text(as_csv(bindings), encoding="utf-8", newline="")
+    if file is not None:
+        _say(as_json, {"labels": len(bindings), "file": str(file)}, f"{len(bindings)} labels in {file}.")
+    elif as_json:
+        _say(as_json, [{"label": label, "code": sku} for label, sku in bindings], "")
+    else:
+        click.echo(as_csv(bindings), nl=False)
+
+
+@labels.command()
 @click.option("--template", "names", multiple=True, help="A template; without it, all of them.")
 @click.option("--size", "sizes", multiple=True, metavar="WxH", help="Only labels of this size in pixels.")
 @click.option("--language", default="en", show_default=True, help="Of the sample article: en or es.")

@@ -28,6 +28,7 @@ from cloud_sync.client.port import Doorbell
 from cloud_sync.client.session import HubLink
 from cloud_sync.client.transport import HubAddress
 from drivers.openepaperlink.session import OpenEPaperLinkStation
+from drivers.paper.session import PaperStation
 from drivers.port import BaseStation, EventSink
 from drivers.serial_link import ByteLink, SerialLink
 from edge import settings as configuration
@@ -302,8 +303,11 @@ class Daemon:
     def _station(self, station: configuration.BaseStation, planner: LabelPlanner) -> BaseStation:
         if isinstance(station, configuration.BluetoothStation):
             return self._parts.bluetooth_station(station, planner.ear(station.name), self._parts.randomness)
+        if isinstance(station, configuration.PaperStation):
+            return PaperStation(station.name, planner.ear(station.name))
         return OpenEPaperLinkStation(station.name, self._parts.open_link(station.port), planner.ear(station.name),
                                      self._parts.randomness, channel=station.channel, power=station.power,
+                                     sub_ghz_channel=station.sub_ghz_channel,
                                      high_speed=station.high_speed)
 
     def _link(self, intake: Intake, store: Store) -> HubLink:

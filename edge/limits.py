@@ -141,6 +141,9 @@ OFFER_RETRY_CAP_S = 300.0
 WRITE_TROUBLE_PAUSE_S = 5.0
 """How long planner and housekeeper wait when the ledger takes nothing, before they try again."""
 
+PAPER_WAITS_S = 1800.0
+"""After this a paper tag that was not hung and scanned is told as an issue."""
+
 HEARD_ALONE_MIN = 4
 """So often in a row another base station hears a label while its own does not, before it takes the label over."""
 

@@ -155,6 +155,7 @@ class OpenEPaperLinkStation(_Section, frozen=True, kw_only=True, tag_field="driv
     port: SerialPort
     channel: Literal[11, 15, 20, 25, 26, 27] = 11
     power: Annotated[int, Meta(ge=0, le=255, description="a whole number from 0 to 255, as the radio counts")] = 10
+    sub_ghz_channel: Annotated[int, Meta(ge=0, le=255, description="a whole number from 0 to 255")] | None = None
     high_speed: bool = False
 
 
@@ -176,7 +177,13 @@ class BluetoothStation(_Section, frozen=True, kw_only=True, tag_field="driver", 
     rules: ClassVar[tuple[Rule, ...]] = (_serves_somebody,)
 
 
-BaseStation = OpenEPaperLinkStation | BluetoothStation
+class PaperStation(_Section, frozen=True, kw_only=True, tag_field="driver", tag="paper"):
+    """Paper tags that people print, hang and scan."""
+
+    name: Identifier
+
+
+BaseStation = OpenEPaperLinkStation | BluetoothStation | PaperStation
 """One of the drivers' settings, told apart by `driver`."""
 
 

@@ -124,7 +124,7 @@ class StoreKit:
         self.station = ScriptedStation("aisles")
         self.back_wall = ScriptedStation("back wall")
         self.artist: Any = QuickArtist()
-        self.stations: dict[str, BaseStation] = {each.name: each for each in (self.station, self.back_wall)}
+        self.other_stations: dict[str, BaseStation] = {}
         self.hub = Hub(self)
         self.settle_s = SETTLE_S
         self.first_epoch = 1
@@ -150,6 +150,8 @@ class StoreKit:
         self.tasks = TaskDesk(self.store)
         self.intake = Intake(self.store, self.pickups, self.guard, self.tasks)
         wanted = WantedPictures(self.store, self.prices, _templates())
+        scripted: dict[str, BaseStation] = {each.name: each for each in (self.station, self.back_wall)}
+        self.stations = self.other_stations or scripted
         self.prepared = prepared = PreparedPictures()
         self.planner = LabelPlanner(self.store, self.prices, wanted, self.artist, self.stations, prepared)
         self.ahead = PicturesAhead(self.store, wanted, self.artist, self.stations, prepared)

@@ -26,6 +26,7 @@ RETURN_DATA_HEAD_BYTES = 10  # checksum, source, length: the length of the rest 
 RETURN_DATA_BODY_BYTES_MIN = 11
 RETURN_DATA_BODY_BYTES_MAX = 101  # hostile input: no label's return data is longer (section 11)
 RADIO_SETTINGS_BYTES = 3
+SUB_GHZ_SETTINGS_BYTES = 4
 
 BLOCK_BYTES = 4096  # payload of one block; the radio buffers exactly one (1.4)
 BLOCK_HEADER_BYTES = 4
@@ -362,20 +363,23 @@ class RadioField:
 
 @dataclass(frozen=True, slots=True)
 class RadioSettings:
-    """Body of `SCP>`."""
+    """Body of `SCP>`. `sub_ghz_channel`: only for radios built with a sub-GHz part, which want a fourth byte (1.2)."""
 
     channel: int
     power: int
+    sub_ghz_channel: int | None = None
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> Self:
         """Raises `BadFrame` when the length or the checksum is wrong."""
-        checked(payload, RADIO_SETTINGS_BYTES, "SCP>")
-        return cls(payload[1], payload[2])
+        length = SUB_GHZ_SETTINGS_BYTES if len(payload) == SUB_GHZ_SETTINGS_BYTES else RADIO_SETTINGS_BYTES
+        _, *settings = checked(payload, length, "SCP>")
+        return cls(*settings)
 
     def to_bytes(self) -> bytes:
-        """3 bytes."""
-        return sealed(bytes((self.channel, self.power)))
+        """3 bytes, 4 with a sub-GHz channel."""
+        sub_ghz = () if self.sub_ghz_channel is None else (self.sub_ghz_channel,)
+        return sealed(bytes((self.channel, self.power, *sub_ghz)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,7 +425,7 @@ def cancel_data(label: LabelId) -> bytes:
 
 
 def set_channel(settings: RadioSettings) -> bytes:
-    """`SCP>` with its body: 7 bytes."""
+    """`SCP>` with its body: 7 or 8 bytes."""
     return SET_CHANNEL_AND_POWER + settings.to_bytes()
 
 

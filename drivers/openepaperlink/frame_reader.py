@@ -175,9 +175,14 @@ _BODY_BYTES: Mapping[bytes, int] = {
 
 
 class CommandReader:
-    """Radio side, for virtual radios and wire witnesses: bytes in, host frames out. Looks through nothing twice."""
+    """Radio side, for virtual radios and wire witnesses: bytes in, host frames out. Looks through nothing twice.
 
-    def __init__(self) -> None:
+    `sub_ghz`: the radio is built with a sub-GHz part and waits for a fourth byte of `SCP>` (esl.md 1.2).
+    """
+
+    def __init__(self, *, sub_ghz: bool = False) -> None:
+        self._body_bytes = {**_BODY_BYTES, codec.SET_CHANNEL_AND_POWER: codec.SUB_GHZ_SETTINGS_BYTES} if sub_ghz \
+            else _BODY_BYTES
         self._window = b""
         self._token: bytes | None = None
         self._body = bytearray()
@@ -196,7 +201,7 @@ class CommandReader:
                 self._take_token_byte(data[at], frames)
                 at += 1
             else:
-                wanted = _BODY_BYTES[self._token] - len(self._body)
+                wanted = self._body_bytes[self._token] - len(self._body)
                 self._body += data[at : at + wanted]
                 at += wanted
                 self._finish_body(self._token, frames)
@@ -214,14 +219,14 @@ class CommandReader:
         elif self._window.endswith(codec.LOAD_BLOCK):  # the only token of three characters
             self._token = codec.LOAD_BLOCK
             frames.append(Command(codec.LOAD_BLOCK, None))
-        elif self._window in _BODY_BYTES:
+        elif self._window in self._body_bytes:
             self._token = self._window
         else:
             return
         self._window = b""
 
     def _finish_body(self, token: bytes, frames: list[HostFrame]) -> None:
-        if len(self._body) < _BODY_BYTES[token]:
+        if len(self._body) < self._body_bytes[token]:
             return
         body = bytes(self._body)
         self.silence()

@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+from dataclasses import replace
 
 from drivers.openepaperlink import codec
-from drivers.openepaperlink.codec import RadioField
+from drivers.openepaperlink.codec import RadioField, RadioSettings
 from drivers.openepaperlink.conversation import PING_ATTEMPTS, Conversation, NoReply
 from drivers.serial_link import LinkLost
 
@@ -13,6 +14,7 @@ HIGH_SPEED_SWITCH_S = 0.01  # after the first ACK> of HSPD (1.1)
 HIGH_SPEED_REPLY_S = 1.0  # until its second
 
 _HIGH_SPEED_RADIOS = frozenset({"C6"})  # TYP> of radios known to switch (1.1)
+SUB_GHZ_CHANNEL_MAX = 255  # it travels in one byte (1.2)
 _LAST_FIELD = "NOP"
 
 
@@ -31,6 +33,18 @@ class Handshake:
         self.info[field.name] = field.value
         if field.name == _LAST_FIELD:
             self._info_complete.set()
+
+    def fitting(self, settings: RadioSettings) -> RadioSettings:
+        """The settings as this radio takes them: with a sub-GHz channel only where it has such a part, and then with
+        its own unless another is asked for. A radio that said nothing of itself gets what was asked for."""
+        own = self.info.get("SCH")
+        if own is not None and not (own.isdecimal() and int(own) <= SUB_GHZ_CHANNEL_MAX):
+            raise LinkLost(f"the radio says that its sub-GHz channel is {own!r}")
+        if own is not None and settings.sub_ghz_channel is None:
+            return replace(settings, sub_ghz_channel=int(own))
+        if own is None and self.info:
+            return replace(settings, sub_ghz_channel=None)
+        return settings
 
     async def greet(self) -> None:
         """Raises `NoReply` when nobody answers, `LinkLost` when the speed change fails."""

@@ -78,6 +78,7 @@ class OpenEPaperLinkStation:
         *,
         channel: int = 11,
         power: int = 10,
+        sub_ghz_channel: int | None = None,
         high_speed: bool = False,
     ) -> None:
         """`open_link` bounds its own time and raises when there is no line. Raises `ValueError` for a bad channel."""
@@ -89,7 +90,7 @@ class OpenEPaperLinkStation:
         self._open_link = open_link
         self._on_event = on_event
         self._randomness = randomness
-        self._settings = RadioSettings(channel, power)
+        self._settings = RadioSettings(channel, power, sub_ghz_channel)
         self._high_speed = high_speed
         self._desk = LabelDesk(self._emit)
         self._handshake: Handshake | None = None
@@ -211,7 +212,7 @@ class OpenEPaperLinkStation:
 
     async def _synchronise(self, conversation: Conversation, handshake: Handshake) -> None:
         """Channel and power, then everything that is offered: the radio keeps nothing over a restart (1.2)."""
-        reply = await conversation.ask(codec.set_channel(self._settings))
+        reply = await conversation.ask(codec.set_channel(handshake.fitting(self._settings)))
         if reply != codec.ACKNOWLEDGED:
             raise LinkLost(f"the radio refuses channel {self._settings.channel}")
         self._desk.restock_all()

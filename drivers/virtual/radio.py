@@ -98,7 +98,8 @@ class _Buffer:
 class VirtualRadio:
     """See the module. `chatter` is the share of frames before which it prints debug text, as the real one does.
 
-    `newlines`: answers `NFO?` as older firmware did. Construct and use in one event loop.
+    `sub_ghz_channel`: it has a sub-GHz part. `newlines`: answers `NFO?` as older firmware did. Construct and use in one
+    event loop.
     """
 
     def __init__(
@@ -110,11 +111,12 @@ class VirtualRadio:
         on_wire: OnWire | None = None,
         chatter: float = 0.0,
         newlines: bool = False,
+        sub_ghz_channel: int | None = None,
         address: str = "00000000feedc600",
     ) -> None:
         self.timing = timing
         self.baud_rate = codec.BAUD_RATE_AFTER_RESET
-        self.settings = RadioSettings(11, 10)
+        self.settings = RadioSettings(11, 10, sub_ghz_channel)
         self.powered = True
         self.bad_commands = 0
         self._randomness = randomness
@@ -124,7 +126,7 @@ class VirtualRadio:
         self._newlines = newlines
         self._address = address
         self._line: Callable[[bytes], None] | None = None
-        self._reader = CommandReader()
+        self._reader = CommandReader(sub_ghz=sub_ghz_channel is not None)
         self._last_byte_at = float("-inf")
         self._slots: dict[LabelId, _Slot] = {}
         self._buffer: _Buffer | None = None
@@ -312,9 +314,11 @@ class VirtualRadio:
     def _tell_about_itself(self) -> None:
         held = [slot.pending.data_type for slot in self._slots.values()]
         idle = held.count(DataType.NONE)
+        channel = self.settings.sub_ghz_channel
+        sub_ghz = () if channel is None else (f"SCH>{channel:03d}",)
         fields = (
             f"TYP>{RADIO_TYPE}", f"VER>{RADIO_VERSION}", f"MAC>{codec.address_to_wire(self._address).hex().upper()}",
-            f"ZCH>{self.settings.channel:02X}", f"ZPW>{self.settings.power:02X}",
+            f"ZCH>{self.settings.channel:02X}", *sub_ghz, f"ZPW>{self.settings.power:02X}",
             f"PEN>{len(held) - idle:02X}", f"NOP>{idle:02X}",
         )  # fmt: skip
         end = "\n" if self._newlines else ""

@@ -330,7 +330,9 @@ def _stored_entry(row: tuple[Any, ...]) -> PriceEntry:
 
 
 def reselect(connection: Connection, skus: Iterable[str], now: Moment) -> set[str]:
-    """Look again which entry of each SKU holds; returns those whose list price changed. Runs under `own_hand`.
+    """Look again which entry of each SKU holds; returns those whose list price, or its kind, changed.
+
+    Runs under `own_hand`.
 
     While the wall clock is not believed decreases activate; increases, and prices that would end, wait.
     """
@@ -354,7 +356,8 @@ def reselect(connection: Connection, skus: Iterable[str], now: Moment) -> set[st
             changed.update([sku] if before else [])
         else:
             puts.append((sku, entry.price_minor, entry.currency, entry.entry_id, entry.version, entry.kind, until_ms))
-            changed.update([sku] if before is None or before[:2] != (entry.price_minor, entry.currency) else [])
+            said = (entry.price_minor, entry.currency, entry.kind)  # an offer at the same price looks different
+            changed.update([sku] if before is None or (*before[:2], before[4]) != said else [])
     connection.executemany(REPLICA.delete_price_start, [(sku,) for sku in skus])
     connection.executemany(REPLICA.delete_list_price, ended)
     connection.executemany(REPLICA.put_list_price, puts)

@@ -1,15 +1,17 @@
 """What can be wrong with a running store, checked at the moment somebody asks."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 
 from cloud_sync.client.link_state import Fence, FenceReason, LinkState
+from drivers.paper.session import PaperStation
 from drivers.port import BaseStation, StationState
 from edge.db.queries import LEDGER
 from edge.disk_budget import Shed
 from edge.health.issues import Issue, Severity
 from edge.heartbeats import Stall
 from edge.labels.planner import LabelPlanner
-from edge.limits import BATTERY_LOW_MV, LABEL_SILENT_S
+from edge.limits import BATTERY_LOW_MV, LABEL_SILENT_S, PAPER_WAITS_S
 from edge.prices.guard_desk import GuardDesk
 from edge.store import Store
 from edge.supervisor import PartState, PartStatus
@@ -89,6 +91,8 @@ class StoreChecks:
             if station.state not in (StationState.READY, StationState.DEGRADED):
                 yield Issue(f"station-{name}", Severity.WARNING, f"Base station {name} is {station.state.value}",
                             "Check its cable and power; labels wait until it answers.")
+            if isinstance(station, PaperStation):
+                yield from _tags_that_wait(station)
         failed = self._planner.failed_count()
         if failed:
             yield Issue("labels-failed", Severity.WARNING, f"{failed} labels could not be brought up to date",
@@ -141,3 +145,12 @@ class StoreChecks:
         for stall in self._stalled():
             yield Issue(f"stalled-{stall.name}", Severity.ERROR, f"{stall.name} stands still for {stall.still_s:.0f} s",
                         "systemd is about to restart the store; if this comes back, call support.")
+
+
+def _tags_that_wait(station: PaperStation) -> Iterable[Issue]:
+    """Paper tags that nobody has hung for a while; a till may be waiting for one."""
+    late = [tag for tag in station.waiting() if asyncio.get_running_loop().time() - tag.since_s >= PAPER_WAITS_S]
+    if late:
+        yield Issue("tags-waiting", Severity.WARNING,
+                    f"{len(late)} paper tags wait to be printed and hung, {late[0].label} among them",
+                    "Print them on the page 'paper tags', hang them, and scan each.")

@@ -65,10 +65,11 @@ class Canvas:
     def write(self, text: str, face: Face, at: tuple[int, int], colour: ColourName, within: Area) -> None:
         """The letters from the pen on, `at` its first x and the baseline's y."""
         pen, baseline = at
-        for char in text:
-            glyph = face.glyph(char)
-            self.paint(glyph.mask, pen + glyph.left, baseline + glyph.top, colour, within)
-            pen += glyph.advance
+        space = face.glyph(" ").advance
+        for letters in text.split(" "):
+            word = face.word(letters)
+            self.paint(word.mask, pen + word.left, baseline + word.top, colour, within)
+            pen += word.advance + space
 
     def picture(self) -> Picture:
         """The finished picture."""

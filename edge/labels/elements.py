@@ -21,6 +21,9 @@ Field = Literal["name", "sku", "gtin", "package", "price", "unit_price", "was", 
                 "origin", "badge", "measure"]
 """What a text may name in braces: `"{package} · {sku}"`."""
 
+PRICE_FIELDS: tuple[Field, ...] = ("price", "unit_price", "was", "percent", "terms")
+"""What must not be read in part: "3 for 12…" promises something else."""
+
 Words = str | dict[str, str]
 """A text, or one for each language by its two letters; a language that is not there gets the first."""
 
@@ -40,7 +43,8 @@ class Element(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Text(Element, frozen=True, kw_only=True, tag="text"):
-    """A text that may shrink from `size` to `size_min`, wrap to at most `lines`, and then ends in an ellipsis."""
+    """A text that may shrink from `size` to `size_min`, wrap to at most `lines`, and then ends in an ellipsis; one that
+    names a price (`PRICE_FIELDS`) is an error instead."""
 
     text: Words
     size: FontSize
@@ -96,12 +100,12 @@ class Ean(Element, frozen=True, kw_only=True, tag="ean"):
 class Qr(Element, frozen=True, kw_only=True, tag="qr"):
     """The content's link as a QR code with its quiet zone. Large modules come before a strong `level`.
 
-    `optional`: left out where it does not fit, instead of an error.
+    A phone does not read modules of one pixel. `optional`: left out where it does not fit, instead of an error.
     """
 
-    optional: bool = False
+    optional: bool = True
     level: CorrectionLevel = "M"
-    module_min: Count = 1
+    module_min: Count = 2
     module_max: Count = 4
     align: Align = "centre"
     valign: VerticalAlign = "middle"
@@ -126,3 +130,9 @@ class Image(Element, frozen=True, kw_only=True, tag="image"):
 
 
 AnyElement = Text | Price | UnitPriceText | WasPrice | Ean | Qr | Image | Box
+
+
+def names_a_price(words: Words) -> bool:
+    """Whether a text of a template says what something costs."""
+    said = (words,) if isinstance(words, str) else words.values()
+    return any("{" + field + "}" in each for each in said for field in PRICE_FIELDS)

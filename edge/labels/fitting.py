@@ -12,6 +12,9 @@ ELLIPSIS = "…"
 SHRINK_BEFORE_WRAP_PERCENT = 85
 """A text shrinks to this share of the size it would have on more lines before it is given more lines."""
 
+SIZE_MIN = 6
+"""Smaller letters are none."""
+
 _PIECES = re.compile(r" ?[^ /&-]*[/&-]+| ?[^ /&-]+| ")
 
 
@@ -27,15 +30,26 @@ class TextStyle:
 
 @dataclass(frozen=True, slots=True)
 class FittedText:
-    """Lines that fit the asked width and height in this face."""
+    """Lines that fit the asked width and height in this face. `above` and `below`: rows of ink from each baseline.
+
+    `is_cut`: some of the text is missing, or a word is broken.
+    """
 
     lines: tuple[str, ...]
     face: Face
+    above: int
+    below: int
+    is_cut: bool = False
+
+    @property
+    def pitch(self) -> int:
+        """From one line to the next."""
+        return self.above + self.below
 
     @property
     def height(self) -> int:
-        """From the top of an accented capital of the first line to the lowest tail of the last."""
-        return self.face.line_pitch * len(self.lines)
+        """From the highest accent of the first line to the lowest tail of the last."""
+        return self.pitch * len(self.lines)
 
 
 def fit_text(text: str, width: int, height: int, style: TextStyle) -> FittedText:
@@ -44,6 +58,8 @@ def fit_text(text: str, width: int, height: int, style: TextStyle) -> FittedText
     for fitted in _largest_by_lines(text, width, height, style):
         if best is None or best.face.size * 100 < fitted.face.size * SHRINK_BEFORE_WRAP_PERCENT:
             best = fitted
+        if best.face.size == style.size:
+            break
     return best or _cut(text, width, height, style)
 
 
@@ -74,14 +90,28 @@ def _letters_of_wide_words(text: str, letters: Face, width: int) -> Iterator[str
 def _largest_by_lines(text: str, width: int, height: int, style: TextStyle) -> Iterator[FittedText]:
     """For one line, two lines and so on: the largest setting that fits, where there is one."""
     for lines_max in range(1, style.lines_max + 1):
-        for size in range(style.size, style.size_min - 1, -1):
-            letters = face(style.weight, size)
-            if letters.line_pitch * lines_max > height:
-                continue
-            lines = _wrapped(text, letters, width, lines_max)
-            if lines:
-                yield FittedText(lines, letters)
-                break
+        too_small, too_large, best = style.size_min - 1, style.size + 1, None
+        size = style.size  # most texts were given a box in which they fit as they are
+        while too_small < size < too_large:
+            fitted = _fitted(text, (width, height), face(style.weight, size), lines_max)
+            if fitted is None:
+                too_large = size
+            else:
+                too_small, best = size, fitted
+            size = (too_small + too_large) // 2
+        if best is not None:
+            yield best
+
+
+def _fitted(text: str, room: tuple[int, int], letters: Face, lines_max: int) -> FittedText | None:
+    width, height = room
+    if letters.line_pitch * lines_max > height:
+        return None
+    above, below = letters.extent(text)
+    if (above + below) * lines_max > height:
+        return None
+    lines = _wrapped(text, letters, width, lines_max)
+    return FittedText(lines, letters, above, below) if lines else None
 
 
 def _wrapped(text: str, letters: Face, width: int, lines_max: int) -> tuple[str, ...]:
@@ -95,11 +125,22 @@ def _wrapped(text: str, letters: Face, width: int, lines_max: int) -> tuple[str,
 
 
 def _cut(text: str, width: int, height: int, style: TextStyle) -> FittedText:
-    letters = face(style.weight, style.size_min)
-    lines_max = max(1, min(style.lines_max, height // letters.line_pitch))
+    letters, (above, below) = _low_enough(text, height, style)
+    lines_max = max(1, min(style.lines_max, height // (above + below)))
     wrapped = wrap(text, letters, width, break_words=True)
     lines = [*wrapped[: lines_max - 1], " ".join(wrapped[lines_max - 1 :])]
-    return FittedText(tuple(_with_ellipsis(line, letters, width) for line in lines), letters)
+    return FittedText(tuple(_with_ellipsis(line, letters, width) for line in lines), letters, above, below, is_cut=True)
+
+
+def _low_enough(text: str, height: int, style: TextStyle) -> tuple[Face, tuple[int, int]]:
+    """The smallest letters of the style, or smaller ones where an accent would not fit into the box."""
+    for size in range(style.size_min, SIZE_MIN, -1):
+        letters = face(style.weight, size)
+        above, below = letters.extent(text)
+        if above + below <= height:
+            return letters, (above, below)
+    letters = face(style.weight, SIZE_MIN)
+    return letters, letters.extent(text)
 
 
 def _with_ellipsis(line: str, letters: Face, width: int) -> str:

@@ -6,8 +6,10 @@ stand one by one from left to right; scripts that join or run the other way are 
 """
 
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 
 import fontpkg  # type: ignore[import-untyped]  # the package ships no types
 import numpy as np
@@ -20,6 +22,9 @@ Mask = npt.NDArray[np.bool_]
 """True where there is ink; rows from the top."""
 
 FACES_MAX = 192
+WORDS_PER_FACE_MAX = 256
+"""Words kept in each face; at the limit all go."""
+
 GLYPHS_PER_FACE_MAX = 512
 """Beyond them the least recently used face is dropped, and a face starts again empty; letters are then drawn anew."""
 
@@ -68,7 +73,9 @@ class Face:
         self.size = size
         self._font = ImageFont.truetype(font_path(), size, layout_engine=ImageFont.Layout.BASIC)
         self._font.set_variation_by_axes([_weight_axis(weight, size)])
-        self._glyphs: dict[str, Glyph] = {}
+        self._glyphs = _Glyphs(self._draw)
+        self._words: dict[str, Glyph] = {}
+        self._within: set[str] = set()
         self._missing = self._draw(_NOT_A_CHARACTER)
         self.cap_height = -self._draw("0").top
         self.ascent = -self._draw("Å").top
@@ -78,12 +85,16 @@ class Face:
 
     def glyph(self, char: str) -> Glyph:
         """The letter, drawn once. A letter the font lacks is its empty box."""
-        glyph = self._glyphs.get(char)
-        if glyph is None:
-            if len(self._glyphs) >= GLYPHS_PER_FACE_MAX:
-                self._glyphs.clear()
-            glyph = self._glyphs[char] = self._draw(char)
-        return glyph
+        return self._glyphs[char]
+
+    def word(self, text: str) -> Glyph:
+        """Letters side by side as one mask: shelves say the same words over and over."""
+        word = self._words.get(text)
+        if word is None:
+            if len(self._words) >= WORDS_PER_FACE_MAX:
+                self._words.clear()
+            word = self._words[text] = _side_by_side([self._glyphs[char] for char in text])
+        return word
 
     def has(self, char: str) -> bool:
         """Whether the font can draw the letter."""
@@ -93,9 +104,28 @@ class Face:
         """Pixels from the pen's start to the end of the last letter's advance or ink, whichever is further."""
         if not text:
             return 0
-        glyphs = [self.glyph(char) for char in text]
-        last = glyphs[-1]
-        return sum([glyph.advance for glyph in glyphs]) + max(0, last.right - last.advance) + max(0, -glyphs[0].left)
+        glyphs = self._glyphs
+        first, last = glyphs[text[0]], glyphs[text[-1]]
+        return self.advance(text) + max(0, last.right - last.advance) + max(0, -first.left)
+
+    def advance(self, text: str) -> int:
+        """Pixels that the pen moves."""
+        glyphs = self._glyphs
+        return sum([glyphs[char].advance for char in text])
+
+    def extent(self, text: str) -> tuple[int, int]:
+        """Rows that the text's ink may take above and below the baseline: accents and commas of its own letters, and at
+        least those of an accented capital and a tail, so that one line stands like the next."""
+        above, below = self.ascent, self.descent
+        if self._within.issuperset(text):
+            return above, below
+        for char in set(text) - self._within:
+            glyph = self._glyphs[char]
+            bottom = glyph.top + glyph.mask.shape[0]
+            if -glyph.top <= self.ascent and bottom <= self.descent and len(self._within) < GLYPHS_PER_FACE_MAX:
+                self._within.add(char)
+            above, below = max(above, -glyph.top), max(below, bottom)
+        return above, below
 
     def _draw(self, char: str) -> Glyph:
         pad = 2 * self.size
@@ -109,6 +139,35 @@ class Face:
             return Glyph(np.zeros((0, 0), np.bool_), 0, 0, advance)
         left, top, right, bottom = extent
         return Glyph(np.asarray(image)[top:bottom, left:right] > 0, left - pad, top - pad, advance)
+
+
+class _Glyphs(dict[str, Glyph]):
+    """Letters drawn once; at the limit all are drawn again when asked for."""
+
+    def __init__(self, draw: Callable[[str], Glyph]) -> None:
+        super().__init__()
+        self._draw = draw
+
+    def __missing__(self, char: str) -> Glyph:
+        if len(self) >= GLYPHS_PER_FACE_MAX:
+            self.clear()
+        glyph = self[char] = self._draw(char)
+        return glyph
+
+
+def _side_by_side(glyphs: list[Glyph]) -> Glyph:
+    pens = [0, *accumulate(glyph.advance for glyph in glyphs)]
+    inked = [(pen + glyph.left, glyph) for pen, glyph in zip(pens, glyphs, strict=False) if glyph.mask.size]
+    if not inked:
+        return Glyph(np.zeros((0, 0), np.bool_), 0, 0, pens[-1])
+    left, top = min(x for x, _ in inked), min(glyph.top for _, glyph in inked)
+    right = max(x + glyph.mask.shape[1] for x, glyph in inked)
+    bottom = max(_bottom(glyph) for _, glyph in inked)
+    mask = np.zeros((bottom - top, right - left), np.bool_)
+    for x, glyph in inked:
+        height, width = glyph.mask.shape
+        mask[glyph.top - top : glyph.top - top + height, x - left : x - left + width] |= glyph.mask
+    return Glyph(mask, left, top, pens[-1])
 
 
 @lru_cache(maxsize=FACES_MAX)

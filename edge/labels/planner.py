@@ -151,6 +151,7 @@ class LabelPlanner:
         for row in label_rows(self._store.books.ledger_reader):
             if row.sku is not None:
                 self._adopt(row)
+                self._hear_of_homeless(row)
 
     def forget_station(self, name: str) -> None:
         """The base station is gone: nothing is on air there any more, and what it took proves nothing."""
@@ -497,6 +498,12 @@ class LabelPlanner:
             self._stations[row.station].adopt(row.label, row.type_name)
             self._wanted_hash.pop(row.label, None)
             self.look_at(row.label, self._urgency_of(row.sku) if row.sku else Urgency.COSMETIC)
+
+    def _hear_of_homeless(self, row: LabelRow) -> None:
+        """A label whose station is gone, and that another one knows without hearing it (a paper tag), moves there."""
+        knows = self._station_hearing(row.label) if row.station not in self._stations else ""
+        if knows:
+            self.hear(Seen(row.label, self._stations[knows].describe(row.label)), knows)
 
     def _look_at_sku(self, sku: str) -> None:
         labels = self._store.books.ledger_reader.execute(LEDGER.labels_of_sku, (sku,)).fetchall()

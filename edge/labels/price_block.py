@@ -14,6 +14,9 @@ SMALL_PERCENT = 46
 LEGIBLE_PRICES_MAX = 16_384
 """Prices kept; at the limit the least recently used is formatted again when asked for."""
 
+PRICE_BLOCKS_MAX = 4_096
+"""Laid-out prices kept: shops have few prices and many articles."""
+
 GAP_PERCENT = 8
 """White between sign, units and separator, from ink to ink: by the pen alone a "1" would stand far off."""
 
@@ -41,18 +44,18 @@ class Run:
     @property
     def ink_right(self) -> int:
         """First column right of the last letter's ink."""
-        last = self.face.glyph(self.text[-1])
-        return self.pen + sum(self.face.glyph(char).advance for char in self.text[:-1]) + last.right
+        return self.pen + self.face.advance(self.text[:-1]) + self.face.glyph(self.text[-1]).right
 
     @property
     def ink_top(self) -> int:
         """First row of the ink."""
-        return self.baseline + min(glyph.top for glyph in map(self.face.glyph, self.text))
+        return self.baseline + self.face.word(self.text).top
 
     @property
     def ink_bottom(self) -> int:
         """First row below the ink."""
-        return self.baseline + max(glyph.top + int(glyph.mask.shape[0]) for glyph in map(self.face.glyph, self.text))
+        word = self.face.word(self.text)
+        return self.baseline + word.top + int(word.mask.shape[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +91,17 @@ def lay_out_price(money: MoneyText, weight: Weight, size: int) -> PriceBlock:
     return PriceBlock(tuple(runs), width, ascent, max(descent, big.digit_descent))
 
 
+@lru_cache(maxsize=PRICE_BLOCKS_MAX)
 def fit_price(money: MoneyText, style: Price, width: int, height: int) -> PriceBlock | None:
     """The largest layout of the style's sizes that fits; `None` when not even the smallest does."""
     size = style.size
     while size >= style.size_min:
         block = lay_out_price(money, style.weight, size)
-        if block.width <= width and block.ascent + block.descent <= height:
+        tall = block.ascent + block.descent
+        if block.width <= width and tall <= height:
             return block
-        by_width = size * width // block.width
-        size = by_width if style.size_min <= by_width < size else size - 1
+        fitting = size * min(width * tall, height * block.width) // (block.width * tall)
+        size = fitting if style.size_min <= fitting < size else size - 1
     return None
 
 

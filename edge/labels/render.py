@@ -24,9 +24,10 @@ from edge.labels.elements import (
     UnitPriceText,
     WasPrice,
     Words,
+    names_a_price,
 )
 from edge.labels.elements import Image as ImageElement
-from edge.labels.fitting import TextStyle, fit_text
+from edge.labels.fitting import FittedText, TextStyle, fit_text
 from edge.labels.fonts import face, printable
 from edge.labels.price_block import fit_price, legible_money
 from edge.labels.symbols import (
@@ -40,6 +41,9 @@ from edge.labels.symbols import (
     scaled,
 )
 from edge.labels.template import Template
+
+FILLED_CHARS_MAX = 4_096
+"""More of a text is not even read; enough to notice that something with a price in it is too long."""
 
 TEXT_CHARS_MAX = 256
 """More of a text is not looked at: no label has room for it."""
@@ -129,7 +133,10 @@ def _paint(canvas: Canvas, element: AnyElement, content: LabelContent) -> None:
         case Text():
             text = _text(in_language(element.text, content.language), content)
             size_min = element.size if element.size_min is None else element.size_min
-            _paint_text(canvas, element, text, TextStyle(element.weight, element.size, size_min, element.lines))
+            style = TextStyle(element.weight, element.size, size_min, element.lines)
+            is_cut = _paint_text(canvas, element, text[:TEXT_CHARS_MAX], style).is_cut or len(text) > TEXT_CHARS_MAX
+            if is_cut and names_a_price(element.text):
+                raise _does_not_fit(content, "", text[:TEXT_CHARS_MAX], element)
         case Price():
             _paint_price(canvas, element, content)
         case UnitPriceText():
@@ -159,7 +166,7 @@ def _text(pattern: str, content: LabelContent) -> str:
                             price=price, unit_price=_unit_price(content), was=_was_price(content),
                             percent=content.percent or "", terms=content.terms, band=content.band,
                             until=content.until, origin=content.origin, badge=content.badge, measure=content.measure)
-    return printable(filled[:TEXT_CHARS_MAX])
+    return printable(filled[:FILLED_CHARS_MAX])
 
 
 def _was_price(content: LabelContent) -> str:
@@ -176,28 +183,29 @@ def _unit_price(content: LabelContent) -> str:
     return f"{price}/{_PIECE.get(content.language[:2].lower(), _PIECE['en']) if measure == 'piece' else measure}"
 
 
-def _paint_text(canvas: Canvas, element: Text | UnitPriceText | WasPrice, text: str, style: TextStyle) -> None:
-    if not text:
-        return
+def _does_not_fit(content: LabelContent, what: str, text: str, element: Element) -> PriceDoesNotFit:
+    _, _, width, height = element.box
+    return PriceDoesNotFit(f"{content.sku}: {what}{text} does not fit into {width}×{height} pixels")
+
+
+def _paint_text(canvas: Canvas, element: Text | UnitPriceText | WasPrice, text: str, style: TextStyle) -> FittedText:
     area = Area(*element.box)
     fitted = fit_text(text, area.width, area.height, style)
-    baseline = area.down(fitted.height, element.valign) + fitted.face.ascent
+    baseline = area.down(fitted.height, element.valign) + fitted.above
     for line in fitted.lines:
         if line:
             pen = area.across(fitted.face.width(line), element.align) + max(0, -fitted.face.glyph(line[0]).left)
             canvas.write(line, fitted.face, (pen, baseline), element.colour, area)
-        baseline += fitted.face.line_pitch
+        baseline += fitted.pitch
+    return fitted
 
 
 def _paint_unit_price(canvas: Canvas, element: UnitPriceText, content: LabelContent) -> None:
     text = _unit_price(content)
     if not text:
         return
-    _, _, width, height = element.box
-    smallest = face(element.weight, element.size_min)
-    if smallest.width(text) > width or smallest.line_pitch > height:
-        raise PriceDoesNotFit(f"{content.sku}: the unit price {text} does not fit into {width}×{height} pixels")
-    _paint_text(canvas, element, text, TextStyle(element.weight, element.size, element.size_min, 1))
+    if _paint_text(canvas, element, text, TextStyle(element.weight, element.size, element.size_min, 1)).is_cut:
+        raise _does_not_fit(content, "the unit price ", text, element)
 
 
 def _paint_was_price(canvas: Canvas, element: WasPrice, content: LabelContent) -> None:
@@ -205,15 +213,11 @@ def _paint_was_price(canvas: Canvas, element: WasPrice, content: LabelContent) -
     if not text:
         return
     area = Area(*element.box)
-    smallest = face(element.weight, element.size_min)
-    if smallest.width(text) > area.width or smallest.line_pitch > area.height:
-        raise PriceDoesNotFit(f"{content.sku}: the former price {text} does not fit into {area.width}×{area.height} "
-                              "pixels")
-    style = TextStyle(element.weight, element.size, element.size_min, 1)
-    _paint_text(canvas, element, text, style)
-    fitted = fit_text(text, area.width, area.height, style)
+    fitted = _paint_text(canvas, element, text, TextStyle(element.weight, element.size, element.size_min, 1))
+    if fitted.is_cut:
+        raise _does_not_fit(content, "the former price ", text, element)
     width = fitted.face.width(text)
-    baseline = area.down(fitted.height, element.valign) + fitted.face.ascent
+    baseline = area.down(fitted.height, element.valign) + fitted.above
     thick = max(1, fitted.face.size // STRIKE_SHARE)
     middle = baseline - (fitted.face.cap_height + thick) // 2
     canvas.fill(Area(area.across(width, element.align), middle, width, thick), element.colour)
@@ -243,8 +247,7 @@ def _paint_price(canvas: Canvas, element: Price, content: LabelContent) -> None:
     money = legible_money(content.price_minor, content.currency, content.language)
     block = fit_price(money, element, area.width, area.height)
     if block is None:
-        raise PriceDoesNotFit(f"{content.sku}: the price {money.text} does not fit into {area.width}×{area.height} "
-                              "pixels")
+        raise _does_not_fit(content, "the price ", money.text, element)
     left = area.across(block.width, element.align)
     baseline = area.down(block.ascent + block.descent, element.valign) + block.ascent
     for run in block.runs:
@@ -282,14 +285,26 @@ def _paint_ean(canvas: Canvas, element: Ean, content: LabelContent) -> None:
 def _write_ean_digits(canvas: Canvas, element: Ean, digits: str, module: int, x: int) -> None:
     """Each digit below its own bars, the thirteenth in the quiet zone before them."""
     area = Area(*element.box)
-    letters = face("regular", 7 * module + 5)
     half, first = len(digits) // 2, len(digits) % 2
-    centre = 3 + 7 * half + 5
-    cells = [-8] * first + [3 + 7 * index for index in range(half)] + [centre + 7 * index for index in range(half)]
-    for digit, cell in zip(digits, cells, strict=True):
-        glyph = letters.glyph(digit)
-        pen = x + cell * module + (7 * module - glyph.advance + 1) // 2
-        canvas.write(digit, letters, (pen, area.y + area.height), element.colour, area)
+    parts = ((digits[:first], -8), (digits[first : first + half], 3), (digits[first + half :], 3 + 7 * half + 5))
+    for part, module_from in parts:
+        if part:
+            row = np.concatenate([_digit_cell(digit, module) for digit in part], axis=1)
+            canvas.paint(row, x + module_from * module, area.y + area.height - len(row), element.colour, area)
+
+
+@lru_cache(maxsize=256)
+def _digit_cell(digit: str, module: int) -> Modules:
+    """A digit in the middle of its seven modules, as high as all of them; they stand on the last row."""
+    letters = face("regular", 7 * module + 5)
+    glyph = letters.glyph(digit)
+    cell = np.zeros((letters.cap_height + 2, 7 * module), np.bool_)
+    left = (7 * module - glyph.advance + 1) // 2 + glyph.left
+    top = len(cell) + glyph.top
+    height, width = (min(extent, room) for extent, room in zip(glyph.mask.shape, (len(cell) - top, 7 * module - left),
+                                                               strict=True))
+    cell[top : top + height, left : left + width] = glyph.mask[:height, :width]
+    return cell
 
 
 def _paint_qr(canvas: Canvas, element: Qr, content: LabelContent) -> None:

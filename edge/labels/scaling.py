@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge.labels.elements import AnyElement, Box, Ean, Image, Price, Qr, Text, UnitPriceText, WasPrice
+from edge.labels.elements import AnyElement, Box, Ean, Image, Price, Qr, Text, UnitPriceText, WasPrice, names_a_price
 from edge.labels.fonts import face
 
 if TYPE_CHECKING:
@@ -64,12 +64,14 @@ def _scaled(element: AnyElement, across: float, down: float) -> AnyElement | Non
         case Ean() if box[2] < EAN_WIDTH_MIN:
             return None
         case Ean() | Qr():
-            return msgspec.structs.replace(element, box=box, optional=True,
-                                           module_max=max(1, math.floor(element.module_max * letters + 0.25)))
+            module_max = max(_module_min(element), math.floor(element.module_max * letters + 0.25))
+            return msgspec.structs.replace(element, box=box, optional=True, module_max=module_max)
         case Text():
             size = max(LEGIBLE_SIZE_MIN, round(element.size * letters))
             smallest = element.size if element.size_min is None else element.size_min
             size_min = min(size, max(LEGIBLE_SIZE_MIN, round(smallest * letters)))
+            if names_a_price(element.text):
+                size_min = min(size, LEGIBLE_SIZE_MIN)  # it must stand there whole
             if face(element.weight, size_min).line_pitch > box[3]:
                 return None
             return msgspec.structs.replace(element, box=box, size=size, size_min=size_min)
@@ -77,6 +79,10 @@ def _scaled(element: AnyElement, across: float, down: float) -> AnyElement | Non
             size = max(LEGIBLE_SIZE_MIN, round(element.size * max(letters, min(across, down * 1.2))))
             size_min = max(LEGIBLE_SIZE_MIN, round(element.size_min * letters * PRICE_MIN_SHARE))
             return msgspec.structs.replace(element, box=box, size=size, size_min=min(size, size_min))
+
+
+def _module_min(element: Ean | Qr) -> int:
+    return element.module_min if isinstance(element, Qr) else 1
 
 
 def _at_least_one(pixels: int, share: float) -> int:

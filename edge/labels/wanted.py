@@ -1,17 +1,18 @@
 """What a label should show now: the item under which it hangs, its list price, and the hash of both."""
 
 from dataclasses import dataclass
+from datetime import date
 
+from cloud_sync.contract.documents import PriceKind
 from drivers.port import LabelDescription
 from edge.db.queries import REPLICA
 from edge.db.replica import entries_of
 from edge.domain.pricing import select
 from edge.labels.content import LabelContent, content_hash, label_content
-from edge.labels.template import Template, Templates
-from edge.prices.price_desk import PriceDesk
+from edge.labels.occasion import REGULAR_TEMPLATE, on_the_occasion, template_name
+from edge.labels.template import NoTemplate, Template, Templates
+from edge.prices.price_desk import Listed, PriceDesk
 from edge.store import Store
-
-REGULAR_TEMPLATE = "regular"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +44,27 @@ class WantedPictures:
     def of(self, sku: str, description: LabelDescription) -> Wanted:
         """The wanted picture. Raises `NothingToShow`, `edge.labels.template.NoTemplate`, or `ValueError` for an item
         that cannot be put on a label."""
-        price = self._prices.list_price(sku)
-        if price is None:
+        listed = self._prices.listed(sku)
+        if listed is None:
             known = self._store.books.replica_reader.execute(REPLICA.sku_exists, (sku,)).fetchone()
             raise NothingToShow(f"product {sku} {'has no list price' if known else 'is not in the catalogue'}")
-        return self.at_price(sku, *price, description)
+        return self._in_words(sku, listed, description)
 
     def at(self, sku: str, wall_ms: int, description: LabelDescription) -> Wanted:
         """The picture that the item will want at that moment, as far as is known now. Raises as `of`."""
         entry = select(entries_of(self._store.books.replica_reader, sku), wall_ms).entry
         if entry is None:
             raise NothingToShow(f"product {sku} has no list price then")
-        return self.at_price(sku, entry.price_minor, entry.currency, description)
+        return self._in_words(sku, Listed.of(entry), description)
 
     def at_price(self, sku: str, price_minor: int, currency: str, description: LabelDescription) -> Wanted:
         """The picture of the item as it is now at this price: how a proven price looks. Raises as `of`."""
+        listed = self._prices.listed(sku)
+        if listed is None or (listed.price_minor, listed.currency) != (price_minor, currency):
+            listed = Listed(price_minor, currency, PriceKind.REGULAR, None)
+        return self._in_words(sku, listed, description)
+
+    def _in_words(self, sku: str, listed: Listed, description: LabelDescription) -> Wanted:
         reader = self._store.books.replica_reader
         item = reader.execute(REPLICA.item, (sku,)).fetchone()
         if item is None:
@@ -65,7 +72,19 @@ class WantedPictures:
         code = reader.execute(REPLICA.first_code, (sku,)).fetchone()
         identity = self._store.identity
         content = label_content(sku=sku, name=item[1], gtin=code[0] if code else None, package_text=item[5],
-                                price_minor=price_minor, currency=currency, language=identity.language,
+                                price_minor=listed.price_minor, currency=listed.currency, language=identity.language,
                                 unit_system=identity.unit_system, link_domain=identity.link_domain)
-        template = self._templates.select(REGULAR_TEMPLATE, description)
+        content = on_the_occasion(content, listed.kind, self._last_day(listed.until_ms))
+        template = self._template(template_name(listed.kind, content), description)
         return Wanted(template, content, content_hash(content, template))
+
+    def _template(self, name: str, description: LabelDescription) -> Template:
+        """The template of this name, or the regular one where an operator has taken it away."""
+        try:
+            return self._templates.select(name, description)
+        except NoTemplate:
+            return self._templates.select(REGULAR_TEMPLATE, description)
+
+    def _last_day(self, until_ms: int | None) -> date | None:
+        """The last day, in the store's zone, on which a price holds that ends at `until_ms`, exclusive."""
+        return None if until_ms is None else self._store.local(until_ms - 1).date()

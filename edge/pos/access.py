@@ -64,6 +64,8 @@ RULES: tuple[Rule, ...] = (
     Rule("POST", "/v1/tasks/{task_id}/done", PEOPLE, "task_done"),
     Rule("GET", "/v1/labels", PEOPLE, "labels"),
     Rule("GET", "/v1/labels/{label}.png", PEOPLE, "label_picture"),
+    Rule("POST", "/v1/paper-tags", PEOPLE, "add_paper_tag"),
+    Rule("POST", "/v1/paper-tags/scan", PEOPLE, "scan_paper_tag"),
     Rule("POST", "/v1/labels/{label}/bind", PEOPLE, "bind_label"),
     Rule("POST", "/v1/labels/{label}/unbind", PEOPLE, "unbind_label"),
     Rule("POST", "/v1/labels/{label}/replace", PEOPLE, "replace_label"),

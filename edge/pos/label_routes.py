@@ -7,6 +7,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from drivers.paper.codec import ProofCode, new_label
+from drivers.paper.session import PaperStation
 from drivers.port import BaseStation, Colour, OfferRefused
 from edge.db.connection import Connection
 from edge.db.label_rows import LabelRow, label_row, label_rows
@@ -53,6 +55,17 @@ class LabelIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sku: _Text = ""
     price_minor: int = 0
     seconds: Annotated[float, msgspec.Meta(ge=0, le=LIGHT_SECONDS_MAX)] = 5.0
+    size: Annotated[str, msgspec.Meta(max_length=16)] = ""
+
+
+class PaperScan(msgspec.Struct, frozen=True):
+    """What a scan of a paper tag proved. `newest`: it is what should hang there."""
+
+    label: str
+    sku: str
+    price_minor: int
+    currency: str
+    newest: bool
 
 
 class LabelDesk:
@@ -80,6 +93,51 @@ class LabelDesk:
             raise Rejected(f"no product under {code[:64]!r} in the catalogue")
         return await self._change(label, self._act(actor, act_id, ""),
                                   lambda c, chain, act: bindings.bind(c, chain, label, sku, act))
+
+    async def add_paper(self, code: str, size: str, actor: str, act_id: str) -> LabelOut:
+        """A new paper tag (`size` in millimetres, as in `70x37`) under a product; it waits to be printed.
+
+        The act's id makes the tag, so that a repeat makes no second one. Raises `Rejected` for an unknown product or
+        size, or where the settings have no paper station.
+        """
+        sku, station = self._prices.sku_of(code), self.paper()
+        if not sku:
+            raise Rejected(f"no product under {code[:64]!r} in the catalogue")
+        if station is None:
+            raise Rejected("this store has no station for paper tags; add one to its settings (driver: paper)")
+        act = self._act(actor, act_id, "")
+        try:
+            label = new_label(size, act.act_id)
+        except ValueError as problem:
+            raise Rejected(str(problem)) from problem
+        description = station.describe(label)
+        assert description is not None
+        values = (label, station.name, description.type_name, int(description.settle_s * 1000), act.wall_ms)
+
+        def add(connection: Connection, chain: Chain, act: Act) -> None:
+            connection.execute(LEDGER.insert_label, values)
+            bindings.bind(connection, chain, label, sku, act)
+        return await self._change(label, act, add)
+
+    def paper(self) -> PaperStation | None:
+        """The store's station for paper tags, if it has one."""
+        return next((each for each in self._stations.values() if isinstance(each, PaperStation)), None)
+
+    def scan_paper(self, text: str) -> PaperScan:
+        """Somebody scanned the code of a paper tag that hangs on the shelf: it shows that very print.
+
+        Raises `Rejected` for what is no tag's code, or a print that this store did not make or forgot.
+        """
+        code, station = ProofCode.read(text), self.paper()
+        if code is None or station is None:
+            raise Rejected("this is not the code of a paper tag; scan the small code beside its picture")
+        found = self._store.books.ledger_reader.execute(LEDGER.picture, (code.label, code.version)).fetchone()
+        if found is None:
+            raise Rejected(f"this store did not print tag {code.label} so; print it again")
+        _, content, sku, price_minor, currency = found
+        wanted = self._planner.wanted_of(self._row(code.label))
+        station.scanned(code)
+        return PaperScan(code.label, sku, price_minor, currency, wanted is not None and wanted.content_hash == content)
 
     async def unbind(self, label: str, actor: str, act_id: str) -> LabelOut:
         """Take the label from its product."""
@@ -192,7 +250,15 @@ def label_handlers(desk: LabelDesk) -> Mapping[str, Handler]:
     async def void_claim(request: Request) -> Response:
         return json_response(await desk.void_claim(_label(request), await _body(request), principal_of(request).id))
 
-    return {"labels": labels, "label_picture": label_picture, "bind_label": bind_label, "unbind_label": unbind_label,
+    async def add_paper_tag(request: Request) -> Response:
+        body = await _body(request)
+        return json_response(await desk.add_paper(body.code, body.size, principal_of(request).id, body.act_id), 201)
+
+    async def scan_paper_tag(request: Request) -> Response:
+        return json_response(desk.scan_paper((await _body(request)).code))
+
+    return {"add_paper_tag": add_paper_tag, "scan_paper_tag": scan_paper_tag, "labels": labels,
+            "label_picture": label_picture, "bind_label": bind_label, "unbind_label": unbind_label,
             "replace_label": replace_label,
             "exclude_label": exclude_label, "include_label": include_label, "light_label": light_label,
             "void_claim": void_claim}

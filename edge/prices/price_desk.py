@@ -4,14 +4,17 @@ Two point reads in the event loop. The charge is `min(list price, cap)`; a cap o
 worked out from its claims or entries, so a late housekeeper never makes a price wrong.
 """
 
+from dataclasses import dataclass
+from typing import Self
+
 import msgspec
 
-from cloud_sync.contract.documents import PriceIntegrity
+from cloud_sync.contract.documents import PriceIntegrity, PriceKind
 from edge.db.queries import LEDGER, REPLICA
 from edge.db.replica import entries_of
 from edge.domain.barcode import lookup_key
 from edge.domain.claims import charge
-from edge.domain.pricing import select
+from edge.domain.pricing import PriceEntry, select
 from edge.prices.claim_book import cap_of
 from edge.store import Store
 
@@ -36,6 +39,21 @@ class Quote(msgspec.Struct, frozen=True):
 
 class NoPrice(Exception):
     """The item is known and has no list price now; a label's price never stands in for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The price list entry that holds: what the shelf is to say. `until_ms`: its end by the wall clock, exclusive."""
+
+    price_minor: int
+    currency: str
+    kind: PriceKind
+    until_ms: int | None
+
+    @classmethod
+    def of(cls, entry: PriceEntry) -> Self:
+        """What the shelf says of this entry."""
+        return cls(entry.price_minor, entry.currency, entry.kind, entry.valid_until_ms)
 
 
 class PriceDesk:
@@ -71,11 +89,25 @@ class PriceDesk:
 
     def list_price(self, sku: str) -> tuple[int, str] | None:
         """List price in minor units and its currency, `None` when there is none."""
+        price = self._list_price(sku)
+        return (price.price_minor, price.currency) if price else None
+
+    def _list_price(self, sku: str) -> "_Price | None":
         row = self._replica.execute(REPLICA.list_price, (sku,)).fetchone()
         price = _Price(*row[:4]) if row else None
         if price is None or (row[5] is not None and self._store.clock.wall_ms() >= row[5]):
             price = self._looked_up_again(sku, price)
-        return (price.price_minor, price.currency) if price else None
+        return price
+
+    def listed(self, sku: str) -> Listed | None:
+        """The entry that holds, `None` when there is none."""
+        price = self._list_price(sku)
+        if price is None:
+            return None
+        row = self._replica.execute(REPLICA.price_entry, (price.entry_id,)).fetchone()
+        if row is None:
+            return Listed(price.price_minor, price.currency, PriceKind.REGULAR, None)
+        return Listed(price.price_minor, price.currency, PriceKind(row[5]), row[8])
 
     def _quote(self, row: "_PricedItem") -> Quote:
         sku, name, age_limit_years, price_minor, currency, entry_id, version, until_ms = row

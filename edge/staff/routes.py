@@ -15,6 +15,7 @@ from edge.staff.page import StaffPage, StaffParts
 from edge.staff.pickup_pages import pickup_handlers
 from edge.staff.price_pages import price_handlers
 from edge.staff.sign_in_pages import sign_in_handlers
+from edge.staff.tag_pages import tag_handlers
 from edge.staff.template_pages import template_handlers
 
 SUPERVISORS = frozenset({Role.SUPERVISOR})
@@ -34,6 +35,13 @@ STAFF_RULES: tuple[Rule, ...] = (
     Rule("GET", "/staff/held", PEOPLE, "staff_held"),
     Rule("POST", "/staff/held/{digest}", SUPERVISORS, "staff_decide_held"),
     Rule("GET", "/staff/labels", PEOPLE, "staff_wall"),
+    Rule("GET", "/staff/labels.csv", PEOPLE, "staff_export_labels"),
+    Rule("GET", "/staff/tags", PEOPLE, "staff_tags"),
+    Rule("POST", "/staff/tags", PEOPLE, "staff_add_tag"),
+    Rule("POST", "/staff/tags/scan", PEOPLE, "staff_scan_tag"),
+    Rule("GET", "/staff/tags/sheet", PEOPLE, "staff_tag_sheet"),
+    Rule("GET", "/staff/tags/{label}/{version}.png", PEOPLE, "staff_tag_picture"),
+    Rule("GET", "/staff/tags/{label}/{version}/code.png", PEOPLE, "staff_tag_code"),
     Rule("GET", "/staff/templates", PEOPLE, "staff_templates"),
     Rule("GET", "/staff/templates/{name}.png", PEOPLE, "staff_template_sheet"),
     Rule("GET", "/staff/labels/{label}", PEOPLE, "staff_label"),
@@ -75,5 +83,5 @@ def build_staff_page(parts: StaffParts) -> StaffPage:
 def staff_handlers(page: StaffPage) -> Mapping[str, Handler]:
     """What answers `STAFF_RULES`, by name."""
     handlers = {**sign_in_handlers(page), **home_handlers(page), **label_handlers(page), **pickup_handlers(page),
-                **price_handlers(page), **template_handlers(page)}
+                **price_handlers(page), **tag_handlers(page), **template_handlers(page)}
     return {name: shown(handler, page.view) for name, handler in handlers.items()}

@@ -61,6 +61,17 @@ def test_a_file_binds_many_labels_and_does_nothing_the_second_time(store: RealBo
     assert acts == [(2,)]
 
 
+def test_what_hangs_where_is_exported_as_the_file_that_binds_it(store: RealBox) -> None:
+    assert binds(store, f"label,code\n{LABELS[0]},{MILK}\n{LABELS[1]},{MILK_GTIN}\n") is not None
+    printed = trastienda("labels", "export", store.config, **store.secrets)
+    assert printed.returncode == 0
+    assert {f"{label},{sku}" for label, sku in bound(store).items() if sku} == set(printed.stdout.splitlines()[1:])
+    path = store.directory / "export.csv"
+    done = trastienda("labels", "export", store.config, path, "--json", **store.secrets)
+    assert json.loads(done.stdout)["labels"] == len(printed.stdout.splitlines()) - 1
+    assert binds(store, path.read_text()).stdout.endswith("labels bound.\n")  # type: ignore[attr-defined]
+
+
 def test_every_mistake_of_a_file_is_told_at_once_and_then_nothing_was_bound(store: RealBox) -> None:
     before = bound(store)
     done = binds(store, f"label;code\n{LABELS[2]};{MILK}\n{LABELS[2]};{MILK}\n{LABELS[3]};\n;{MILK}\n")

@@ -142,6 +142,8 @@ async def an_aisle(
     firmware_version: int = 0x27,
     chatter: float = 0.0,
     newlines: bool = False,
+    radio_sub_ghz_channel: int | None = None,
+    sub_ghz_channel: int | None = None,
     high_speed: bool = False,
     paced: bool = False,
     plugged_in: bool = True,
@@ -153,7 +155,8 @@ async def an_aisle(
 ) -> AsyncIterator[Aisle]:
     """`wrap` puts something between the station and the port: how a test makes a link misbehave."""
     randomness = random.Random(seed)
-    radio = VirtualRadio(randomness, timing=timing, slots_max=slots_max, chatter=chatter, newlines=newlines)
+    radio = VirtualRadio(randomness, timing=timing, slots_max=slots_max, chatter=chatter, newlines=newlines,
+                         sub_ghz_channel=radio_sub_ghz_channel)
     port = MemoryPort(radio, paced=paced, plugged_in=plugged_in, to_host=to_host, to_radio=to_radio)
     first = int(MILK, 16)
     shelf = VirtualShelf(
@@ -173,7 +176,8 @@ async def an_aisle(
         aisle.sink(event)
 
     station = OpenEPaperLinkStation(
-        "aisle 4", wrap(port.open), hear, random.Random(seed), high_speed=high_speed
+        "aisle 4", wrap(port.open), hear, random.Random(seed), high_speed=high_speed,
+        sub_ghz_channel=sub_ghz_channel,
     )
     aisle = Aisle(radio, port, shelf, station, events)
     aisle.sink = aisle.hear

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from drivers.openepaperlink.codec import BAUD_RATE_HIGH
+from drivers.openepaperlink.codec import BAUD_RATE_HIGH, RadioSettings
 from drivers.openepaperlink.session import OpenEPaperLinkStation
 from drivers.port import (
     Ambiguous,
@@ -682,3 +682,35 @@ async def test_five_hundred_labels_are_proven_in_twenty_seconds_of_fast_air():
             await aisle.offer_until_taken(blob, label)
         await aisle.until(lambda: len(aisle.heard(Shown)) == 500)
         assert asyncio.get_running_loop().time() - started < 20
+
+
+@pytest.mark.parametrize("newlines", [False, True])
+@virtually
+async def test_a_radio_with_a_sub_ghz_part_gets_its_fourth_byte_and_keeps_its_channel_1_2(newlines):
+    async with an_aisle(radio_sub_ghz_channel=7, newlines=newlines) as aisle:
+        await aisle.ready()
+        assert aisle.radio.settings == RadioSettings(11, 10, 7)
+        picture, blob = await aisle.offer(1)
+        await aisle.proven(blob)
+        await aisle.shows(picture)
+
+
+@virtually
+async def test_a_sub_ghz_channel_that_is_asked_for_is_set_1_2():
+    async with an_aisle(radio_sub_ghz_channel=7, sub_ghz_channel=200) as aisle:
+        await aisle.ready()
+        assert aisle.radio.settings == RadioSettings(11, 10, 200)
+
+
+@virtually
+async def test_a_radio_without_a_sub_ghz_part_is_not_sent_a_byte_too_many_1_2():
+    async with an_aisle(sub_ghz_channel=200) as aisle:
+        await aisle.ready()
+        assert aisle.radio.settings == RadioSettings(11, 10)
+        assert aisle.radio.bad_commands == 0
+
+
+def test_the_settings_of_a_sub_ghz_radio_have_four_bytes_under_one_checksum_1_3():
+    assert RadioSettings(11, 10, 7).to_bytes() == bytes((28, 11, 10, 7))
+    assert RadioSettings.from_bytes(bytes((28, 11, 10, 7))) == RadioSettings(11, 10, 7)
+    assert RadioSettings.from_bytes(RadioSettings(25, 10).to_bytes()) == RadioSettings(25, 10)

@@ -179,8 +179,8 @@ def test_a_unit_price_that_does_not_fit_is_an_error_never_a_cut_price() -> None:
         render(narrow, item(price_minor=1_234_500, package_text="1 OZ"), label())
 
 
-def test_a_link_too_long_for_its_box_is_an_error_and_a_long_one_takes_smaller_modules() -> None:
-    square = template_of(Qr(box=(0, 0, 74, 74), module_max=2))
+def test_a_link_too_long_for_its_box_is_left_out_or_an_error_and_a_long_one_takes_smaller_modules() -> None:
+    square = template_of(Qr(box=(0, 0, 74, 74), module_min=1, module_max=2, optional=False))
     content = item()
 
     assert scanned(render(square, content, label())) == {content.link}
@@ -190,6 +190,9 @@ def test_a_link_too_long_for_its_box_is_an_error_and_a_long_one_takes_smaller_mo
     assert np.flatnonzero(grown.any(axis=0)).max() < 74
     with pytest.raises(SymbolDoesNotFit, match="1000050"):
         render(square, replace(content, link="https://" + "x" * 5_000), label())
+    for_phones = template_of(Qr(box=(0, 0, 74, 74)))
+    assert scanned(render(for_phones, content, label())) == {content.link}
+    assert not pixels(render(for_phones, longer, label())).any()
 
 
 def test_a_symbol_keeps_its_quiet_zone_white_whatever_lies_below() -> None:

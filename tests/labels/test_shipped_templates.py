@@ -5,11 +5,13 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from msgspec.structs import replace as replace_struct
 
 from drivers.known_labels import known_geometries, known_labels
 from drivers.port import Colour, LabelDescription
 from edge.labels.content import LabelContent
-from edge.labels.elements import AnyElement, Box, Price, Qr
+from edge.labels.elements import AnyElement, Box, Price, Qr, Text, UnitPriceText
+from edge.labels.fitting import FittedText, TextStyle, fit_text
 from edge.labels.price_block import fit_price, legible_money
 from edge.labels.render import PriceDoesNotFit, in_language, render
 from edge.labels.samples import sample
@@ -28,6 +30,11 @@ EXTREME_WORDS = ["", "X", "W" * 60, "Übergangsjackenschlussverkauf – nur noch
 PRICES = [(0, "EUR"), (1, "EUR"), (999_999, "EUR"), (129_900, "JPY"), (1_234_567, "KWD")]
 READ_AT = 3
 """A phone sees a label larger than one pixel for one."""
+TERMS = ["3 for €5.00", "2 for 12,50 €", "3 für 1.299,00 €", "Buy 2, get 1 free", "Lleva 3 y paga 2",
+         "2.ª unidad al 50 %", "1 kupisz 2 dostaniesz", "3 for 12.50 €, 6 for 22.00 €",
+         "4 za 12,99 zł · od 2 szt. 3,49 zł"]
+LONG_TERMS = "3 for 12.50 €, 6 for 22.00 €, 12 for 39.90 €, 24 for 69.90 €, 48 for 120.00 €, 96 for 199.00 €, " * 9
+HIGH_AND_LOW = ["Žluťoučký kůň", "Ǻ Ế Ű Ŷ", "ģ Ķ Ņ Ŗ", "Çağ Ş Ț", "Ĵ Ŵ ŵ ĵ (|)", "Queso Ñoño", "Äpfel", "Łódź; gąbka,"]
 
 
 def test_there_are_six_and_they_serve_every_label() -> None:
@@ -61,10 +68,56 @@ def test_extreme_words_change_nothing_outside_their_own_boxes(name: str, label: 
         boxes = [each.box for each in template.layout.elements
                  if "{" + field + "}" in in_language(getattr(each, "text", ""), "es")]
         for word in EXTREME_NAMES if field == "name" else EXTREME_WORDS[1:]:
-            changed = here != pixels(render(template, replace(plain, **{field: word}), label))
+            try:
+                changed = here != pixels(render(template, replace(plain, **{field: word}), label))
+            except PriceDoesNotFit:
+                assert field == "terms"
+                continue
             for x, y, width, height in boxes:
                 changed[y : y + height, x : x + width] = False
             assert not changed.any(), (field, word)
+
+
+@pytest.mark.parametrize("name", SIX)
+@pytest.mark.parametrize("label", GEOMETRIES)
+def test_every_pixel_of_a_text_is_there_whatever_stands_on_its_letters(name: str, label: LabelDescription) -> None:
+    template, plain = TEMPLATES.select(name, label), sample(name, "es")
+    for element in (each for each in template.layout.elements if isinstance(each, Text)):
+        field = in_language(element.text, "es").strip("{}")
+        if field not in ("name", "band", "until", "origin", "badge", "terms"):
+            continue
+        for words in HIGH_AND_LOW:
+            alone = template_of(replace_struct(element, colour="black", when=None, unless=None), width=label.width,
+                                height=label.height)
+            drawn = pixels(render(alone, replace(plain, **{field: words}), label))
+            style = TextStyle(element.weight, element.size, element.size_min or element.size, element.lines)
+            fitted = fit_text(words, *element.box[2:], style)
+            assert np.count_nonzero(drawn) == sum(_ink(line, fitted) for line in fitted.lines), (element, words)
+
+
+@pytest.mark.parametrize("label", GEOMETRIES)
+def test_terms_that_shops_have_stand_there_whole(label: LabelDescription) -> None:
+    template, content = TEMPLATES.select("multi-buy", label), sample("multi-buy", "es")
+    element = next(each for each in template.layout.elements if getattr(each, "text", "") == "{terms}")
+    assert isinstance(element, Text)
+    for terms in TERMS:
+        assert render(template, replace(content, terms=terms), label)
+        style = TextStyle(element.weight, element.size, element.size_min or element.size, element.lines)
+        assert " ".join(fit_text(terms, *element.box[2:], style).lines) == terms
+
+
+@pytest.mark.parametrize("label", GEOMETRIES)
+def test_terms_that_do_not_fit_are_an_error_never_a_cut_price(label: LabelDescription) -> None:
+    with pytest.raises(PriceDoesNotFit, match=r"3 for 12\.50 €, 6 for"):
+        render(TEMPLATES.select("multi-buy", label), replace(sample("multi-buy", "en"), terms=LONG_TERMS), label)
+
+
+@pytest.mark.parametrize("name", [each for each in SIX if each not in ("pickup", "produce")])
+@pytest.mark.parametrize("label", GEOMETRIES)
+def test_the_price_per_measure_is_on_every_label_that_shoppers_buy_by(name: str, label: LabelDescription) -> None:
+    """EU 98/6/EC Art. 3: the unit price, beside the selling price; produce is priced by its measure itself."""
+    layout = TEMPLATES.select(name, label).layout
+    assert [each for each in layout.elements if isinstance(each, UnitPriceText)]
 
 
 @pytest.mark.parametrize("name", SIX)
@@ -99,11 +152,13 @@ def test_symbols_decode_again(name: str, label: LabelDescription) -> None:
     assert (content.ean in read) == bool(bars)
 
 
-def test_the_code_for_a_phone_is_on_every_label_of_two_inches_and_more() -> None:
+def test_the_code_for_a_phone_has_two_pixels_a_module_on_every_label_that_has_room_for_them() -> None:
     for name in SIX:
         for label in known_geometries():
-            if label.width * label.height >= 212 * 104:
-                assert sample(name, "en").link in _scanned(TEMPLATES.select(name, label), sample(name, "en"), label)
+            template = TEMPLATES.select(name, label)
+            assert all(each.module_min >= 2 for each in template.layout.elements if isinstance(each, Qr))
+            there = sample(name, "en").link in _scanned(template, sample(name, "en"), label)
+            assert there == (label.width * label.height >= 250 * 128), (name, label)
 
 
 @pytest.mark.parametrize("name", SIX)
@@ -139,10 +194,12 @@ def test_a_reduction_is_never_said_larger_than_it_is() -> None:
 
 
 def test_the_nearest_layout_is_that_of_the_same_shape() -> None:
-    layouts = [TEMPLATES.select("regular", _a_label(*size)).layout for size in ((296, 128), (400, 300), (152, 152),
-                                                                              (240, 416))]
+    layouts = [TEMPLATES.select("regular", _a_label(*size)).layout
+               for size in ((296, 128), (250, 128), (212, 104), (400, 300), (152, 152), (240, 416))]
     chosen = {size: (nearest(layouts, *size).width, nearest(layouts, *size).height) for size in SHAPES}
-    assert chosen[212, 104] == chosen[384, 168] == (296, 128)
+    assert chosen[384, 168] == (296, 128)
+    assert chosen[250, 132] == chosen[256, 128] == (250, 128)
+    assert chosen[212, 104] == (212, 104)
     assert chosen[800, 480] == chosen[960, 640] == (400, 300)
     assert chosen[240, 416] == (240, 416)
     assert chosen[152, 152] == (152, 152)
@@ -164,7 +221,19 @@ def _overlap(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -
 
 def _qr_fits(element: AnyElement, content: LabelContent) -> bool:
     return isinstance(element, Qr) and content.link is not None and (
-        min(element.box[2:]) >= len(qr_modules(content.link, element.level)) + 8)
+        min(element.box[2:]) >= (len(qr_modules(content.link, "L")) + 8) * element.module_min)
+
+
+def _ink(line: str, fitted: FittedText) -> int:
+    """Pixels of the line's letters, each where it stands, on as much paper as they take."""
+    paper = np.zeros((8 * fitted.face.size, fitted.face.width(line) + 8 * fitted.face.size), np.bool_)
+    pen = baseline = 4 * fitted.face.size
+    for char in line:
+        glyph = fitted.face.glyph(char)
+        height, width = glyph.mask.shape
+        paper[baseline + glyph.top :, pen + glyph.left :][:height, :width] |= glyph.mask
+        pen += glyph.advance
+    return int(np.count_nonzero(paper))
 
 
 def _scanned(template: Template, content: LabelContent, label: LabelDescription) -> set[str]:

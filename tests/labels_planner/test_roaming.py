@@ -130,13 +130,14 @@ class Sink:
 async def a_shop(directory: Path, seed: int) -> AsyncIterator[Shop]:
     kit = StoreKit(directory)
     shop = Shop(kit, seed)
-    kit.artist, kit.stations = BitArtist(), shop.stations()
+    kit.artist, stations = BitArtist(), shop.stations()
+    kit.other_stations = {**stations}
     await kit.open()
     await kit.hub.has_items(*SKUS.values())
     await kit.hub.sets_prices(dict.fromkeys(SKUS.values(), "0.99"))
     await kit.hub.sets_policy(grace_s=GRACE_S, guard_share_percent=100)
     running = [asyncio.create_task(part.run()) for part in
-               (*kit.stations.values(), *shop.radios.values(), *shop.labels.values())]
+               (*stations.values(), *shop.radios.values(), *shop.labels.values())]
     try:
         while any(kit.label(address).row() is None for address in SKUS):  # noqa: ASYNC110 - looks from outside
             await asyncio.sleep(1)

@@ -19,7 +19,9 @@ from cloud_sync.client.link_state import LinkState
 from cloud_sync.contract.documents import Item, Order, OrderLine, Person, Policy, Price
 from cloud_sync.contract.facts import LineKind, StaffAct, TransactionKind, decode_fact
 from cloud_sync.contract.feeds import Batch, Change, Checkpoint, Delete, Feed, Put
+from drivers.paper.session import PaperStation
 from drivers.port import (
+    BaseStation,
     Blob,
     Colour,
     DriverEvent,
@@ -196,7 +198,8 @@ class Shop:
         self.prices = PriceDesk(self.store)
         self.pickups = PickupDesk(self.store, PeopleVault("a store key"))
         self.guard = GuardDesk(self.store)
-        stations = {"aisle": self.station}
+        self.paper = PaperStation("paper", lambda event: self.planner.hear(event, "paper"))
+        stations: dict[str, BaseStation] = {"aisle": self.station, "paper": self.paper}
         wanted = WantedPictures(self.store, self.prices, load_templates([shipped("config/templates")]))
         self.planner = LabelPlanner(self.store, self.prices, wanted, InlineArtist(), stations,
                                     PreparedPictures())
@@ -216,7 +219,8 @@ class Shop:
         self.rules = tuple(rule for rule in self.rules if rule.handler in handlers)
         tokens = Tokens({"till-token": Principal("1", Role.TILL)})
         self.app = build_app(self.rules, handlers, tokens, self.page.door)
-        self._running = [asyncio.create_task(self.planner.run()), asyncio.create_task(self.page.run())]
+        self._running = [asyncio.create_task(self.planner.run()), asyncio.create_task(self.paper.run()),
+                         asyncio.create_task(self.page.run())]
         await self.stock_shelves()
         return self
 

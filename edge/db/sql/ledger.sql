@@ -155,6 +155,7 @@ SELECT COUNT(*) FROM label WHERE sku IS NOT NULL AND failure IS NOT NULL
 
 -- name: silent_labels
 SELECT COUNT(*), MIN(label) FROM label WHERE sku IS NOT NULL AND excluded_reason IS NULL AND seen_ms < ?
+    AND type_name NOT LIKE 'paper:%'
 
 -- name: low_battery_labels
 SELECT COUNT(*), MIN(label) FROM label WHERE sku IS NOT NULL AND excluded_reason IS NULL AND battery_mv < ?
