@@ -581,6 +581,7 @@ class ScriptedStation:
     adopted: set[str] = field(default_factory=set)
     lit: list[str] = field(default_factory=list)
     withdrawn: list[str] = field(default_factory=list)
+    asleep: dict[str, int] = field(default_factory=dict)
     heard: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
@@ -617,6 +618,11 @@ class ScriptedStation:
         if self.refuses or self.state is not StationState.READY:
             raise OfferRefused(self.refuses or self.state.value)
         self.withdrawn.append(label)
+
+    async def sleep(self, label: str, minutes: int) -> None:
+        if self.refuses:
+            raise OfferRefused(self.refuses)
+        self.asleep[label] = minutes
 
     async def light(self, label: str, colour: Colour, seconds: float) -> None:
         if self.refuses:

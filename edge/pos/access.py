@@ -72,6 +72,7 @@ RULES: tuple[Rule, ...] = (
     Rule("POST", "/v1/labels/{label}/exclude", PEOPLE, "exclude_label"),
     Rule("POST", "/v1/labels/{label}/include", PEOPLE, "include_label"),
     Rule("POST", "/v1/labels/{label}/light", PEOPLE, "light_label"),
+    Rule("POST", "/v1/labels/{label}/sleep", PEOPLE, "sleep_label"),
     Rule("POST", "/v1/labels/{label}/void-claim", frozenset({Role.SUPERVISOR}), "void_claim"),
     Rule("GET", "/v1/held-batches", PEOPLE, "held_batches"),
     Rule("POST", "/v1/held-batches/{digest}", frozenset({Role.SUPERVISOR}), "decide_held_batch"),

@@ -79,6 +79,8 @@ _SENTENCES = (
     (r"no base station has heard a label (?P<label>\S+)", marked("No base station has heard label %(label)s.")),
     (r"label (?P<label>\S+) has no base station", marked("Label %(label)s has no base station.")),
     (r"label (?P<label>\S+) has no LED", marked("Label %(label)s has no light.")),
+    (r"label (?P<label>\S+) hangs under (?P<sku>\S+): it must hear of its prices",
+     marked("Label %(label)s hangs under a product: it must hear of its prices.")),
     (r"label (?P<label>\S+) is not adopted by (?P<station>\S+)",
      marked("Label %(label)s is not served by base station %(station)s yet.")),
     # edge.labels.planner, edge.labels.wanted, edge.labels.render

@@ -144,6 +144,9 @@ class Station:
     async def withdraw(self, label: str) -> None:
         """Nothing is left of what was offered."""
 
+    async def sleep(self, label: str, minutes: int) -> None:
+        """It sleeps."""
+
     async def light(self, label: str, colour: Colour, seconds: float) -> None:
         self.lit.append(label)
 
