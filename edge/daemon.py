@@ -32,6 +32,7 @@ from drivers.paper.session import PaperStation
 from drivers.port import BaseStation, EventSink
 from drivers.serial_link import ByteLink, SerialLink
 from edge import settings as configuration
+from edge.api_description import description_handlers
 from edge.clock import Clock, StoreClock, SystemClock
 from edge.credentials import Credential, Credentials
 from edge.db import replica
@@ -285,6 +286,7 @@ class Daemon:
                     **stock_handlers(rooms.store), **book_handlers(rooms.book),
                     **store_handlers(rooms.pickups, rooms.guard, rooms.tasks),
                     **doctor_handlers(self._doctor), **label_handlers(rooms.labels), **health_handlers(view),
+                    **description_handlers(),
                     **staff_handlers(rooms.staff_page)}
         return build_app((*RULES, *STAFF_RULES), handlers, self._tokens, rooms.staff_page.door)
 

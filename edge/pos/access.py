@@ -81,6 +81,7 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", "/v1/doctor", EXPERTS, "examine"),
     Rule("POST", "/v1/doctor", EXPERTS, "examine_and_repair"),
     Rule("GET", "/v1/status", PEOPLE | {Role.MONITOR}, "status"),
+    Rule("GET", "/openapi.json", frozenset(Role), "openapi"),
     Rule("GET", "/healthz", EVERYBODY, "healthz"),
     Rule("GET", "/readyz", EVERYBODY, "readyz"),
     Rule("GET", "/metrics", frozenset({Role.MONITOR}), "metrics"),
