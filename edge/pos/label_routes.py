@@ -118,7 +118,7 @@ class LabelDesk:
         def add(connection: Connection, chain: Chain, act: Act) -> None:
             connection.execute(LEDGER.insert_label, values)
             bindings.bind(connection, chain, label, sku, act)
-        return await self._change(label, act, add)
+        return await self._change(label, act, add, is_new=True)
 
     def paper(self) -> PaperStation | None:
         """The store's station for paper tags, if it has one."""
@@ -211,7 +211,9 @@ class LabelDesk:
             raise ProblemAnswer(404, "unknown-label", "No base station has heard this label", label[:64])
         return row
 
-    async def _change(self, label: str, act: Act, change: Change) -> LabelOut:
+    async def _change(self, label: str, act: Act, change: Change, *, is_new: bool = False) -> LabelOut:
+        if not is_new:
+            self._row(label)
         await self._store.record(lambda connection: change(connection, self._store.books.chain, act))
         self._planner.adopt(label)
         self._planner.look_at(label, Urgency.DECREASE)

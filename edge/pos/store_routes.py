@@ -94,6 +94,8 @@ def store_handlers(pickups: PickupDesk, guard: GuardDesk, tasks: TaskDesk) -> Ma
 
     async def post_pickup_step(request: Request) -> Response:
         body = msgspec.json.decode(await body_of(request), type=StepIn)
+        if pickups.find(request.path_params["order_id"]) is None:
+            raise ProblemAnswer(404, "unknown-order", "No such order in this store")
         caller = principal_of(request)
         wanted = StepRequest(request.path_params["order_id"], body.transition_id, body.step, caller.id, body.line,
                              body.code, body.reason, supervised=caller.role is Role.SUPERVISOR and not body.code)
