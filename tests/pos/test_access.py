@@ -27,8 +27,8 @@ LOOKUPS = {"/v1/lookup/{code:path}", "/v1/pricebook", "/openapi.json"}
 MONITORS = {"/v1/status", "/metrics", "/openapi.json"}
 
 HEALTH = {"healthz", "readyz", "metrics", "status", "examine", "examine_and_repair", "openapi"}
-"""Answered by `edge.health.routes`, `edge.doctor` and `edge.api_description`, which are built with the whole daemon (tests of the daemon serve
-them)."""
+"""Answered by `edge.health.routes`, `edge.doctor` and `edge.api_description`, which are built with the whole daemon
+(tests of the daemon serve them)."""
 
 
 async def answers(_request: Request) -> Response:
