@@ -211,3 +211,11 @@ class BaseStation(Protocol):
     async def light(self, label: LabelId, colour: Colour, seconds: float) -> None:
         """Flash the label's LED (pick-to-light). Raises `OfferRefused`."""
         ...
+
+    async def sleep(self, label: LabelId, minutes: int) -> None:
+        """Let a label in a drawer check in only every so many minutes, to spare its battery; 0 wakes it when it does.
+
+        It ends with the next offer, and with a restart of the daemon. Raises `OfferRefused`, always where labels cannot
+        be told.
+        """
+        ...

@@ -262,10 +262,7 @@ def bind(config: Path, file: Path, as_json: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, writable=True), required=False)
 @json_option
 def export(config: Path, file: Path | None, as_json: bool) -> None:
-    """Write which label hangs under which product, as the running store of CONFIG has it: the CSV that `bind` reads.
-
-    Without FILE to standard output.
-    """
+    """Write which label hangs under which product at the running store of CONFIG, as the CSV that `bind` reads."""
     from edge.binding_file import export_bindings
     from edge.labels.binding_csv import as_csv
 

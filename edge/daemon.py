@@ -32,6 +32,7 @@ from drivers.paper.session import PaperStation
 from drivers.port import BaseStation, EventSink
 from drivers.serial_link import ByteLink, SerialLink
 from edge import settings as configuration
+from edge.api_description import description_handlers
 from edge.clock import Clock, StoreClock, SystemClock
 from edge.credentials import Credential, Credentials
 from edge.db import replica
@@ -63,6 +64,7 @@ from edge.pickups.desk import PickupDesk
 from edge.pickups.people import PeopleVault
 from edge.pos.access import RULES, Principal, Role, Tokens
 from edge.pos.app import build_app
+from edge.pos.book_routes import book_handlers
 from edge.pos.label_routes import LabelDesk, label_handlers
 from edge.pos.server import HttpServer, bind, tls_context
 from edge.pos.stock_routes import stock_handlers
@@ -70,6 +72,7 @@ from edge.pos.store_routes import store_handlers
 from edge.pos.till_routes import till_handlers
 from edge.pos.transactions import TransactionDesk
 from edge.prices.guard_desk import GuardDesk
+from edge.prices.price_book import PriceBook
 from edge.prices.price_desk import PriceDesk
 from edge.rebase import RebaseBooks
 from edge.recount import Recount
@@ -138,6 +141,7 @@ class Rooms:
 
     store: Store
     prices: PriceDesk
+    book: PriceBook
     transactions: TransactionDesk
     pickups: PickupDesk
     guard: GuardDesk
@@ -247,27 +251,29 @@ class Daemon:
         guard = GuardDesk(store)
         stations: dict[str, BaseStation] = {}
         wanted = WantedPictures(store, prices, parts.load_templates())
-        prepared = PreparedPictures()
-        planner = LabelPlanner(store, prices, wanted, parts.artist, stations, prepared)
+        prepared, book = PreparedPictures(), PriceBook(store, prices)
+        planner = LabelPlanner(store, prices, wanted, parts.artist, stations, prepared, book)
+        book.released = planner.look_at_skus
         ahead = PicturesAhead(store, wanted, parts.artist, stations, prepared)
         for each in settings.base_stations:
             stations[each.name] = self._station(each, planner)
         tasks = TaskDesk(store)
         intake = Intake(store, pickups, guard, tasks)
         recount = Recount(intake)
-        housekeeper = Housekeeper(store, prices, pickups, recount)
-        store.listeners += [planner.follow_news, ahead.follow_news, housekeeper.follow_news, intake.follow_news]
+        housekeeper = Housekeeper(store, prices, book, pickups, recount)
+        store.listeners += [book.follow_news, planner.follow_news, ahead.follow_news, housekeeper.follow_news,
+                            intake.follow_news]
         link = self._link(intake, store)
         issues, labels = IssueList(), LabelDesk(store, prices, planner, stations)
         page = build_staff_page(StaffParts(
             store, prices, pickups, guard, planner, wanted, labels, stations, parts.artist, self._link_state, issues,
             members_of(settings.staff, self._credentials)))
         store.listeners.append(page.follow_news)
-        rooms = Rooms(store, prices, TransactionDesk(store, prices), pickups, guard, tasks, planner, ahead, labels,
-                      housekeeper, intake, link, issues, page, stations)
+        rooms = Rooms(store, prices, book, TransactionDesk(store, prices), pickups, guard, tasks, planner, ahead,
+                      labels, housekeeper, intake, link, issues, page, stations)
         self._doctor = Doctor(store, intake, recount, link,
                               partial(self._open_reader, Path(settings.state_directory)), parts.aside)
-        issues.add(StoreChecks(store, planner, guard, stations, self._link_state, self._supervisor.status,
+        issues.add(StoreChecks(store, planner, guard, book, stations, self._link_state, self._supervisor.status,
                                self._heartbeats.stalled, self._insecure_listeners()).issues)
         return rooms
 
@@ -277,8 +283,10 @@ class Daemon:
         view = HealthView(rooms.store, rooms.planner, rooms.stations, rooms.issues, self._link_state,
                           self._supervisor.status, self._heartbeats.stalled)
         handlers = {**till_handlers(rooms.store, rooms.prices, rooms.transactions),
-                    **stock_handlers(rooms.store), **store_handlers(rooms.pickups, rooms.guard, rooms.tasks),
+                    **stock_handlers(rooms.store), **book_handlers(rooms.book),
+                    **store_handlers(rooms.pickups, rooms.guard, rooms.tasks),
                     **doctor_handlers(self._doctor), **label_handlers(rooms.labels), **health_handlers(view),
+                    **description_handlers(),
                     **staff_handlers(rooms.staff_page)}
         return build_app((*RULES, *STAFF_RULES), handlers, self._tokens, rooms.staff_page.door)
 

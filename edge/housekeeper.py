@@ -28,6 +28,7 @@ from edge.limits import (
 )
 from edge.pickups.desk import PickupDesk
 from edge.prices.claim_book import expire
+from edge.prices.price_book import PriceBook, mark_changed
 from edge.prices.price_desk import NoPrice, PriceDesk
 from edge.recount import Recount
 from edge.store import News, Store, Topic
@@ -38,8 +39,9 @@ _log = structlog.get_logger(__name__)
 class Housekeeper:
     """Runs beside the tills; each round does what is due and sleeps until the next thing is."""
 
-    def __init__(self, store: Store, prices: PriceDesk, pickups: PickupDesk, recount: Recount) -> None:
+    def __init__(self, store: Store, prices: PriceDesk, book: PriceBook, pickups: PickupDesk, recount: Recount) -> None:
         self._store = store
+        self._book = book
         self._recount = recount
         self._recount_due_powered_ms: int | None = None
         self._prices = prices
@@ -132,7 +134,8 @@ class Housekeeper:
             charges = [(sku, charge) for sku in skus if (charge := self._charge_of(sku)) is not None]
             now_ms = self._store.clock.wall_ms()
             try:
-                await self._store.books.ledger.submit(partial(_write_intervals, charges=charges, now_ms=now_ms))
+                await self._store.books.ledger.submit(partial(_write, skus=skus, charges=charges, now_ms=now_ms))
+                self._book.written(skus)
             except (Transient, Corrupt):
                 self._note(skus)
                 raise
@@ -170,7 +173,8 @@ class Housekeeper:
         return due_ms is not None and due_ms <= now_ms
 
 
-def _write_intervals(connection: Connection, charges: list[tuple[str, int]], now_ms: int) -> None:
+def _write(connection: Connection, skus: list[str], charges: list[tuple[str, int]], now_ms: int) -> None:
+    mark_changed(connection, skus)
     for sku, charge_minor in charges:
         last = connection.execute(LEDGER.last_interval, (sku,)).fetchone()
         if last is None or last[0] != charge_minor:

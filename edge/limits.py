@@ -144,6 +144,18 @@ WRITE_TROUBLE_PAUSE_S = 5.0
 PAPER_WAITS_S = 1800.0
 """After this a paper tag that was not hung and scanned is told as an issue."""
 
+BOOK_LINES_AT_ONCE = 200
+"""Lines of the price book between two moments in which tills are answered."""
+
+TILL_COPIES_MAX = 200
+"""Tills of a store that keep a copy of its price book."""
+
+TILL_COPY_KEEP_DAYS = 7
+"""A till that acknowledged no price book for so long keeps no copy."""
+
+TILL_COPY_LATE_S = 300.0
+"""A copy that lacks changes for so long is told as an issue."""
+
 HEARD_ALONE_MIN = 4
 """So often in a row another base station hears a label while its own does not, before it takes the label over."""
 

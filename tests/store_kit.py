@@ -66,12 +66,14 @@ from edge.pickups.desk import Pickup, PickupDesk, StepRequest
 from edge.pickups.people import PeopleVault
 from edge.pos.access import RULES, Principal, Role, Tokens
 from edge.pos.app import build_app
+from edge.pos.book_routes import book_handlers
 from edge.pos.label_routes import LabelDesk, LabelIn, label_handlers
 from edge.pos.stock_routes import MovementIn, ReceivedLine, receive, stock_handlers, stock_of
 from edge.pos.store_routes import store_handlers
 from edge.pos.till_routes import till_handlers
 from edge.pos.transactions import TransactionDesk
 from edge.prices.guard_desk import GuardDesk
+from edge.prices.price_book import PriceBook
 from edge.prices.price_desk import NoPrice, PriceDesk
 from edge.proving.box_clock import BoxClock
 from edge.recount import Recount
@@ -153,15 +155,17 @@ class StoreKit:
         scripted: dict[str, BaseStation] = {each.name: each for each in (self.station, self.back_wall)}
         self.stations = self.other_stations or scripted
         self.prepared = prepared = PreparedPictures()
-        self.planner = LabelPlanner(self.store, self.prices, wanted, self.artist, self.stations, prepared)
+        self.book = PriceBook(self.store, self.prices)
+        self.planner = LabelPlanner(self.store, self.prices, wanted, self.artist, self.stations, prepared, self.book)
+        self.book.released = self.planner.look_at_skus
         self.ahead = PicturesAhead(self.store, wanted, self.artist, self.stations, prepared)
         self.labels = LabelDesk(self.store, self.prices, self.planner, self.stations)
         self.tills = TransactionDesk(self.store, self.prices)
-        self.housekeeper = Housekeeper(self.store, self.prices, self.pickups, Recount(self.intake))
+        self.housekeeper = Housekeeper(self.store, self.prices, self.book, self.pickups, Recount(self.intake))
         for each in (self.station, self.back_wall):
             each.sink = self.planner.ear(each.name)
-        self.store.listeners += [self.planner.follow_news, self.ahead.follow_news, self.housekeeper.follow_news,
-                                 self.intake.follow_news]
+        self.store.listeners += [self.book.follow_news, self.planner.follow_news, self.ahead.follow_news,
+                                 self.housekeeper.follow_news, self.intake.follow_news]
         self._tasks = [asyncio.create_task(part.run()) for part in (self.planner, self.ahead, self.housekeeper)]
         self.app = self._build_app()
 
@@ -278,7 +282,7 @@ class StoreKit:
     def _build_app(self) -> Any:
         handlers = {**till_handlers(self.store, self.prices, self.tills),
                     **stock_handlers(self.store), **store_handlers(self.pickups, self.guard, self.tasks),
-                    **label_handlers(self.labels)}
+                    **label_handlers(self.labels), **book_handlers(self.book)}
         rules = [rule for rule in RULES if rule.handler in handlers]
         return build_app(rules, handlers, EveryToken())
 
@@ -581,6 +585,7 @@ class ScriptedStation:
     adopted: set[str] = field(default_factory=set)
     lit: list[str] = field(default_factory=list)
     withdrawn: list[str] = field(default_factory=list)
+    asleep: dict[str, int] = field(default_factory=dict)
     heard: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
@@ -617,6 +622,11 @@ class ScriptedStation:
         if self.refuses or self.state is not StationState.READY:
             raise OfferRefused(self.refuses or self.state.value)
         self.withdrawn.append(label)
+
+    async def sleep(self, label: str, minutes: int) -> None:
+        if self.refuses:
+            raise OfferRefused(self.refuses)
+        self.asleep[label] = minutes
 
     async def light(self, label: str, colour: Colour, seconds: float) -> None:
         if self.refuses:

@@ -87,6 +87,7 @@ class Policy(msgspec.Struct, frozen=True):
     """
 
     grace_s: int = 3600
+    till_ack_wait_s: int = 30
     clear_out_s: int = 1800
     hours: tuple[OpeningHours | None, ...] = ()
     price_integrity: PriceIntegrity = PriceIntegrity.CUSTOMER_FIRST

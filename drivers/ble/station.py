@@ -170,6 +170,10 @@ class BluetoothStation:
         except (DeliveryFailed, BleakError, TimeoutError) as error:
             raise OfferRefused(str(error) or type(error).__name__) from error
 
+    async def sleep(self, label: LabelId, minutes: int) -> None:  # noqa: ARG002
+        """See the port: these labels cannot be told how often to advertise (esl.md 3.1, 4.1)."""
+        raise OfferRefused(f"label {label} cannot be told to sleep")
+
     async def run(self) -> None:
         """See the port."""
         try:

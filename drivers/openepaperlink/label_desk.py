@@ -12,7 +12,7 @@ import structlog
 from drivers.openepaperlink import codec
 from drivers.openepaperlink.codec import BlockRequest, CheckInHeard, PendingData, Signal
 from drivers.openepaperlink.conversation import Conversation
-from drivers.openepaperlink.label_record import LabelRecord, Offer, flash_command, heard_features
+from drivers.openepaperlink.label_record import IDLE_MINUTES, LabelRecord, Offer, flash_command, heard_features
 from drivers.openepaperlink.picture_codec import tag_types
 from drivers.openepaperlink.proof import COMMAND, UNKNOWN, Occupant, Verdict
 from drivers.openepaperlink.slots import URGENT_S, Slots
@@ -38,6 +38,7 @@ AWAKE_AFTER_BLOCK_S = 10.0  # and is at it for so long after each block
 LIGHT_PATIENCE_S = 20.0  # a light waits for a label that is fetching, but no longer than this
 OFFERS_MAX = 1500  # pictures held in memory: what is in slots, and what waits for one
 SWEEP_S = 1.0  # between looks for slots that are another's turn
+SLEEP_MINUTES_MAX = 1440  # a day
 HEARD_MAX = 4096  # labels heard and not adopted whose description is kept; the oldest goes
 
 _REFUSALS = {
@@ -91,6 +92,7 @@ class LabelDesk:
         if sum(other.offer is not None for other in self._labels.values()) >= OFFERS_MAX:
             raise OfferRefused(f"{OFFERS_MAX} pictures are already offered")
         record.offer = offer
+        record.sleep_minutes, record.told_to_sleep = 0, False
         record.urgent_until_s = self._now() + URGENT_S if urgent else 0.0
         if record.command is not None:
             return
@@ -109,6 +111,7 @@ class LabelDesk:
             raise OfferRefused(f"label {label} is fetching")
         if record is not None:
             record.offer = record.command = None
+            record.sleep_minutes, record.told_to_sleep = 0, False
             self._slots.leave(record)
 
         def replied(reply: Signal | None) -> None:
@@ -136,6 +139,23 @@ class LabelDesk:
             record.command = None
             raise OfferRefused(refusal)
 
+    async def sleep(self, conversation: Conversation, record: LabelRecord, minutes: int) -> None:
+        """Raises `OfferRefused`; `ValueError` for what two bytes of minutes do not hold."""
+        if not 0 <= minutes <= SLEEP_MINUTES_MAX:
+            raise ValueError(f"a label sleeps 0 to {SLEEP_MINUTES_MAX} minutes, not {minutes}")
+        if record.offer is not None or record.command is not None:
+            raise OfferRefused(f"something waits for label {record.label}")
+        record.sleep_minutes = minutes
+        if not minutes:
+            await self.withdraw(conversation, record.label)
+        elif not self._slots.has_room(record):
+            raise OfferRefused("the radio has no free slot")
+        else:
+            refusal = await _refused(self._send_to_sleep(conversation, record))
+            if refusal:
+                record.sleep_minutes = 0
+                raise OfferRefused(refusal)
+
     # What happens to the line.
 
     def restock_all(self) -> None:
@@ -149,6 +169,7 @@ class LabelDesk:
         self._slots.forget()
         for record in self._labels.values():
             record.proof.slot_emptied()
+            record.told_to_sleep = False
 
     def line_lost(self) -> None:
         """Nothing can be sent until `conversation` is set again."""
@@ -174,6 +195,7 @@ class LabelDesk:
             self._emit(_telemetry(heard))
         if restarted and record.offer is None:
             self._emit(Ambiguous(heard.label))
+        self._sleep_on(record)
 
     def hear_block_request(self, request: BlockRequest) -> None:
         """`RQB>`: answered at once when it is for the picture on offer."""
@@ -282,6 +304,33 @@ class LabelDesk:
         return conversation.enqueue(
             codec.send_data(pending), wanted=wanted, sending=lambda: record.proof.writing(occupant), replied=replied
         )
+
+    def _send_to_sleep(self, conversation: Conversation, record: LabelRecord) -> "asyncio.Future[Signal]":
+        """`SDA>` with nothing in it but when to come back; a label that is told so says nothing of it."""
+        idle = PendingData.idle(record.label, record.sleep_minutes, record.sleep_minutes + IDLE_MINUTES)
+        self._slots.hold(record)
+
+        def replied(reply: Signal | None) -> None:
+            if reply == codec.ACKNOWLEDGED:
+                record.proof.slot_emptied()
+                record.told_to_sleep = True
+            else:
+                self._slots.free(record)
+
+        def wanted() -> bool:
+            return record.offer is None and record.command is None
+
+        return conversation.enqueue(codec.send_data(idle), wanted=wanted, replied=replied)
+
+    def _sleep_on(self, record: LabelRecord) -> None:
+        """A label that is to sleep checked in: it was told just now, or its slot is to tell it the next time."""
+        if not record.sleep_minutes or self.conversation is None or record.offer or record.command:
+            return
+        if record.told_to_sleep:
+            record.told_to_sleep = False
+            self._clear_slot(self.conversation, record)
+        elif self._slots.has_room(record):
+            self._send_to_sleep(self.conversation, record)
 
     def _restock(self, record: LabelRecord) -> None:
         """The label's slot may be empty: put in what waits for it, a light before a picture."""

@@ -11,6 +11,7 @@ from drivers.openepaperlink.rhythm import Rhythm
 from drivers.port import Blob, Colour, Feature, LabelDescription, LabelId
 
 OFFER_MINUTES = 1440  # attemptsLeft of a picture: the radio forgets it after a day (1.3)
+IDLE_MINUTES = 10  # attemptsLeft of "come back later", beyond its own sleep (1.3)
 COMMAND_MINUTES = 10  # attemptsLeft of a light: later nobody is looking for it
 IMAGE_ARGUMENT = 1  # dataTypeArgument: second waveform, draw now; what all known hosts send (1.3, 1.9)
 
@@ -68,6 +69,9 @@ class LabelRecord:
     rhythm: Rhythm = field(default_factory=Rhythm)
     urgent_until_s: float = 0.0
     """Loop time until which its offer goes before others."""
+    sleep_minutes: int = 0
+    """How long it is to sleep each time; 0: as it likes. `told_to_sleep`: its slot says so."""
+    told_to_sleep: bool = False
     slotted_s: float = 0.0
     """Loop time when it last got a slot, and (`expected_s`) when it was then expected to check in."""
     expected_s: float = 0.0

@@ -129,6 +129,11 @@ class OpenEPaperLinkStation:
         picture right now gets the light afterwards. Black, or no time at all, stops the flashing."""
         await self._desk.light(self._line(), self._desk.record(label), colour, seconds)
 
+    async def sleep(self, label: LabelId, minutes: int) -> None:
+        """See the port. A label that sleeps for an hour is awake for two check-ins in it: the slot that tells it is
+        empty again in between (esl.md 1.5)."""
+        await self._desk.sleep(self._line(), self._desk.record(label), minutes)
+
     async def run(self) -> None:
         """See the port."""
         try:

@@ -87,6 +87,10 @@ class PaperStation:
         """See the port: paper does not shine."""
         raise OfferRefused(f"label {label} has no LED")
 
+    async def sleep(self, label: LabelId, minutes: int) -> None:  # noqa: ARG002
+        """See the port: refused for every tag."""
+        raise OfferRefused(f"label {label} is of paper and needs no sleep")
+
     async def run(self) -> None:
         """See the port."""
         self._set_state(StationState.READY, "waits for people")

@@ -13,6 +13,7 @@ from edge.heartbeats import Stall
 from edge.labels.planner import LabelPlanner
 from edge.limits import BATTERY_LOW_MV, LABEL_SILENT_S, PAPER_WAITS_S
 from edge.prices.guard_desk import GuardDesk
+from edge.prices.price_book import PriceBook
 from edge.store import Store
 from edge.supervisor import PartState, PartStatus
 
@@ -20,12 +21,14 @@ from edge.supervisor import PartState, PartStatus
 class StoreChecks:
     """Every check of the store; each issue says what a person can do."""
 
-    def __init__(self, store: Store, planner: LabelPlanner, guard: GuardDesk, stations: dict[str, BaseStation],
+    def __init__(self, store: Store, planner: LabelPlanner, guard: GuardDesk, book: PriceBook,
+                 stations: dict[str, BaseStation],
                  link_state: Callable[[], LinkState], parts: Callable[[], list[PartStatus]],
                  stalled: Callable[[], list[Stall]], insecure_listeners: list[str]) -> None:
         self._store = store
         self._planner = planner
         self._guard = guard
+        self._book = book
         self._stations = stations
         self._link_state = link_state
         self._parts = parts
@@ -114,6 +117,9 @@ class StoreChecks:
                         "Look at them on the shelf: a label that is gone or broken has to be excluded or replaced.")
 
     def _prices_and_people(self) -> Iterable[Issue]:
+        for copy in self._book.late():
+            yield Issue(f"till-copy-{copy.till}", Severity.WARNING, f"Till {copy.till} keeps an old price book",
+                        "It may charge more than the shelf shows: check its line, or let it load the book again.")
         held = self._guard.held()
         if held:
             yield Issue("prices-held", Severity.WARNING, f"{len(held)} price batches are held: {held[0].reason}",

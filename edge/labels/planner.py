@@ -6,6 +6,7 @@ each time, so changes coalesce and a restart resumes. Claims are committed befor
 
 import asyncio
 from collections import Counter, deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -55,6 +56,7 @@ from edge.limits import (
     WRITE_TROUBLE_PAUSE_S,
 )
 from edge.prices.claim_book import Offered, ProofOutcome, ReadProof, TooManyClaims, close_by_proof, doubt, open_claim
+from edge.prices.price_book import PriceBook
 from edge.prices.price_desk import PriceDesk
 from edge.store import News, Store, Topic
 
@@ -87,12 +89,13 @@ class LabelPlanner:
     """Keeps every bound label of the store showing what it should."""
 
     def __init__(self, store: Store, prices: PriceDesk, wanted: WantedPictures, artist: Artist,
-                 stations: dict[str, BaseStation], prepared: PreparedPictures) -> None:
+                 stations: dict[str, BaseStation], prepared: PreparedPictures, book: PriceBook) -> None:
         self._store = store
         self._prices = prices
         self._wanted = wanted
         self._artist = artist
         self._prepared = prepared
+        self._book = book
         self._stations = stations
         self._homes = Homes(store, stations)
         self._events: deque[_Heard] = deque()
@@ -134,6 +137,11 @@ class LabelPlanner:
         if news.topic is Topic.PRICES:
             for sku in sorted(news.subjects):
                 self._look_at_sku(sku)
+
+    def look_at_skus(self, skus: Iterable[str]) -> None:
+        """Labels of these products may have become due."""
+        for sku in skus:
+            self._look_at_sku(sku)
 
     def look_at(self, label: str, urgency: Urgency = Urgency.COSMETIC) -> None:
         """This label may have become due (it was bound, included, doubted)."""
@@ -408,6 +416,10 @@ class LabelPlanner:
             return
         if on_air and on_air.content_hash == wanted.content_hash:
             return
+        waits_s = self._book.label_waits_s(row.sku) if self._urgency_of(row.sku) is Urgency.DECREASE else 0.0
+        if waits_s > 0:  # a till that keeps a copy may still ask more than the label would show
+            self._again_in(label, waits_s)
+            return
         if on_air is None and self._air.is_full(row.station, urgency):
             self._air.wait(row.station, label, urgency)
             return
@@ -530,7 +542,9 @@ class LabelPlanner:
         """Offer again after a pause that doubles with every failure in a row, up to a cap."""
         failures = self._retries[label] = self._retries.get(label, 0) + 1
         pause_s = min(OFFER_RETRY_CAP_S, OFFER_RETRY_S * 2.0 ** min(failures - 1, OFFER_RETRY_DOUBLINGS_MAX))
-        delay_s = pause_s * (0.5 + self._store.randomness.random())
+        self._again_in(label, pause_s * (0.5 + self._store.randomness.random()))
+
+    def _again_in(self, label: str, delay_s: float) -> None:
         timer = self._retry_timers.pop(label, None)
         if timer is not None:
             timer.cancel()

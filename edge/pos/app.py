@@ -28,10 +28,20 @@ def build_app(rules: Iterable[Rule], handlers: Mapping[str, Handler], tokens: To
               session: Authenticate | None = None, mounts: Iterable[BaseRoute] = ()) -> Starlette:
     """One application from the table: a rule without a handler is a `KeyError` at start, a handler without a rule
     is never reached."""
-    routes: list[BaseRoute] = [
-        Route(rule.path, _guarded(handlers[rule.handler], rule.roles, tokens, session), methods=[rule.method])
-        for rule in rules]
+    by_path: dict[str, dict[str, Handler]] = {}
+    for rule in rules:
+        guarded = _guarded(handlers[rule.handler], rule.roles, tokens, session)
+        by_path.setdefault(rule.path, {})[rule.method] = guarded
+    routes: list[BaseRoute] = [Route(path, _by_method(methods), methods=list(methods))
+                               for path, methods in by_path.items()]
     return Starlette(routes=[*routes, *mounts], exception_handlers={HTTPException: _http_problem})
+
+
+def _by_method(handlers: Mapping[str, Handler]) -> Handler:
+    """One endpoint for a path, so that a method it does not know is answered with all that it does."""
+    async def endpoint(request: Request) -> Response:
+        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+    return endpoint
 
 
 def _guarded(handler: Handler, roles: frozenset[Role] | None, tokens: Tokens, session: Authenticate | None) -> Handler:
@@ -85,7 +95,9 @@ def _problem_of(error: Exception, request: Request) -> ProblemAnswer:
 async def _http_problem(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     kind = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "http")
-    return ProblemAnswer(error.status_code, kind, error.detail).response()
+    answer = ProblemAnswer(error.status_code, kind, error.detail).response()
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 async def body_of(request: Request) -> bytes:

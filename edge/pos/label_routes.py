@@ -55,6 +55,7 @@ class LabelIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sku: _Text = ""
     price_minor: int = 0
     seconds: Annotated[float, msgspec.Meta(ge=0, le=LIGHT_SECONDS_MAX)] = 5.0
+    minutes: Annotated[int, msgspec.Meta(ge=0, le=1440)] = 60
     size: Annotated[str, msgspec.Meta(max_length=16)] = ""
 
 
@@ -117,7 +118,7 @@ class LabelDesk:
         def add(connection: Connection, chain: Chain, act: Act) -> None:
             connection.execute(LEDGER.insert_label, values)
             bindings.bind(connection, chain, label, sku, act)
-        return await self._change(label, act, add)
+        return await self._change(label, act, add, is_new=True)
 
     def paper(self) -> PaperStation | None:
         """The store's station for paper tags, if it has one."""
@@ -179,6 +180,24 @@ class LabelDesk:
         except OfferRefused as refusal:
             raise Transient(str(refusal)) from refusal
 
+    async def sleep(self, label: str, minutes: int) -> None:
+        """Let a label that hangs nowhere check in only every so many minutes; 0 wakes it when it next does.
+
+        Raises `Rejected` for a label under a product, which must hear of its prices; `Transient` when its base station
+        cannot now.
+        """
+        row = self._row(label)
+        if row.sku is not None and row.excluded_reason is None:
+            raise Rejected(f"label {label} hangs under {row.sku}: it must hear of its prices")
+        station = self._stations.get(row.station)
+        if station is None:
+            raise Transient(f"label {label} has no base station")
+        station.adopt(label, row.type_name)
+        try:
+            await station.sleep(label, minutes)
+        except OfferRefused as refusal:
+            raise Transient(str(refusal)) from refusal
+
     async def picture(self, label: str) -> bytes:
         """PNG of what the label should show. Raises a 404 problem when there is nothing to show."""
         picture = await self._planner.picture_of(self._row(label))
@@ -192,7 +211,9 @@ class LabelDesk:
             raise ProblemAnswer(404, "unknown-label", "No base station has heard this label", label[:64])
         return row
 
-    async def _change(self, label: str, act: Act, change: Change) -> LabelOut:
+    async def _change(self, label: str, act: Act, change: Change, *, is_new: bool = False) -> LabelOut:
+        if not is_new:
+            self._row(label)
         await self._store.record(lambda connection: change(connection, self._store.books.chain, act))
         self._planner.adopt(label)
         self._planner.look_at(label, Urgency.DECREASE)
@@ -247,6 +268,10 @@ def label_handlers(desk: LabelDesk) -> Mapping[str, Handler]:
         await desk.light(_label(request), (await _body(request)).seconds)
         return Response(status_code=204)
 
+    async def sleep_label(request: Request) -> Response:
+        await desk.sleep(_label(request), (await _body(request)).minutes)
+        return Response(status_code=204)
+
     async def void_claim(request: Request) -> Response:
         return json_response(await desk.void_claim(_label(request), await _body(request), principal_of(request).id))
 
@@ -261,6 +286,7 @@ def label_handlers(desk: LabelDesk) -> Mapping[str, Handler]:
             "label_picture": label_picture, "bind_label": bind_label, "unbind_label": unbind_label,
             "replace_label": replace_label,
             "exclude_label": exclude_label, "include_label": include_label, "light_label": light_label,
+            "sleep_label": sleep_label,
             "void_claim": void_claim}
 
 

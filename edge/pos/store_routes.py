@@ -68,6 +68,18 @@ class DecisionIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str = ""
 
 
+class Decided(msgspec.Struct, frozen=True):
+    """How many prices a decision let through."""
+
+    prices_changed: int
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """It is durable."""
+
+    recorded: bool
+
+
 def store_handlers(pickups: PickupDesk, guard: GuardDesk, tasks: TaskDesk) -> Mapping[str, Handler]:
     """The handlers of pickups, tasks and held prices, by the names in `edge.pos.access.RULES`."""
 
@@ -82,6 +94,8 @@ def store_handlers(pickups: PickupDesk, guard: GuardDesk, tasks: TaskDesk) -> Ma
 
     async def post_pickup_step(request: Request) -> Response:
         body = msgspec.json.decode(await body_of(request), type=StepIn)
+        if pickups.find(request.path_params["order_id"]) is None:
+            raise ProblemAnswer(404, "unknown-order", "No such order in this store")
         caller = principal_of(request)
         wanted = StepRequest(request.path_params["order_id"], body.transition_id, body.step, caller.id, body.line,
                              body.code, body.reason, supervised=caller.role is Role.SUPERVISOR and not body.code)
@@ -93,7 +107,7 @@ def store_handlers(pickups: PickupDesk, guard: GuardDesk, tasks: TaskDesk) -> Ma
     async def decide_held_batch(request: Request) -> Response:
         body = msgspec.json.decode(await body_of(request), type=DecisionIn)
         changed = await guard.decide(request.path_params["digest"], body.approve, principal_of(request).id, body.reason)
-        return json_response({"prices_changed": changed})
+        return json_response(Decided(changed))
 
     async def list_tasks(_request: Request) -> Response:
         return json_response(tasks.open())
@@ -101,7 +115,7 @@ def store_handlers(pickups: PickupDesk, guard: GuardDesk, tasks: TaskDesk) -> Ma
     async def task_done(request: Request) -> Response:
         body = msgspec.json.decode(await body_of(request), type=DoneIn)
         await tasks.done(request.path_params["task_id"], body.revision, principal_of(request).id, body.note)
-        return json_response({"recorded": True})
+        return json_response(Recorded(True))
 
     return {"tasks": list_tasks, "task_done": task_done, "pickups": list_pickups, "pickup": one_pickup,
             "post_pickup_step": post_pickup_step,

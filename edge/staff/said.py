@@ -79,6 +79,8 @@ _SENTENCES = (
     (r"no base station has heard a label (?P<label>\S+)", marked("No base station has heard label %(label)s.")),
     (r"label (?P<label>\S+) has no base station", marked("Label %(label)s has no base station.")),
     (r"label (?P<label>\S+) has no LED", marked("Label %(label)s has no light.")),
+    (r"label (?P<label>\S+) hangs under (?P<sku>\S+): it must hear of its prices",
+     marked("Label %(label)s hangs under a product: it must hear of its prices.")),
     (r"label (?P<label>\S+) is not adopted by (?P<station>\S+)",
      marked("Label %(label)s is not served by base station %(station)s yet.")),
     # edge.labels.planner, edge.labels.wanted, edge.labels.render
@@ -101,6 +103,9 @@ _SENTENCES = (
      marked("That is not the code of a paper tag: scan the small code beside its picture.")),
     (r"this store did not print tag (?P<label>\S+) so; print it again",
      marked("Tag %(label)s was not printed like this: print it again.")),
+    (r"Till (?P<till>\S+) keeps an old price book", marked("Till %(till)s keeps an old price book.")),
+    (r"It may charge more than the shelf shows: check its line, or let it load the book again\.",
+     marked("It may charge more than the shelf shows: check its line, or let it load the book again.")),
     (r"(?P<number>\d+) paper tags wait to be printed and hung, (?P<label>\S+) among them",
      marked("Paper tags wait to be printed and hung: %(number)s, %(label)s among them.")),
     (r"Print them on the page 'paper tags', hang them, and scan each\.",

@@ -166,7 +166,7 @@ def test_a_flash_travels_in_version_and_size_1_3():
         (BlockRequest.from_bytes, bytes.fromhex("25d00321d3eb20867400173bd01a1b020000")),
         (TransferComplete.from_bytes, bytes.fromhex("59173bd01a1b020000")),
         (PendingData.from_bytes, PendingData.idle(LABEL, 30, 70).to_bytes()),
-        (RadioSettings.from_bytes, RadioSettings(11, 10).to_bytes()),
+        (RadioSettings.from_bytes, RadioSettings(11, 10, 7).to_bytes()),
         (ReturnData.from_bytes, ReturnData(LABEL, 1, VERSION, 2, b"abc").to_bytes()),
     ],
 )

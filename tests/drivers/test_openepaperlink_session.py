@@ -714,3 +714,62 @@ def test_the_settings_of_a_sub_ghz_radio_have_four_bytes_under_one_checksum_1_3(
     assert RadioSettings(11, 10, 7).to_bytes() == bytes((28, 11, 10, 7))
     assert RadioSettings.from_bytes(bytes((28, 11, 10, 7))) == RadioSettings(11, 10, 7)
     assert RadioSettings.from_bytes(RadioSettings(25, 10).to_bytes()) == RadioSettings(25, 10)
+
+
+@virtually
+async def test_a_label_in_a_drawer_sleeps_for_an_hour_each_time_and_wakes_for_its_picture_1_5():
+    async with an_aisle(check_in_s=40.0) as aisle:
+        await aisle.ready()
+        await aisle.until(lambda: aisle.label().check_ins > 1)
+        await aisle.station.sleep(MILK, 60)
+        await asyncio.sleep(120)
+        before = aisle.label().check_ins
+        await asyncio.sleep(12 * 3600)
+        assert 20 <= aisle.label().check_ins - before <= 26, "two in each hour, not ninety"
+        assert aisle.heard(Shown) == aisle.heard(Failed) == []
+        picture, blob = await aisle.offer(1)
+        await aisle.proven(blob, within_s=3700)
+        await aisle.shows(picture)
+        before = aisle.label().check_ins
+        await asyncio.sleep(3600)
+        assert aisle.label().check_ins - before > 60, "awake again"
+
+
+@virtually
+async def test_p7_a_label_that_sleeps_proves_nothing_and_is_woken_by_a_zero():
+    async with an_aisle(check_in_s=40.0) as aisle:
+        await aisle.ready()
+        await aisle.station.sleep(MILK, 60)
+        await asyncio.sleep(600)
+        await aisle.station.sleep(MILK, 0)
+        await asyncio.sleep(3700)
+        before = aisle.label().check_ins
+        await asyncio.sleep(3600)
+        assert aisle.label().check_ins - before > 60
+        assert aisle.wrong_proofs == []
+
+
+@virtually
+async def test_a_label_with_a_picture_on_its_way_is_not_put_to_sleep():
+    async with an_aisle(check_in_s=40.0) as aisle:
+        await aisle.ready()
+        _, blob = await aisle.offer(1)
+        with pytest.raises(OfferRefused, match="something waits"):
+            await aisle.station.sleep(MILK, 60)
+        with pytest.raises(ValueError, match="0 to 1440"):
+            await aisle.station.sleep(MILK, 1441)
+        await aisle.proven(blob)
+
+
+@virtually
+async def test_sleepers_take_no_slot_from_those_that_wait_for_pictures():
+    async with an_aisle(200, check_in_s=40.0) as aisle:
+        await aisle.ready()
+        labels = list(aisle.shelf.labels)
+        for label in labels[:100]:
+            await aisle.station.sleep(label, 60)
+        wanted = {label: aisle.draw(seed, label)[1] for seed, label in enumerate(labels[100:])}
+        for label, blob in wanted.items():
+            await aisle.station.offer(label, blob)
+        for label, blob in wanted.items():
+            await aisle.proven(blob, label, within_s=900)

@@ -316,6 +316,7 @@ async def test_a_label_moves_in_with_the_station_that_hears_it_when_its_own_is_g
     """The station has another name after a restart."""
     await store.label("aisle 4").shows("milk", "0.99")
     store.station.name = "radio 2"
+    store.station.heard.clear()
     await store.restarts()
     await store.hub.sets_price("milk", "1.09")
     assert store.label("aisle 4").offers() == ["0.99"]

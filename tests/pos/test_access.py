@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from edge.pos.access import RULES, Principal, Role, Rule, Tokens
 from edge.pos.app import Handler, build_app
+from edge.pos.book_routes import book_handlers
 from edge.pos.label_routes import label_handlers
 from edge.pos.stock_routes import stock_handlers
 from edge.pos.store_routes import store_handlers
@@ -20,11 +21,14 @@ from tests.store_kit import EveryToken, StoreKit
 PUBLIC = {"/healthz", "/readyz"}
 """Without an identity; whoever adds one must say so here."""
 SUPERVISORS_ONLY = {"/v1/labels/{label}/void-claim", "/v1/held-batches/{digest}"}
-TILLS_ONLY = {"/v1/transactions/{till}/{business_day}/{sequence}", "/v1/tills/{till}/close"}
+TILLS_ONLY = {"/v1/transactions/{till}/{business_day}/{sequence}", "/v1/tills/{till}/close",
+              "/v1/tills/{till}/pricebook"}
+LOOKUPS = {"/v1/lookup/{code:path}", "/v1/pricebook", "/openapi.json"}
+MONITORS = {"/v1/status", "/metrics", "/openapi.json"}
 
-HEALTH = {"healthz", "readyz", "metrics", "status", "examine", "examine_and_repair"}
-"""Answered by `edge.health.routes` and `edge.doctor`, which are built with the whole daemon (tests of the daemon serve
-them)."""
+HEALTH = {"healthz", "readyz", "metrics", "status", "examine", "examine_and_repair", "openapi"}
+"""Answered by `edge.health.routes`, `edge.doctor` and `edge.api_description`, which are built with the whole daemon
+(tests of the daemon serve them)."""
 
 
 async def answers(_request: Request) -> Response:
@@ -65,19 +69,19 @@ def test_p11_the_table_is_what_was_decided():
     assert {rule.path for rule in RULES if rule.roles is None} == PUBLIC
     assert {rule.path for rule in RULES if rule.roles == {Role.SUPERVISOR}} == SUPERVISORS_ONLY
     assert {rule.path for rule in RULES if rule.roles == {Role.TILL}} == TILLS_ONLY
-    assert {rule.path for rule in RULES if rule.roles and Role.LOOKUP_ONLY in rule.roles} == {"/v1/lookup/{code:path}"}
-    assert {rule.path for rule in RULES if rule.roles and Role.MONITOR in rule.roles} == {"/v1/status", "/metrics"}
+    assert {rule.path for rule in RULES if rule.roles and Role.LOOKUP_ONLY in rule.roles} == LOOKUPS
+    assert {rule.path for rule in RULES if rule.roles and Role.MONITOR in rule.roles} == MONITORS
 
 
 async def test_p11_there_is_no_route_outside_the_table_and_none_in_it_unanswered(store: StoreKit):
     built = {**till_handlers(store.store, store.prices, store.tills),
              **stock_handlers(store.store), **store_handlers(store.pickups, store.guard, store.tasks),
-             **label_handlers(store.labels)}
+             **label_handlers(store.labels), **book_handlers(store.book)}
     assert set(built) | HEALTH == {rule.handler for rule in RULES}
     served = {(method, route.path) for route in store.app.routes if isinstance(route, Route)
               for method in route.methods or () if method != "HEAD"}
     assert served <= {(rule.method, rule.path) for rule in RULES}
-    assert len(store.app.routes) == len(served)
+    assert len(store.app.routes) == len({path for _, path in served})
 
 
 def test_a_rule_without_an_answer_is_found_at_start():

@@ -58,6 +58,7 @@ from edge.pos.store_routes import store_handlers
 from edge.pos.till_routes import till_handlers
 from edge.pos.transactions import LineIn, TillDay, TransactionDesk, TransactionIn
 from edge.prices.guard_desk import GuardDesk
+from edge.prices.price_book import PriceBook
 from edge.prices.price_desk import PriceDesk
 from edge.shipped import shipped
 from edge.staff import sign_in as sign_in_room
@@ -144,6 +145,9 @@ class Station:
     async def withdraw(self, label: str) -> None:
         """Nothing is left of what was offered."""
 
+    async def sleep(self, label: str, minutes: int) -> None:
+        """It sleeps."""
+
     async def light(self, label: str, colour: Colour, seconds: float) -> None:
         self.lit.append(label)
 
@@ -201,13 +205,14 @@ class Shop:
         self.paper = PaperStation("paper", lambda event: self.planner.hear(event, "paper"))
         stations: dict[str, BaseStation] = {"aisle": self.station, "paper": self.paper}
         wanted = WantedPictures(self.store, self.prices, load_templates([shipped("config/templates")]))
+        self.book = PriceBook(self.store, self.prices)
         self.planner = LabelPlanner(self.store, self.prices, wanted, InlineArtist(), stations,
-                                    PreparedPictures())
+                                    PreparedPictures(), self.book)
         self.station.planner = self.planner
         self.labels = LabelDesk(self.store, self.prices, self.planner, stations)
         self.tills = TransactionDesk(self.store, self.prices)
         issues = IssueList()
-        issues.add(StoreChecks(self.store, self.planner, self.guard, stations, lambda: self.link, list, list,
+        issues.add(StoreChecks(self.store, self.planner, self.guard, self.book, stations, lambda: self.link, list, list,
                                []).issues)
         self.page = build_staff_page(StaffParts(
             self.store, self.prices, self.pickups, self.guard, self.planner, wanted, self.labels, stations,

@@ -225,8 +225,9 @@ async def test_every_issue_and_what_to_do_about_it_is_said_in_the_persons_langua
     for link in (LinkState(up=False, since_ms=0), LinkState(up=False, since_ms=0, last_error="feed items: refused"),
                  LinkState(up=True, since_ms=0, fence=Fence(FenceReason.FORK, 1, 7, "another entry 7")),
                  LinkState(up=True, since_ms=0, fence=Fence(FenceReason.PRUNED, 1, 7, "no longer kept"))):
-        checks = StoreChecks(shop.store, shop.planner, shop.guard, {"aisle": shop.station}, lambda state=link: state,
-                             lambda: failed, lambda: [Stall("planner", 40.0, 30.0)], ["0.0.0.0:80"])
+        checks = StoreChecks(shop.store, shop.planner, shop.guard, shop.book, {"aisle": shop.station},
+                             lambda state=link: state, lambda: failed,
+                             lambda: [Stall("planner", 40.0, 30.0)], ["0.0.0.0:80"])
         found += list(checks.issues())
     for shop.store.disk.level in (Shed.TELEMETRY, Shed.FACTS):
         found += list(checks.issues())

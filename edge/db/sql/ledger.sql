@@ -293,6 +293,29 @@ SELECT charge_minor FROM price_interval WHERE sku = ? ORDER BY from_ms DESC LIMI
 INSERT INTO price_interval (sku, from_ms, charge_minor) VALUES (?, ?, ?)
 ON CONFLICT (sku, from_ms) DO UPDATE SET charge_minor = excluded.charge_minor
 
+-- name: book_version
+SELECT COALESCE(MAX(version), 0) FROM book_change
+
+-- name: put_book_change
+INSERT INTO book_change (sku, version) VALUES (?, (SELECT COALESCE(MAX(version), 0) + 1 FROM book_change))
+ON CONFLICT (sku) DO UPDATE SET version = excluded.version
+
+-- name: book_change
+SELECT version FROM book_change WHERE sku = ?
+
+-- name: book_changes
+SELECT sku, version FROM book_change WHERE version > ? AND version <= ? ORDER BY version LIMIT ?
+
+-- name: till_copies
+SELECT till, version, acked_ms FROM till_copy
+
+-- name: put_till_copy
+INSERT INTO till_copy (till, version, acked_ms) VALUES (?, ?, ?)
+ON CONFLICT (till) DO UPDATE SET version = excluded.version, acked_ms = excluded.acked_ms
+
+-- name: delete_till_copy
+DELETE FROM till_copy WHERE till = ?
+
 -- name: guard_decision
 SELECT approved FROM guard_decision WHERE batch_digest = ?
 

@@ -135,6 +135,13 @@ CREATE TABLE price_interval (
     PRIMARY KEY (sku, from_ms)
 ) STRICT, WITHOUT ROWID;
 
+-- Which version of the price book last changed a SKU: a till that keeps a copy asks for what is newer.
+CREATE TABLE book_change (sku TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX book_change_by_version ON book_change (version);
+
+-- Tills that keep a copy of the price book, and the version that each said it has.
+CREATE TABLE till_copy (till TEXT PRIMARY KEY, version INTEGER NOT NULL, acked_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
 -- A person's word on a batch the price guard held; it outlives a replica that is loaded again.
 CREATE TABLE guard_decision (
     batch_digest TEXT PRIMARY KEY,

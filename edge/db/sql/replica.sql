@@ -33,6 +33,12 @@ SELECT 1 FROM item WHERE sku = ?
 -- name: first_code
 SELECT code FROM item_code WHERE sku = ? ORDER BY position LIMIT 1
 
+-- name: codes_of
+SELECT code FROM item_code WHERE sku = ? ORDER BY position
+
+-- name: skus_after
+SELECT sku FROM item WHERE sku > ? ORDER BY sku LIMIT ?
+
 -- name: item_count
 SELECT COUNT(*) FROM item
 

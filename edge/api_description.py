@@ -1,0 +1,96 @@
+"""What each route of the store's API takes and answers, for `/openapi.json` (`edge.pos.openapi`).
+
+One entry for each rule of `edge.pos.access.RULES`; a test fails for a route that is not here.
+"""
+
+from collections.abc import Mapping
+from importlib import metadata
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from edge.db.ledger import Answer
+from edge.doctor import Report
+from edge.health.routes import Status
+from edge.pos.access import RULES
+from edge.pos.app import Handler
+from edge.pos.book_routes import NDJSON, AcknowledgeIn, CopyOut
+from edge.pos.label_routes import LabelIn, LabelOut, PaperScan
+from edge.pos.openapi import JSON, Operation, Query, openapi_document
+from edge.pos.stock_routes import CountIn, MovementIn, StockOut
+from edge.pos.store_routes import Decided, DecisionIn, DoneIn, PickupOut, Recorded, StepIn
+from edge.pos.till_routes import TillException
+from edge.pos.transactions import CloseIn, CloseOut, HighWater, TransactionIn
+from edge.prices.guard_desk import HeldBatch
+from edge.prices.price_desk import Quote
+from edge.tasks import OpenTask
+
+_DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+
+
+def _on_label(says: str) -> Operation:
+    return Operation(says, {200: LabelOut}, LabelIn, body_optional=True, problems=(404, 409))
+
+
+class Word(msgspec.Struct, frozen=True):
+    """One word for a machine that watches."""
+
+    status: str
+
+
+OPERATIONS: dict[str, Operation] = {
+    "lookup": Operation("What a barcode or SKU is, and what to charge for it", {200: Quote}, problems=(404, 409)),
+    "put_transaction": Operation(
+        "A sale, return or void that happened; sent twice it counts once", {201: Answer}, TransactionIn,
+        problems=(409,), paths={"business_day": _DAY, "sequence": "^[0-9]{1,10}$"}),
+    "pricebook": Operation("The price book line by line, or what changed in it", {200: NDJSON},
+                           queries=(Query("since", "the version that a copy has; without it, everything"),)),
+    "acknowledge_pricebook": Operation("This till has this version whole", {200: CopyOut}, AcknowledgeIn),
+    "close_till": Operation("The till's own account of its day, compared with what arrived", {200: CloseOut}, CloseIn),
+    "high_water": Operation("What the store holds of a till's day", {200: HighWater}, problems=(400,),
+                            queries=(Query("business_day", "without it, the newest day", pattern=_DAY),)),
+    "till_exceptions": Operation("What people should look at in a till's day", {200: list[TillException]},
+                                 problems=(400,),
+                                 queries=(Query("business_day", "the day", required=True, pattern=_DAY),)),
+    "stock": Operation("A SKU's stock in its buckets", {200: StockOut}),
+    "post_movement": Operation("Goods came in", {201: Answer}, MovementIn, problems=(409,)),
+    "post_count": Operation("Somebody counted", {201: Answer}, CountIn, problems=(409,)),
+    "pickups": Operation("Orders that are not finished", {200: list[PickupOut]}),
+    "pickup": Operation("One order", {200: PickupOut}, problems=(404,)),
+    "post_pickup_step": Operation("A step of an order", {200: PickupOut}, StepIn, problems=(404, 409)),
+    "tasks": Operation("What the chain asks to be done", {200: list[OpenTask]}),
+    "task_done": Operation("A task was done", {200: Recorded}, DoneIn, problems=(404, 409)),
+    "labels": Operation("Every label", {200: list[LabelOut]}),
+    "label_picture": Operation("What a label should show", {200: "image/png"}, problems=(404, 422)),
+    "add_paper_tag": Operation("A new paper tag under a product", {201: LabelOut}, LabelIn, problems=(404, 409)),
+    "scan_paper_tag": Operation("A paper tag hangs and was scanned", {200: PaperScan}, LabelIn, problems=(404,)),
+    "bind_label": _on_label("Hang a label under a product"),
+    "unbind_label": _on_label("Take a label off its product"),
+    "replace_label": _on_label("Another label takes its place"),
+    "exclude_label": _on_label("A label does not count, for a reason"),
+    "include_label": _on_label("It counts again"),
+    "light_label": Operation("Flash a label", {204: None}, LabelIn, body_optional=True, problems=(404,)),
+    "sleep_label": Operation("Let a label in a drawer sleep", {204: None}, LabelIn, body_optional=True,
+                             problems=(404,)),
+    "void_claim": _on_label("Strike a price that a label may show"),
+    "held_batches": Operation("Price changes that wait for a person", {200: list[HeldBatch]}),
+    "decide_held_batch": Operation("A person's word on them", {200: Decided}, DecisionIn, problems=(404, 409)),
+    "examine": Operation("Compare the store's copies with the hub's", {200: Report}),
+    "examine_and_repair": Operation("Compare and put right", {200: Report}),
+    "status": Operation("How the store is", {200: Status}),
+    "healthz": Operation("Whether the process works", {200: Word, 503: Word}),
+    "readyz": Operation("Whether tills can be served", {200: Word, 503: Word}),
+    "metrics": Operation("For Prometheus", {200: "text/plain"}),
+    "openapi": Operation("This document", {200: JSON}),
+}
+
+
+def description_handlers() -> Mapping[str, Handler]:
+    """The handler of the description, by its name in `edge.pos.access.RULES`."""
+    document = msgspec.json.encode(openapi_document(RULES, OPERATIONS, metadata.version("trastienda")))
+
+    async def openapi(_request: Request) -> Response:
+        return Response(document, media_type=JSON)
+
+    return {"openapi": openapi}
