@@ -64,7 +64,8 @@ def openapi_document(rules: Iterable[Rule], operations: Mapping[str, Operation],
         operation = operations[rule.handler]
         types += [each for each in (operation.body, *operation.answers.values()) if not _is_bytes(each)]
     schemas, components = msgspec.json.schema_components(types, ref_template=_SCHEMAS)
-    by_type = dict(zip(map(str, types), schemas, strict=True))
+    components = {name: _of_2020(schema) for name, schema in components.items()}
+    by_type = {str(each): _of_2020(schema) for each, schema in zip(types, schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
     for rule in rules:
         path = _PARAMETER.sub(r"{\1}", rule.path)
@@ -77,6 +78,18 @@ def openapi_document(rules: Iterable[Rule], operations: Mapping[str, Operation],
         "paths": paths,
         "components": {"schemas": components, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
     }
+
+
+def _of_2020(schema: Any) -> Any:
+    """A schema as OpenAPI 3.1 wants it: the places of a tuple are `prefixItems` since JSON Schema 2020-12."""
+    if isinstance(schema, list):
+        return [_of_2020(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {key: _of_2020(each) for key, each in schema.items()}
+    if isinstance(schema.get("items"), list):
+        inner["prefixItems"], inner["items"] = inner["items"], False
+    return inner
 
 
 def _described(rule: Rule, operation: Operation, schemas: Mapping[str, Any]) -> dict[str, Any]:
