@@ -64,8 +64,8 @@ def openapi_document(rules: Iterable[Rule], operations: Mapping[str, Operation],
         operation = operations[rule.handler]
         types += [each for each in (operation.body, *operation.answers.values()) if not _is_bytes(each)]
     schemas, components = msgspec.json.schema_components(types, ref_template=_SCHEMAS)
-    components = {name: _of_2020(schema) for name, schema in components.items()}
-    by_type = {str(each): _of_2020(schema) for each, schema in zip(types, schemas, strict=True)}
+    components = {name: _readable(schema) for name, schema in components.items()}
+    by_type = {str(each): _readable(schema) for each, schema in zip(types, schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
     for rule in rules:
         path = _PARAMETER.sub(r"{\1}", rule.path)
@@ -80,15 +80,16 @@ def openapi_document(rules: Iterable[Rule], operations: Mapping[str, Operation],
     }
 
 
-def _of_2020(schema: Any) -> Any:
-    """A schema as OpenAPI 3.1 wants it: the places of a tuple are `prefixItems` since JSON Schema 2020-12."""
+def _readable(schema: Any) -> Any:
+    """A tuple whose places are all alike as a list of that length: not every tool reads `prefixItems`."""
     if isinstance(schema, list):
-        return [_of_2020(each) for each in schema]
+        return [_readable(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    inner = {key: _of_2020(each) for key, each in schema.items()}
-    if isinstance(schema.get("items"), list):
-        inner["prefixItems"], inner["items"] = inner["items"], False
+    inner = {key: _readable(each) for key, each in schema.items()}
+    places = inner.get("prefixItems")
+    if isinstance(places, list) and all(each == places[0] for each in places):
+        inner["items"] = inner.pop("prefixItems")[0]
     return inner
 
 

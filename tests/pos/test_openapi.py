@@ -55,3 +55,8 @@ def test_what_is_sent_and_answered_is_told_by_its_type(document: dict[str, Any])
     line = document["components"]["schemas"]["LineIn"]
     assert set(line["required"]) == {"line", "quantity_milli", "amount_minor"}
     assert isinstance(OPERATIONS["lookup"], Operation)
+
+
+def test_a_pair_is_told_as_a_list_of_two(document: dict[str, Any]) -> None:
+    ranges = document["components"]["schemas"]["HighWater"]["properties"]["ranges"]["items"]
+    assert ranges == {"type": "array", "minItems": 2, "maxItems": 2, "items": {"type": "integer"}}
