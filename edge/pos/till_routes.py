@@ -67,7 +67,7 @@ def till_handlers(store: Store, prices: PriceDesk, transactions: TransactionDesk
 
     async def high_water(request: Request) -> Response:
         day = request.query_params.get("business_day")
-        till = _till_day(request, day or "2000-01-01").till
+        till = _till_day(request, "2000-01-01" if day is None else day).till
         return json_response(transactions.high_water(till, day))
 
     async def till_exceptions(request: Request) -> Response:
