@@ -16,6 +16,7 @@ from edge.health.routes import Status
 from edge.pos.access import RULES
 from edge.pos.app import Handler
 from edge.pos.book_routes import NDJSON, AcknowledgeIn, CopyOut
+from edge.pos.events import SSE
 from edge.pos.label_routes import LabelIn, LabelOut, PaperScan
 from edge.pos.openapi import JSON, Operation, Query, openapi_document
 from edge.pos.stock_routes import CountIn, MovementIn, StockOut
@@ -44,6 +45,8 @@ OPERATIONS: dict[str, Operation] = {
     "put_transaction": Operation(
         "A sale, return or void that happened; sent twice it counts once", {201: Answer}, TransactionIn,
         problems=(409,), paths={"business_day": _DAY, "sequence": "^[0-9]{1,10}$"}),
+    "events": Operation("What changes, as it happens; resumed by `Last-Event-ID`", {200: SSE},
+                        queries=(Query("last_event_id", "for clients that cannot set the header"),)),
     "pricebook": Operation("The price book line by line, or what changed in it", {200: NDJSON},
                            queries=(Query("since", "the version that a copy has; without it, everything"),)),
     "acknowledge_pricebook": Operation("This till has this version whole", {200: CopyOut}, AcknowledgeIn),

@@ -65,6 +65,7 @@ from edge.pickups.people import PeopleVault
 from edge.pos.access import RULES, Principal, Role, Tokens
 from edge.pos.app import build_app
 from edge.pos.book_routes import book_handlers
+from edge.pos.events import Events, event_handlers
 from edge.pos.label_routes import LabelDesk, label_handlers
 from edge.pos.server import HttpServer, bind, tls_context
 from edge.pos.stock_routes import stock_handlers
@@ -142,6 +143,7 @@ class Rooms:
     store: Store
     prices: PriceDesk
     book: PriceBook
+    events: Events
     transactions: TransactionDesk
     pickups: PickupDesk
     guard: GuardDesk
@@ -261,16 +263,17 @@ class Daemon:
         intake = Intake(store, pickups, guard, tasks)
         recount = Recount(intake)
         housekeeper = Housekeeper(store, prices, book, pickups, recount)
-        store.listeners += [book.follow_news, planner.follow_news, ahead.follow_news, housekeeper.follow_news,
-                            intake.follow_news]
+        events = Events(store)
+        store.listeners += [events.follow_news, book.follow_news, planner.follow_news, ahead.follow_news,
+                            housekeeper.follow_news, intake.follow_news]
         link = self._link(intake, store)
         issues, labels = IssueList(), LabelDesk(store, prices, planner, stations)
         page = build_staff_page(StaffParts(
             store, prices, pickups, guard, planner, wanted, labels, stations, parts.artist, self._link_state, issues,
             members_of(settings.staff, self._credentials)))
         store.listeners.append(page.follow_news)
-        rooms = Rooms(store, prices, book, TransactionDesk(store, prices), pickups, guard, tasks, planner, ahead,
-                      labels, housekeeper, intake, link, issues, page, stations)
+        rooms = Rooms(store, prices, book, events, TransactionDesk(store, prices), pickups, guard, tasks, planner,
+                      ahead, labels, housekeeper, intake, link, issues, page, stations)
         self._doctor = Doctor(store, intake, recount, link,
                               partial(self._open_reader, Path(settings.state_directory)), parts.aside)
         issues.add(StoreChecks(store, planner, guard, book, stations, self._link_state, self._supervisor.status,
@@ -283,7 +286,7 @@ class Daemon:
         view = HealthView(rooms.store, rooms.planner, rooms.stations, rooms.issues, self._link_state,
                           self._supervisor.status, self._heartbeats.stalled)
         handlers = {**till_handlers(rooms.store, rooms.prices, rooms.transactions),
-                    **stock_handlers(rooms.store), **book_handlers(rooms.book),
+                    **stock_handlers(rooms.store), **book_handlers(rooms.book), **event_handlers(rooms.events),
                     **store_handlers(rooms.pickups, rooms.guard, rooms.tasks),
                     **doctor_handlers(self._doctor), **label_handlers(rooms.labels), **health_handlers(view),
                     **description_handlers(),
@@ -380,7 +383,8 @@ class Daemon:
         for listener, tls in self._listeners:
             name = f"http {listener.getsockname()[1]}"
             add(name, HttpServer(self.app, listener, tls).run, vital=True)
-        # Added last, so stopped first: it ends the live streams that the servers wait for.
+        # Added last, so stopped first: they end the live streams that the servers wait for.
+        add("till events", rooms.events.run, pulse=Counter(lambda: rooms.events.progress, limits.room_s))
         add("staff page", rooms.staff_page.run, pulse=Counter(lambda: rooms.staff_page.progress, limits.room_s))
 
     def _supervise_station(self, station: BaseStation) -> None:

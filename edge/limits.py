@@ -156,6 +156,18 @@ TILL_COPY_KEEP_DAYS = 7
 TILL_COPY_LATE_S = 300.0
 """A copy that lacks changes for so long is told as an issue."""
 
+EVENTS_KEPT_MAX = 1_000
+"""Events that a till which was away may still be told; after more it asks for everything."""
+
+EVENT_SUBJECTS_MAX = 200
+"""SKUs or orders that one event names; of more it says only that there are many."""
+
+EVENT_STREAMS_MAX = 64
+"""Tills and displays that follow the events at once."""
+
+EVENT_HEARTBEAT_S = 15.0
+"""So often a stream without news says that it is still there."""
+
 HEARD_ALONE_MIN = 4
 """So often in a row another base station hears a label while its own does not, before it takes the label over."""
 

@@ -23,10 +23,11 @@ PUBLIC = {"/healthz", "/readyz"}
 SUPERVISORS_ONLY = {"/v1/labels/{label}/void-claim", "/v1/held-batches/{digest}"}
 TILLS_ONLY = {"/v1/transactions/{till}/{business_day}/{sequence}", "/v1/tills/{till}/close",
               "/v1/tills/{till}/pricebook"}
-LOOKUPS = {"/v1/lookup/{code:path}", "/v1/pricebook", "/openapi.json"}
+LOOKUPS = {"/v1/lookup/{code:path}", "/v1/pricebook", "/v1/events", "/openapi.json"}
 MONITORS = {"/v1/status", "/metrics", "/openapi.json"}
 
-HEALTH = {"healthz", "readyz", "metrics", "status", "examine", "examine_and_repair", "openapi"}
+HEALTH = {"healthz", "readyz", "metrics", "status", "examine", "examine_and_repair", "openapi",
+          "events"}
 """Answered by `edge.health.routes`, `edge.doctor` and `edge.api_description`, which are built with the whole daemon
 (tests of the daemon serve them)."""
 
