@@ -15,6 +15,7 @@ from edge.doctor import Report
 from edge.health.routes import Status
 from edge.pos.access import RULES
 from edge.pos.app import Handler
+from edge.pos.basket_routes import BasketIn, ReceiptOut
 from edge.pos.book_routes import NDJSON, AcknowledgeIn, CopyOut
 from edge.pos.events import SSE
 from edge.pos.label_routes import LabelIn, LabelOut, PaperScan
@@ -45,6 +46,7 @@ OPERATIONS: dict[str, Operation] = {
     "put_transaction": Operation(
         "A sale, return or void that happened; sent twice it counts once", {201: Answer}, TransactionIn,
         problems=(409,), paths={"business_day": _DAY, "sequence": "^[0-9]{1,10}$"}),
+    "price_basket": Operation("The whole receipt of a basket", {200: ReceiptOut}, BasketIn),
     "events": Operation("What changes, as it happens; resumed by `Last-Event-ID`", {200: SSE},
                         queries=(Query("last_event_id", "for clients that cannot set the header"),)),
     "pricebook": Operation("The price book line by line, or what changed in it", {200: NDJSON},

@@ -64,6 +64,7 @@ from edge.pickups.desk import PickupDesk
 from edge.pickups.people import PeopleVault
 from edge.pos.access import RULES, Principal, Role, Tokens
 from edge.pos.app import build_app
+from edge.pos.basket_routes import BasketDesk, basket_handlers
 from edge.pos.book_routes import book_handlers
 from edge.pos.events import Events, event_handlers
 from edge.pos.label_routes import LabelDesk, label_handlers
@@ -75,6 +76,7 @@ from edge.pos.transactions import TransactionDesk
 from edge.prices.guard_desk import GuardDesk
 from edge.prices.price_book import PriceBook
 from edge.prices.price_desk import PriceDesk
+from edge.prices.promotion_book import PromotionBook
 from edge.rebase import RebaseBooks
 from edge.recount import Recount
 from edge.sd_notify import Notifier
@@ -287,6 +289,7 @@ class Daemon:
                           self._supervisor.status, self._heartbeats.stalled)
         handlers = {**till_handlers(rooms.store, rooms.prices, rooms.transactions),
                     **stock_handlers(rooms.store), **book_handlers(rooms.book), **event_handlers(rooms.events),
+                    **basket_handlers(BasketDesk(rooms.store, rooms.prices, PromotionBook(rooms.store))),
                     **store_handlers(rooms.pickups, rooms.guard, rooms.tasks),
                     **doctor_handlers(self._doctor), **label_handlers(rooms.labels), **health_handlers(view),
                     **description_handlers(),

@@ -168,6 +168,15 @@ EVENT_STREAMS_MAX = 64
 EVENT_HEARTBEAT_S = 15.0
 """So often a stream without news says that it is still there."""
 
+BASKET_LINES_MAX = 500
+"""Lines of a basket that is priced."""
+
+BASKET_PIECES_MAX = 5_000
+"""Pieces of a basket that is priced; no trolley holds more."""
+
+PROMOTIONS_MAX = 20_000
+"""Promotions kept in memory; the rest is told and not applied."""
+
 HEARD_ALONE_MIN = 4
 """So often in a row another base station hears a label while its own does not, before it takes the label over."""
 

@@ -51,6 +51,7 @@ class Rule:
 RULES: tuple[Rule, ...] = (
     Rule("GET", "/v1/lookup/{code:path}", TILLS | PEOPLE | {Role.LOOKUP_ONLY}, "lookup"),
     Rule("PUT", "/v1/transactions/{till}/{business_day}/{sequence}", TILLS, "put_transaction"),
+    Rule("POST", "/v1/baskets/price", TILLS | PEOPLE | {Role.LOOKUP_ONLY}, "price_basket"),
     Rule("GET", "/v1/events", TILLS | PEOPLE | {Role.LOOKUP_ONLY}, "events"),
     Rule("GET", "/v1/pricebook", TILLS | PEOPLE | {Role.LOOKUP_ONLY}, "pricebook"),
     Rule("POST", "/v1/tills/{till}/pricebook", TILLS, "acknowledge_pricebook"),

@@ -22,7 +22,8 @@ FROM item LEFT JOIN list_price ON list_price.sku = item.sku WHERE item.sku = ?
 SELECT sku, name, category, department, brand, package_size, age_limit_years FROM item WHERE sku = ?
 
 -- name: item_row
-SELECT sku, version, name, category, department, brand, package_size, age_limit_years FROM item WHERE sku = ?
+SELECT sku, version, name, category, department, brand, package_size, age_limit_years, tax_class, deposit_minor
+FROM item WHERE sku = ?
 
 -- name: sku_by_code
 SELECT sku FROM item_code WHERE code = ?
@@ -43,11 +44,12 @@ SELECT sku FROM item WHERE sku > ? ORDER BY sku LIMIT ?
 SELECT COUNT(*) FROM item
 
 -- name: put_item
-INSERT INTO item (sku, version, name, category, department, brand, package_size, age_limit_years)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO item (sku, version, name, category, department, brand, package_size, age_limit_years, tax_class,
+    deposit_minor)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (sku) DO UPDATE SET version = excluded.version, name = excluded.name, category = excluded.category,
     department = excluded.department, brand = excluded.brand, package_size = excluded.package_size,
-    age_limit_years = excluded.age_limit_years
+    age_limit_years = excluded.age_limit_years, tax_class = excluded.tax_class, deposit_minor = excluded.deposit_minor
 
 -- name: delete_item
 DELETE FROM item WHERE sku = ?
@@ -157,6 +159,18 @@ DELETE FROM declined_price WHERE entry_id = ?
 
 -- name: price_is_set_aside
 SELECT 1 FROM held_price WHERE entry_id = ? UNION SELECT 1 FROM declined_price WHERE entry_id = ?
+
+-- name: promotions
+SELECT promotion_id, version, kind, terms, valid_from_ms, valid_until_ms FROM promotion ORDER BY promotion_id
+
+-- name: promotions_state
+SELECT COUNT(*), TOTAL(version), MAX(promotion_id) FROM promotion
+
+-- name: data_version
+PRAGMA data_version
+
+-- name: tax_and_deposit
+SELECT tax_class, deposit_minor FROM item WHERE sku = ?
 
 -- name: put_promotion
 INSERT INTO promotion (promotion_id, version, kind, terms, valid_from_ms, valid_until_ms) VALUES (?, ?, ?, ?, ?, ?)
@@ -304,8 +318,9 @@ HAVING count(*) > 1 OR min(valid_from_ms) > ? OR max(valid_until_ms) IS NOT NULL
 SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?
 
 -- name: add_item
-INSERT INTO item (sku, version, name, category, department, brand, package_size, age_limit_years)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO item (sku, version, name, category, department, brand, package_size, age_limit_years, tax_class,
+    deposit_minor)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: add_price_entry
 INSERT INTO price_entry (entry_id, version, sku, price_minor, currency, kind, priority, valid_from_ms, valid_until_ms)
