@@ -10,9 +10,9 @@ add up to exactly what was saved. No piece costs less than nothing.
 """
 
 import heapq
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from cloud_sync.contract.promotions import AmountOff, BuyGet, FixedPrice, MultiBuy, PercentOff, Terms, Threshold
 
@@ -62,22 +62,58 @@ class Piece:
     left_minor: int
     taken: bool = False
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether it can be counted: what is weighed cannot."""
-        return self.quantity_milli == MILLI
-
 
 @dataclass(slots=True)
 class _Trial:
-    """What a promotion would do: pieces it takes, and what it takes off each."""
+    """What a promotion would do: what it takes off which piece, all of it together, and how often it would apply."""
 
     times: int = 0
+    total_minor: int = 0
     off: list[tuple[Piece, int]] = field(default_factory=list)
 
-    @property
-    def total_minor(self) -> int:
-        return sum(off for _, off in self.off)
+    def take(self, piece: Piece, off_minor: int) -> None:
+        self.total_minor += off_minor
+        self.off.append((piece, off_minor))
+
+
+Tally = dict[tuple[int, int], int]
+"""How many pieces of one SKU there are, by what is left to pay for them and their quantity: mostly all are alike."""
+
+
+class _Shelf:
+    """The basket's pieces by SKU: all of them, and those that no promotion has taken; and how many are alike."""
+
+    def __init__(self, pieces: Sequence[Piece]) -> None:
+        self._all: dict[str, list[Piece]] = {}
+        for piece in pieces:
+            self._all.setdefault(piece.sku, []).append(piece)
+        self._free = {sku: [piece for piece in kin if not piece.taken] for sku, kin in self._all.items()}
+        self._tallies: dict[tuple[bool, str], Tally] = {}
+
+    def of(self, terms: Terms) -> list[list[Piece]]:
+        """The pieces that these terms may touch, those of one SKU together."""
+        shelf = self._all if terms.stackable else self._free
+        return [kin for sku in terms.skus if (kin := shelf.get(sku))]
+
+    def tallies(self, terms: Terms) -> list[Tally]:
+        """The same, counted."""
+        return [tally for sku in terms.skus if sku in self._all and (tally := self._tally(terms.stackable, sku))]
+
+    def touched(self, skus: Iterable[str]) -> None:
+        """Something was taken off pieces of these, or they were taken."""
+        for sku in skus:
+            self._free[sku] = [piece for piece in self._free[sku] if not piece.taken]
+            self._tallies.pop((True, sku), None)
+            self._tallies.pop((False, sku), None)
+
+    def _tally(self, stackable: bool, sku: str) -> Tally:
+        known = self._tallies.get((stackable, sku))
+        if known is None:
+            known = self._tallies[stackable, sku] = {}
+            for piece in (self._all if stackable else self._free)[sku]:
+                alike = piece.left_minor, piece.quantity_milli
+                known[alike] = known.get(alike, 0) + 1
+        return known
 
 
 def pieces_of(lines: Iterable[PricedLine]) -> list[Piece]:
@@ -102,115 +138,143 @@ def apply_promotions(pieces: Sequence[Piece], promotions: Iterable[ActivePromoti
         applied += _apply_best_first([each for each in at_once if not isinstance(each.terms, Threshold)], pieces)
     for each in sorted((each for each in eligible if isinstance(each.terms, Threshold)),
                        key=lambda each: (-each.terms.priority, each.id)):
-        applied += _take(each, _try(each.terms, pieces))
+        applied += _take(each, _try(each.terms, [list(pieces)]))
     return applied
 
 
 def _apply_best_first(promotions: list[ActivePromotion], pieces: Sequence[Piece]) -> list[Applied]:
     """What others took can only lessen what a promotion saves, so one that was best when it was last tried, and whose
     products nobody touched since, is the best there is."""
-    by_sku: dict[str, list[Piece]] = defaultdict(list)
-    for piece in pieces:
-        by_sku[piece.sku].append(piece)
-    touched: Counter[str] = Counter()
-    waiting: list[tuple[int, str, int, ActivePromotion, _Trial]] = []
+    shelf, touched_at, turn = _Shelf(pieces), dict[str, int](), 0
+    waiting: list[tuple[int, str, int, ActivePromotion]] = []
 
     def wait(promotion: ActivePromotion) -> None:
-        trial = _try(promotion.terms, _of_skus(promotion.terms, by_sku))
-        if trial.total_minor > 0:
-            stamp = sum(touched[sku] for sku in promotion.terms.skus if sku in by_sku)
-            heapq.heappush(waiting, (-trial.total_minor, promotion.id, stamp, promotion, trial))
+        saves = _saves(promotion.terms, shelf)
+        if saves > 0:
+            heapq.heappush(waiting, (-saves, promotion.id, turn, promotion))
 
     for promotion in promotions:
         wait(promotion)
     applied: list[Applied] = []
     while waiting:
-        _, _, stamp, promotion, trial = heapq.heappop(waiting)
-        if stamp != sum(touched[sku] for sku in promotion.terms.skus if sku in by_sku):
+        _, _, tried_at, promotion = heapq.heappop(waiting)
+        if any(touched_at.get(sku, -1) >= tried_at for sku in promotion.terms.skus):
             wait(promotion)
             continue
+        trial = _try(promotion.terms, shelf.of(promotion.terms))
         applied += _take(promotion, trial)
-        touched.update({piece.sku for piece, _ in trial.off})
+        skus = {piece.sku for piece, _ in trial.off}
+        touched_at.update(dict.fromkeys(skus, turn))
+        turn += 1
+        shelf.touched(skus)
     return applied
 
 
-def _of_skus(terms: Terms, by_sku: Mapping[str, list[Piece]]) -> list[Piece]:
-    return [piece for sku in dict.fromkeys(terms.skus) for piece in by_sku.get(sku, ())]
+def _saves(terms: Terms, shelf: _Shelf) -> int:
+    """What `_try` would take off in all, without saying off what: by counting where pieces are alike."""
+    if isinstance(terms, PercentOff | AmountOff | FixedPrice):
+        if not terms.times_max:
+            return sum(count * _off_alike(terms, left, quantity)
+                       for tally in shelf.tallies(terms) for (left, quantity), count in tally.items())
+    elif isinstance(terms, MultiBuy | BuyGet) and not terms.mixed:
+        tallies = shelf.tallies(terms)
+        if all(len(tally) == 1 for tally in tallies):
+            return _saves_in_groups(terms, tallies)
+    return _try(terms, shelf.of(terms)).total_minor
+
+
+def _saves_in_groups(terms: MultiBuy | BuyGet, tallies: Sequence[Tally]) -> int:
+    """For SKUs whose pieces are all alike."""
+    size, times, saves = _size(terms), 0, 0
+    for tally in tallies:
+        ((left, quantity), count), = tally.items()
+        off = terms.pieces * left - terms.price_minor if isinstance(terms, MultiBuy) else \
+            terms.get * rounded(left * terms.percent, 100)
+        groups = count // size if quantity == MILLI and off > 0 else 0
+        if terms.times_max:
+            groups = min(groups, terms.times_max - times)
+        times += groups
+        saves += groups * off
+    return saves
+
+
+def _size(terms: MultiBuy | BuyGet) -> int:
+    """Pieces of a group."""
+    return terms.pieces if isinstance(terms, MultiBuy) else terms.buy + terms.get
 
 
 def _take(promotion: ActivePromotion, trial: _Trial) -> list[Applied]:
     """Do what was tried; nothing when it saves nothing."""
     if trial.total_minor <= 0:
         return []
-    off_minor: dict[int, int] = defaultdict(int)
+    keeps = promotion.terms.stackable or isinstance(promotion.terms, Threshold)
+    off_minor: dict[int, int] = {}
     for piece, off in trial.off:
         piece.left_minor -= off
-        off_minor[piece.line] += off
-        if not promotion.terms.stackable and not isinstance(promotion.terms, Threshold):
-            piece.taken = True
-    return [Applied(promotion, trial.times, {line: off for line, off in off_minor.items() if off})]
+        piece.taken = piece.taken or not keeps
+        if off:
+            off_minor[piece.line] = off_minor.get(piece.line, 0) + off
+    return [Applied(promotion, trial.times, off_minor)]
 
 
 def _is_eligible(terms: Terms, coupons: frozenset[str], *, member: bool) -> bool:
     return (not terms.coupon or terms.coupon in coupons) and (member or not terms.member_only)
 
 
-def _try(terms: Terms, pieces: Sequence[Piece]) -> _Trial:
-    free = [piece for piece in pieces if terms.stackable or isinstance(terms, Threshold) or not piece.taken]
+def _try(terms: Terms, kins: Sequence[list[Piece]]) -> _Trial:
     match terms:
-        case PercentOff() | AmountOff() | FixedPrice():
-            return _each(terms, free)
         case MultiBuy() | BuyGet():
-            return _groups(terms, [piece for piece in free if piece.is_whole])
+            return _groups(terms, kins)
         case Threshold():
-            return _threshold(terms, free)
+            return _threshold(terms, [piece for kin in kins for piece in kin])
+        case _:
+            return _each(terms, kins)
 
 
-def _each(terms: PercentOff | AmountOff | FixedPrice, pieces: Sequence[Piece]) -> _Trial:
+def _each(terms: PercentOff | AmountOff | FixedPrice, kins: Sequence[list[Piece]]) -> _Trial:
     trial = _Trial()
-    for piece in pieces:
-        if terms.times_max and trial.times >= terms.times_max:
-            break
-        off = _off_one(terms, piece)
-        if off > 0:
-            trial.times += 1
-            trial.off.append((piece, off))
+    for kin in kins:
+        for piece in kin:
+            if terms.times_max and trial.times >= terms.times_max:
+                return trial
+            off = _off_alike(terms, piece.left_minor, piece.quantity_milli)
+            if off > 0:
+                trial.times += 1
+                trial.take(piece, off)
     return trial
 
 
-def _off_one(terms: PercentOff | AmountOff | FixedPrice, piece: Piece) -> int:
+def _off_alike(terms: PercentOff | AmountOff | FixedPrice, left_minor: int, quantity_milli: int) -> int:
+    """What it takes off a piece of which so much is left to pay."""
     match terms:
         case PercentOff():
-            return rounded(piece.left_minor * terms.percent, 100)
+            return rounded(left_minor * terms.percent, 100)
         case AmountOff():
-            return min(piece.left_minor, rounded(terms.amount_minor * piece.quantity_milli, MILLI))
+            return min(left_minor, rounded(terms.amount_minor * quantity_milli, MILLI))
         case FixedPrice():
-            return max(0, piece.left_minor - rounded(terms.price_minor * piece.quantity_milli, MILLI))
+            return max(0, left_minor - rounded(terms.price_minor * quantity_milli, MILLI))
 
 
-def _groups(terms: MultiBuy | BuyGet, pieces: Sequence[Piece]) -> _Trial:
+def _groups(terms: MultiBuy | BuyGet, kins: Sequence[list[Piece]]) -> _Trial:
     """The dearest pieces together first: so the customer saves most."""
-    size = terms.pieces if isinstance(terms, MultiBuy) else terms.buy + terms.get
-    trial = _Trial()
-    for kin in _kins(pieces, mixed=terms.mixed):
-        kin.sort(key=lambda piece: (-piece.left_minor, piece.line))
-        for start in range(0, len(kin) - size + 1, size):
-            group = kin[start : start + size]
+    size, trial = _size(terms), _Trial()
+    for kin in [list(chain.from_iterable(kins))] if terms.mixed else kins:
+        if len(kin) < size:
+            continue
+        whole = sorted((piece for piece in kin if piece.quantity_milli == MILLI), key=_dearest_first)
+        for start in range(0, len(whole) - size + 1, size):
+            group = whole[start : start + size]
             off = _off_group(terms, group)
             if off <= 0 or (terms.times_max and trial.times >= terms.times_max):
                 break
             trial.times += 1
-            trial.off += zip(group, shared_out(off, [piece.left_minor for piece in group]), strict=True)
+            for piece, share in zip(group, shared_out(off, [piece.left_minor for piece in group]), strict=True):
+                trial.take(piece, share)
     return trial
 
 
-def _kins(pieces: Sequence[Piece], *, mixed: bool) -> list[list[Piece]]:
-    if mixed:
-        return [list(pieces)]
-    kins: dict[str, list[Piece]] = defaultdict(list)
-    for piece in pieces:
-        kins[piece.sku].append(piece)
-    return list(kins.values())
+def _dearest_first(piece: Piece) -> tuple[int, int]:
+    return -piece.left_minor, piece.line
 
 
 def _off_group(terms: MultiBuy | BuyGet, group: Sequence[Piece]) -> int:
@@ -227,7 +291,10 @@ def _threshold(terms: Threshold, pieces: Sequence[Piece]) -> _Trial:
     if times <= 0:
         return _Trial()
     off = min(spent, times * terms.off_minor + rounded(spent * terms.percent, 100))
-    return _Trial(times, list(zip(counted, shared_out(off, [piece.left_minor for piece in counted]), strict=True)))
+    trial = _Trial(times)
+    for piece, share in zip(counted, shared_out(off, [piece.left_minor for piece in counted]), strict=True):
+        trial.take(piece, share)
+    return trial
 
 
 def shared_out(total: int, weights: Sequence[int]) -> list[int]:

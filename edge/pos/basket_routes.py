@@ -1,6 +1,6 @@
 """`POST /v1/baskets/price`: the whole receipt for what is in a basket (DESIGN.md section 8)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import msgspec
@@ -14,7 +14,7 @@ from edge.domain.promotion import Applied, PricedLine
 from edge.errors import Rejected
 from edge.limits import BASKET_LINES_MAX, BASKET_PIECES_MAX, KEY_CHARACTERS_MAX
 from edge.pos.app import Handler, body_of, json_response
-from edge.prices.price_desk import NoPrice, PriceDesk, Quote
+from edge.prices.price_desk import PriceDesk, Quote
 from edge.prices.promotion_book import PromotionBook
 from edge.store import Store
 
@@ -109,41 +109,34 @@ class BasketDesk:
             raise Rejected("two lines of the basket have the same number")
         if sum(abs(line.quantity_milli) for line in body.lines) > _QUANTITY_MILLI_MAX:
             raise Rejected(f"a basket has at most {BASKET_PIECES_MAX} pieces")
-        quotes: dict[int, Quote] = {}
-        unknown: list[int] = []
-        for line in body.lines:
-            quote = self._quote(line)
-            if quote is None:
-                unknown.append(line.line)
-            else:
-                quotes[line.line] = quote
-        lines = [self._basket_line(line, quotes[line.line]) for line in body.lines if line.line in quotes]
-        active = self._promotions.active_for({quote.sku for quote in quotes.values()})
+        skus = {line.line: line.sku or self._prices.sku_of(line.code) for line in body.lines}
+        wanted = set(skus.values())
+        quotes = self._prices.by_skus(wanted)
+        known = [line for line in body.lines if skus[line.line] in quotes]
+        lines = self._basket_lines(known, [quotes[skus[line.line]] for line in known])
         coupons = frozenset(body.coupons)
-        basket = price_basket(lines, active, coupons, self._rules(), member=body.member)
-        used = {one.promotion.terms.coupon for one in basket.applied}
-        return self._receipt(basket, lines, quotes, unknown, sorted(coupons - used))
+        basket = price_basket(lines, self._promotions.active_for(quotes), coupons, self._rules(), member=body.member)
+        unused = coupons - {one.promotion.terms.coupon for one in basket.applied}
+        unknown = [line.line for line in body.lines if skus[line.line] not in quotes]
+        return self._receipt(basket, lines, quotes, unknown, sorted(unused))
 
-    def _quote(self, line: BasketLineIn) -> Quote | None:
-        try:
-            return self._prices.by_sku(line.sku) if line.sku else self._prices.by_code(line.code)
-        except NoPrice:
-            return None
-
-    def _basket_line(self, line: BasketLineIn, quote: Quote) -> BasketLine:
-        row = self._store.books.replica_reader.execute(REPLICA.tax_and_deposit, (quote.sku,)).fetchone() or ("", 0)
-        return BasketLine(PricedLine(line.line, quote.sku, line.quantity_milli, quote.charge_minor), *row)
+    def _basket_lines(self, lines: Sequence[BasketLineIn], quotes: Sequence[Quote]) -> list[BasketLine]:
+        keys = msgspec.json.encode([quote.sku for quote in quotes]).decode()
+        rows = self._store.books.replica_reader.execute(REPLICA.taxes_and_deposits, (keys,)).fetchall()
+        said = {sku: (tax_class, deposit_minor) for sku, tax_class, deposit_minor in rows}
+        return [BasketLine(PricedLine(line.line, quote.sku, line.quantity_milli, quote.charge_minor),
+                           *said.get(quote.sku, ("", 0))) for line, quote in zip(lines, quotes, strict=True)]
 
     def _rules(self) -> Rules:
         policy = self._store.policy
         return Rules(self._store.identity.currency, {rate.tax_class: rate.basis_points for rate in policy.taxes},
                      policy.prices_include_tax, policy.cash_step_minor)
 
-    def _receipt(self, basket: PricedBasket, lines: list[BasketLine], quotes: Mapping[int, Quote], unknown: list[int],
+    def _receipt(self, basket: PricedBasket, lines: list[BasketLine], quotes: Mapping[str, Quote], unknown: list[int],
                  coupons_unused: list[str]) -> ReceiptOut:
-        printed = [ReceiptLineOut(one.line, one.sku, quotes[one.line].name, one.quantity_milli, one.unit_minor,
-                                  quotes[one.line].list_price_minor, quotes[one.line].price_version,
-                                  quotes[one.line].held_low, one.gross_minor, one.off_minor, one.net_minor,
+        printed = [ReceiptLineOut(one.line, one.sku, quotes[one.sku].name, one.quantity_milli, one.unit_minor,
+                                  quotes[one.sku].list_price_minor, quotes[one.sku].price_version,
+                                  quotes[one.sku].held_low, one.gross_minor, one.off_minor, one.net_minor,
                                   one.deposit_minor, line.tax_class)
                    for one, line in zip(basket.lines, lines, strict=True)]
         taxes = [TaxOut(tax.tax_class, tax.basis_points, tax.taxed_minor, tax.tax_minor) for tax in basket.taxes]

@@ -4,6 +4,7 @@ Two point reads in the event loop. The charge is `min(list price, cap)`; a cap o
 worked out from its claims or entries, so a late housekeeper never makes a price wrong.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Self
 
@@ -75,6 +76,17 @@ class PriceDesk:
         row = self._replica.execute(REPLICA.priced_item_by_sku, (sku,)).fetchone()
         return self._quote(row) if row else None
 
+    def by_skus(self, skus: Collection[str]) -> dict[str, Quote]:
+        """The items of many SKUs, in two reads; those that are unknown or have no price now are left out."""
+        keys = msgspec.json.encode(list(skus)).decode()
+        caps = {row[0]: row[1:] for row in self._ledger.execute(LEDGER.caps_and_stocks, (keys,)).fetchall()}
+        found: dict[str, Quote] = {}
+        for row in self._replica.execute(REPLICA.priced_items, (keys,)).fetchall():
+            price = self._price_of(row)
+            if price is not None:
+                found[row[0]] = self._quoted(row, price, caps[row[0]])
+        return found
+
     def sku_of(self, code: str) -> str:
         """The SKU a barcode or SKU means; empty when nothing is known under it."""
         key = lookup_key(code)
@@ -110,15 +122,22 @@ class PriceDesk:
         return Listed(price.price_minor, price.currency, PriceKind(row[5]), row[8])
 
     def _quote(self, row: "_PricedItem") -> Quote:
-        sku, name, age_limit_years, price_minor, currency, entry_id, version, until_ms = row
+        price = self._price_of(row)
+        if price is None:
+            raise NoPrice(f"{row[0]} has no list price now")
+        return self._quoted(row, price, self._ledger.execute(LEDGER.cap_and_stock, (row[0],)).fetchone())
+
+    def _price_of(self, row: "_PricedItem") -> "_Price | None":
+        sku, _, _, price_minor, currency, entry_id, version, until_ms = row
         price = None if price_minor is None else _Price(price_minor, currency, entry_id, version)
         if price is None or (until_ms is not None and self._store.clock.wall_ms() >= until_ms):
-            price = self._looked_up_again(sku, price)
-        if price is None:
-            raise NoPrice(f"{sku} has no list price now")
+            return self._looked_up_again(sku, price)
+        return price
+
+    def _quoted(self, row: "_PricedItem", price: "_Price", cap: tuple[int | None, int | None, int | None]) -> Quote:
+        sku, name, age_limit_years = row[:3]
         gated = self._store.policy.price_integrity is PriceIntegrity.CUSTOMER_FIRST
-        cap_minor, valid_until_powered_ms, sellable_milli = self._ledger.execute(
-            LEDGER.cap_and_stock, (sku,)).fetchone()
+        cap_minor, valid_until_powered_ms, sellable_milli = cap
         if cap_minor is not None and valid_until_powered_ms is not None:
             cap_minor = self._cap_now(sku, cap_minor, valid_until_powered_ms)
         charged = charge(price.price_minor, cap_minor) if gated else price.price_minor

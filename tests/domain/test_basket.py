@@ -19,7 +19,17 @@ from cloud_sync.contract.promotions import (
     terms_of,
 )
 from edge.domain.basket import BasketLine, PricedBasket, Rules, price_basket
-from edge.domain.promotion import ActivePromotion, PricedLine, rounded, shared_out
+from edge.domain.promotion import (
+    ActivePromotion,
+    PricedLine,
+    _saves,
+    _Shelf,
+    _try,
+    apply_promotions,
+    pieces_of,
+    rounded,
+    shared_out,
+)
 
 RULES = Rules("EUR", {"food": 400, "other": 2100})
 
@@ -240,6 +250,18 @@ def test_a_piece_counts_for_one_promotion_only_unless_one_of_them_is_stackable(
     for printed in basket.lines:
         if printed.quantity_milli == 1000:
             assert sum(printed.line in one.off_minor for one in basket.applied) <= 1
+
+
+@settings(deadline=None, max_examples=300)
+@given(lines=baskets, terms=promotions, before=st.lists(promotions, max_size=2))
+def test_what_is_counted_to_be_saved_is_what_is_taken_off(lines: list[BasketLine], terms: Terms,
+                                                          before: list[Terms]) -> None:
+    pieces = pieces_of(each.priced for each in lines)
+    apply_promotions(pieces, [promotion(each, f"p{number}") for number, each in enumerate(before)], frozenset(),
+                     member=True)
+    if not isinstance(terms, Threshold):
+        shelf = _Shelf(pieces)
+        assert _saves(terms, shelf) == sum(off for _, off in _try(terms, shelf.of(terms)).off)
 
 
 @given(total=st.integers(0, 10_000), weights=st.lists(st.integers(0, 5_000), min_size=1, max_size=20))

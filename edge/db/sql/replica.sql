@@ -18,6 +18,11 @@ SELECT item.sku, item.name, item.age_limit_years, list_price.price_minor, list_p
     list_price.version, list_price.valid_until_ms
 FROM item LEFT JOIN list_price ON list_price.sku = item.sku WHERE item.sku = ?
 
+-- name: priced_items
+SELECT item.sku, item.name, item.age_limit_years, list_price.price_minor, list_price.currency, list_price.entry_id,
+    list_price.version, list_price.valid_until_ms
+FROM item LEFT JOIN list_price ON list_price.sku = item.sku WHERE item.sku IN (SELECT value FROM json_each(?))
+
 -- name: item
 SELECT sku, name, category, department, brand, package_size, age_limit_years FROM item WHERE sku = ?
 
@@ -169,8 +174,8 @@ SELECT COUNT(*), TOTAL(version), MAX(promotion_id) FROM promotion
 -- name: data_version
 PRAGMA data_version
 
--- name: tax_and_deposit
-SELECT tax_class, deposit_minor FROM item WHERE sku = ?
+-- name: taxes_and_deposits
+SELECT sku, tax_class, deposit_minor FROM item WHERE sku IN (SELECT value FROM json_each(?))
 
 -- name: put_promotion
 INSERT INTO promotion (promotion_id, version, kind, terms, valid_from_ms, valid_until_ms) VALUES (?, ?, ?, ?, ?, ?)
