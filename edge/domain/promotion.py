@@ -88,7 +88,8 @@ class _Shelf:
         for piece in pieces:
             self._all.setdefault(piece.sku, []).append(piece)
         self._free = {sku: [piece for piece in kin if not piece.taken] for sku, kin in self._all.items()}
-        self._tallies: dict[tuple[bool, str], Tally] = {}
+        self._all_tallies = {sku: _tally(kin) for sku, kin in self._all.items()}
+        self._free_tallies = {sku: _tally(kin) for sku, kin in self._free.items()}
 
     def of(self, terms: Terms) -> list[list[Piece]]:
         """The pieces that these terms may touch, those of one SKU together."""
@@ -97,23 +98,22 @@ class _Shelf:
 
     def tallies(self, terms: Terms) -> list[Tally]:
         """The same, counted."""
-        return [tally for sku in terms.skus if sku in self._all and (tally := self._tally(terms.stackable, sku))]
+        tallies = self._all_tallies if terms.stackable else self._free_tallies
+        return [tally for sku in terms.skus if (tally := tallies.get(sku))]
 
     def touched(self, skus: Iterable[str]) -> None:
         """Something was taken off pieces of these, or they were taken."""
         for sku in skus:
             self._free[sku] = [piece for piece in self._free[sku] if not piece.taken]
-            self._tallies.pop((True, sku), None)
-            self._tallies.pop((False, sku), None)
+            self._all_tallies[sku], self._free_tallies[sku] = _tally(self._all[sku]), _tally(self._free[sku])
 
-    def _tally(self, stackable: bool, sku: str) -> Tally:
-        known = self._tallies.get((stackable, sku))
-        if known is None:
-            known = self._tallies[stackable, sku] = {}
-            for piece in (self._all if stackable else self._free)[sku]:
-                alike = piece.left_minor, piece.quantity_milli
-                known[alike] = known.get(alike, 0) + 1
-        return known
+
+def _tally(pieces: Iterable[Piece]) -> Tally:
+    tally: Tally = {}
+    for piece in pieces:
+        alike = piece.left_minor, piece.quantity_milli
+        tally[alike] = tally.get(alike, 0) + 1
+    return tally
 
 
 def pieces_of(lines: Iterable[PricedLine]) -> list[Piece]:
@@ -176,8 +176,10 @@ def _saves(terms: Terms, shelf: _Shelf) -> int:
         if not terms.times_max:
             return sum(count * _off_alike(terms, left, quantity)
                        for tally in shelf.tallies(terms) for (left, quantity), count in tally.items())
-    elif isinstance(terms, MultiBuy | BuyGet) and not terms.mixed:
+    elif isinstance(terms, MultiBuy | BuyGet):
         tallies = shelf.tallies(terms)
+        if terms.mixed:
+            return _saves_in_mixed_groups(terms, tallies)
         if all(len(tally) == 1 for tally in tallies):
             return _saves_in_groups(terms, tallies)
     return _try(terms, shelf.of(terms)).total_minor
@@ -195,6 +197,23 @@ def _saves_in_groups(terms: MultiBuy | BuyGet, tallies: Sequence[Tally]) -> int:
             groups = min(groups, terms.times_max - times)
         times += groups
         saves += groups * off
+    return saves
+
+
+def _saves_in_mixed_groups(terms: MultiBuy | BuyGet, tallies: Sequence[Tally]) -> int:
+    """For pieces of any SKU together, the dearest first."""
+    size, saves = _size(terms), 0
+    lefts = sorted(chain.from_iterable([left] * count for tally in tallies
+                                       for (left, quantity), count in tally.items() if quantity == MILLI), reverse=True)
+    groups = len(lefts) // size
+    for start in range(0, min(groups, terms.times_max or groups) * size, size):
+        if isinstance(terms, MultiBuy):
+            off = sum(lefts[start : start + size]) - terms.price_minor
+        else:
+            off = sum([rounded(left * terms.percent, 100) for left in lefts[start + terms.buy : start + size]])
+        if off <= 0:
+            break
+        saves += off
     return saves
 
 
