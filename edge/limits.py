@@ -177,6 +177,9 @@ BASKET_PIECES_MAX = 5_000
 PROMOTIONS_MAX = 20_000
 """Promotions kept in memory; the rest is told and not applied."""
 
+PRICE_HISTORY_MAX = 1_000
+"""Price changes of one product that a reduction is measured by; more than two a day for a year."""
+
 HEARD_ALONE_MIN = 4
 """So often in a row another base station hears a label while its own does not, before it takes the label over."""
 

@@ -96,6 +96,8 @@ class Policy(msgspec.Struct, frozen=True):
     """Feed `policy`, one key, `policy`: what the chain decides for its stores. The last good one survives.
 
     `hours`: one entry per weekday from Monday, `None` for a closed day; an empty tuple means always open.
+    `prior_price_days`, `progressive_reductions`: how a reduction is measured (`edge.domain.prior_price`);
+    `perishables`: categories and departments whose reductions are measured by the price just before.
     `cash_step_minor`: the smallest coin, 0 for the currency's own.
     """
 
@@ -111,6 +113,9 @@ class Policy(msgspec.Struct, frozen=True):
     hold_s: int = 3 * 86400
     hold_max_s: int = 7 * 86400
     person_keep_s: int = 72 * 3600
+    prior_price_days: int = 30
+    progressive_reductions: bool = False
+    perishables: tuple[str, ...] = ()
     taxes: tuple[TaxRate, ...] = ()
     prices_include_tax: bool = True
     cash_step_minor: int = 0

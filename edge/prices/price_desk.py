@@ -16,6 +16,8 @@ from edge.db.replica import entries_of
 from edge.domain.barcode import lookup_key
 from edge.domain.claims import charge
 from edge.domain.pricing import PriceEntry, select
+from edge.domain.prior_price import Applied, reduced_since, was_price
+from edge.limits import PRICE_HISTORY_MAX
 from edge.prices.claim_book import cap_of
 from edge.store import Store
 
@@ -75,6 +77,18 @@ class PriceDesk:
         """The item with this SKU; `None` when there is none. Raises `NoPrice`."""
         row = self._replica.execute(REPLICA.priced_item_by_sku, (sku,)).fetchone()
         return self._quote(row) if row else None
+
+    def was_price(self, sku: str, price_minor: int, begins_ms: int | None = None, *,
+                  perishable: bool = False) -> int | None:
+        """What may stand beside a reduced price as the one before, by what this store charged; `None`: nothing may be
+        announced (Directive 98/6/EC Art. 6a). `begins_ms`: of a reduction that is to come, `None` for one in force."""
+        policy = self._store.policy
+        rows = self._ledger.execute(LEDGER.intervals_of, (sku, PRICE_HISTORY_MAX)).fetchall()
+        history = [Applied(*row) for row in rows]
+        if begins_ms is None:
+            begins_ms = reduced_since(history, price_minor, self._store.clock.wall_ms())
+        days = 0 if perishable else policy.prior_price_days
+        return was_price(history, price_minor, begins_ms, days, progressive=policy.progressive_reductions)
 
     def by_skus(self, skus: Collection[str]) -> dict[str, Quote]:
         """The items of many SKUs, in two reads; those that are unknown or have no price now are left out."""

@@ -293,6 +293,10 @@ SELECT MIN(valid_until_powered_ms) FROM price_cap WHERE valid_until_powered_ms I
 -- name: last_interval
 SELECT charge_minor FROM price_interval WHERE sku = ? ORDER BY from_ms DESC LIMIT 1
 
+-- name: intervals_of
+SELECT from_ms, charge_minor FROM (SELECT from_ms, charge_minor FROM price_interval WHERE sku = ?
+    ORDER BY from_ms DESC LIMIT ?) ORDER BY from_ms
+
 -- name: put_interval
 INSERT INTO price_interval (sku, from_ms, charge_minor) VALUES (?, ?, ?)
 ON CONFLICT (sku, from_ms) DO UPDATE SET charge_minor = excluded.charge_minor
