@@ -26,6 +26,7 @@ from edge.pos.till_routes import TillException
 from edge.pos.transactions import CloseIn, CloseOut, HighWater, TransactionIn
 from edge.prices.guard_desk import HeldBatch
 from edge.prices.price_desk import Quote
+from edge.prices.reports import AccuracyReport, Announced, Comparison, Hold
 from edge.tasks import OpenTask
 
 _DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
@@ -79,6 +80,13 @@ OPERATIONS: dict[str, Operation] = {
     "sleep_label": Operation("Let a label in a drawer sleep", {204: None}, LabelIn, body_optional=True,
                              problems=(404,)),
     "void_claim": _on_label("Strike a price that a label may show"),
+    "report_accuracy": Operation(
+        "Whether tills charged what they should have, and whom the store owes", {200: AccuracyReport}, problems=(400,),
+        queries=(Query("from", "the first business day", required=True, pattern=_DAY),
+                 Query("to", "the last business day", required=True, pattern=_DAY))),
+    "report_holds": Operation("Increases that wait for labels", {200: list[Hold]}),
+    "report_not_announced": Operation("Offers that are no reduction by the 30-day rule", {200: list[Announced]}),
+    "report_comparison": Operation("Hub, till and proven label side by side", {200: Comparison}),
     "held_batches": Operation("Price changes that wait for a person", {200: list[HeldBatch]}),
     "decide_held_batch": Operation("A person's word on them", {200: Decided}, DecisionIn, problems=(404, 409)),
     "examine": Operation("Compare the store's copies with the hub's", {200: Report}),

@@ -68,6 +68,7 @@ from edge.pos.basket_routes import BasketDesk, basket_handlers
 from edge.pos.book_routes import book_handlers
 from edge.pos.events import Events, event_handlers
 from edge.pos.label_routes import LabelDesk, label_handlers
+from edge.pos.report_routes import report_handlers
 from edge.pos.server import HttpServer, bind, tls_context
 from edge.pos.stock_routes import stock_handlers
 from edge.pos.store_routes import store_handlers
@@ -77,6 +78,7 @@ from edge.prices.guard_desk import GuardDesk
 from edge.prices.price_book import PriceBook
 from edge.prices.price_desk import PriceDesk
 from edge.prices.promotion_book import PromotionBook
+from edge.prices.reports import PriceReports
 from edge.rebase import RebaseBooks
 from edge.recount import Recount
 from edge.sd_notify import Notifier
@@ -278,6 +280,8 @@ class Daemon:
                       ahead, labels, housekeeper, intake, link, issues, page, stations)
         self._doctor = Doctor(store, intake, recount, link,
                               partial(self._open_reader, Path(settings.state_directory)), parts.aside)
+        self._reports = PriceReports(store, prices, partial(self._open_reader, Path(settings.state_directory)),
+                                     parts.aside)
         issues.add(StoreChecks(store, planner, guard, book, stations, self._link_state, self._supervisor.status,
                                self._heartbeats.stalled, self._insecure_listeners()).issues)
         return rooms
@@ -292,7 +296,7 @@ class Daemon:
                     **basket_handlers(BasketDesk(rooms.store, rooms.prices, PromotionBook(rooms.store))),
                     **store_handlers(rooms.pickups, rooms.guard, rooms.tasks),
                     **doctor_handlers(self._doctor), **label_handlers(rooms.labels), **health_handlers(view),
-                    **description_handlers(),
+                    **report_handlers(self._reports), **description_handlers(),
                     **staff_handlers(rooms.staff_page)}
         return build_app((*RULES, *STAFF_RULES), handlers, self._tokens, rooms.staff_page.door)
 

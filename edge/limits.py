@@ -180,6 +180,9 @@ PROMOTIONS_MAX = 20_000
 PRICE_HISTORY_MAX = 1_000
 """Price changes of one product that a reduction is measured by; more than two a day for a year."""
 
+REPORT_ROWS_MAX = 1_000
+"""Rows of a report; how many more there are stands beside them."""
+
 HEARD_ALONE_MIN = 4
 """So often in a row another base station hears a label while its own does not, before it takes the label over."""
 

@@ -297,6 +297,27 @@ SELECT charge_minor FROM price_interval WHERE sku = ? ORDER BY from_ms DESC LIMI
 SELECT from_ms, charge_minor FROM (SELECT from_ms, charge_minor FROM price_interval WHERE sku = ?
     ORDER BY from_ms DESC LIMIT ?) ORDER BY from_ms
 
+-- name: transactions_of_days
+SELECT payload, occurred_ms FROM entry WHERE kind = 'transaction' AND business_day BETWEEN ? AND ?
+
+-- name: struck_claims
+SELECT COUNT(*) FROM entry WHERE kind = 'staff-act' AND business_day BETWEEN ? AND ?
+    AND json_extract(CAST(payload AS TEXT), '$.act') = 'void-claim'
+
+-- name: voided_keys
+SELECT voided_key FROM voided
+
+-- name: held_low
+SELECT price_cap.sku, price_cap.cap_minor, MIN(label.offered_ms), COUNT(DISTINCT claim.label)
+FROM price_cap JOIN claim ON claim.sku = price_cap.sku AND claim.price_minor = price_cap.cap_minor
+    JOIN label ON label.label = claim.label
+GROUP BY price_cap.sku
+
+-- name: proven_prices
+SELECT label.label, picture.sku, picture.price_minor FROM label JOIN picture ON picture.label = label.label
+    AND picture.version = label.proven_version
+WHERE label.sku IS NOT NULL AND label.excluded_reason IS NULL
+
 -- name: put_interval
 INSERT INTO price_interval (sku, from_ms, charge_minor) VALUES (?, ?, ?)
 ON CONFLICT (sku, from_ms) DO UPDATE SET charge_minor = excluded.charge_minor

@@ -84,6 +84,10 @@ ON CONFLICT (entry_id) DO UPDATE SET version = excluded.version, sku = excluded.
 -- name: delete_price_entry
 DELETE FROM price_entry WHERE entry_id = ?
 
+-- name: announced
+SELECT list_price.sku, item.name, list_price.price_minor, list_price.kind, item.category, item.department
+FROM list_price JOIN item ON item.sku = list_price.sku WHERE list_price.kind <> 'regular' LIMIT ?
+
 -- name: list_price
 SELECT price_minor, currency, entry_id, version, kind, valid_until_ms FROM list_price WHERE sku = ?
 
