@@ -36,6 +36,13 @@ def _on_label(says: str) -> Operation:
     return Operation(says, {200: LabelOut}, LabelIn, body_optional=True, problems=(404, 409))
 
 
+class LookupOut(Quote, frozen=True):
+    """What `edge.prices.price_desk` answers: the last two only for a code that says how much it is."""
+
+    quantity_milli: int | None = None
+    amount_minor: int | None = None
+
+
 class Word(msgspec.Struct, frozen=True):
     """One word for a machine that watches."""
 
@@ -43,7 +50,7 @@ class Word(msgspec.Struct, frozen=True):
 
 
 OPERATIONS: dict[str, Operation] = {
-    "lookup": Operation("What a barcode or SKU is, and what to charge for it", {200: Quote}, problems=(404, 409)),
+    "lookup": Operation("What a barcode or SKU is, and what to charge for it", {200: LookupOut}, problems=(404, 409)),
     "put_transaction": Operation(
         "A sale, return or void that happened; sent twice it counts once", {201: Answer}, TransactionIn,
         problems=(409,), paths={"business_day": _DAY, "sequence": "^[0-9]{1,10}$"}),

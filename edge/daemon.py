@@ -33,6 +33,7 @@ from drivers.port import BaseStation, EventSink
 from drivers.serial_link import ByteLink, SerialLink
 from edge import settings as configuration
 from edge.api_description import description_handlers
+from edge.barcode_tables import patterns_of
 from edge.clock import Clock, StoreClock, SystemClock
 from edge.credentials import Credential, Credentials
 from edge.db import replica
@@ -252,7 +253,7 @@ class Daemon:
         clock = StoreClock(parts.clock, books.last_clock)
         store = Store(self._identity(), books, clock, replica.policy(books.replica_reader), parts.randomness,
                       disk=self._disk(books))
-        prices = PriceDesk(store)
+        prices = PriceDesk(store, patterns_of(settings.store.barcodes))
         pickups = PickupDesk(store, PeopleVault(self._text(settings.store_key)))
         guard = GuardDesk(store)
         stations: dict[str, BaseStation] = {}

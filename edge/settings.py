@@ -50,6 +50,7 @@ class Store(_Section, frozen=True, kw_only=True):
     language: Literal["en", "es"]
     unit_system: Literal["metric", "us"] = "metric"
     link_domain: Host = "id.gs1.org"
+    barcodes: Annotated[str, Meta(pattern="^([a-z][a-z0-9-]{0,30})?$", description="a table of config/barcodes")] = ""
 
     @staticmethod
     def _zone_is_known(time_zone: str) -> Iterator[Fault]:
