@@ -20,6 +20,7 @@ from edge.pos.book_routes import NDJSON, AcknowledgeIn, CopyOut
 from edge.pos.events import SSE
 from edge.pos.label_routes import LabelIn, LabelOut, PaperScan
 from edge.pos.openapi import JSON, Operation, Query, openapi_document
+from edge.pos.poslog.desk import PoslogReport
 from edge.pos.stock_routes import CountIn, MovementIn, StockOut
 from edge.pos.store_routes import Decided, DecisionIn, DoneIn, PickupOut, Recorded, StepIn
 from edge.pos.till_routes import TillException
@@ -55,6 +56,8 @@ OPERATIONS: dict[str, Operation] = {
         "A sale, return or void that happened; sent twice it counts once", {201: Answer}, TransactionIn,
         problems=(409,), paths={"business_day": _DAY, "sequence": "^[0-9]{1,10}$"}),
     "price_basket": Operation("The whole receipt of a basket", {200: ReceiptOut}, BasketIn),
+    "take_poslog": Operation("Transactions as POSLog XML, streamed", {200: PoslogReport}, problems=(413, 422),
+                             queries=(Query("dialect", "a file of config/poslog; without it v6"),)),
     "events": Operation("What changes, as it happens; resumed by `Last-Event-ID`", {200: SSE},
                         queries=(Query("last_event_id", "for clients that cannot set the header"),)),
     "pricebook": Operation("The price book line by line, or what changed in it", {200: NDJSON},

@@ -69,6 +69,7 @@ from edge.pos.basket_routes import BasketDesk, basket_handlers
 from edge.pos.book_routes import book_handlers
 from edge.pos.events import Events, event_handlers
 from edge.pos.label_routes import LabelDesk, label_handlers
+from edge.pos.poslog.desk import PoslogDesk, poslog_handlers
 from edge.pos.report_routes import report_handlers
 from edge.pos.server import HttpServer, bind, tls_context
 from edge.pos.stock_routes import stock_handlers
@@ -298,6 +299,7 @@ class Daemon:
                     **store_handlers(rooms.pickups, rooms.guard, rooms.tasks),
                     **doctor_handlers(self._doctor), **label_handlers(rooms.labels), **health_handlers(view),
                     **report_handlers(self._reports), **description_handlers(),
+                    **poslog_handlers(PoslogDesk(rooms.store, rooms.transactions)),
                     **staff_handlers(rooms.staff_page)}
         return build_app((*RULES, *STAFF_RULES), handlers, self._tokens, rooms.staff_page.door)
 

@@ -183,6 +183,18 @@ PRICE_HISTORY_MAX = 1_000
 REPORT_ROWS_MAX = 1_000
 """Rows of a report; how many more there are stands beside them."""
 
+POSLOG_BYTES_MAX = 64 * 2**20
+"""One POSLog document; a day of a large store is some 20 MiB."""
+
+POSLOG_DEPTH_MAX = 48
+"""How deep elements of a POSLog nest; makers need about ten."""
+
+POSLOG_ELEMENTS_MAX = 100_000
+"""Elements of one transaction of a POSLog."""
+
+POSLOG_PROBLEMS_MAX = 200
+"""Transactions that could not be read which an answer names."""
+
 HEARD_ALONE_MIN = 4
 """So often in a row another base station hears a label while its own does not, before it takes the label over."""
 

@@ -55,6 +55,7 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", "/v1/events", TILLS | PEOPLE | {Role.LOOKUP_ONLY}, "events"),
     Rule("GET", "/v1/pricebook", TILLS | PEOPLE | {Role.LOOKUP_ONLY}, "pricebook"),
     Rule("POST", "/v1/tills/{till}/pricebook", TILLS, "acknowledge_pricebook"),
+    Rule("POST", "/v1/poslog", TILLS | EXPERTS, "take_poslog"),
     Rule("POST", "/v1/tills/{till}/close", TILLS, "close_till"),
     Rule("GET", "/v1/tills/{till}/high-water", TILLS | PEOPLE, "high_water"),
     Rule("GET", "/v1/tills/{till}/exceptions", TILLS | PEOPLE, "till_exceptions"),
