@@ -44,8 +44,9 @@ from edge.db.writer import ThreadWriter
 from edge.disk_budget import DiskBudget, Shed
 from edge.doctor import Aside, Doctor, doctor_handlers, in_the_loop, technician_token
 from edge.enrolment import HubCredential, hub_credential
-from edge.errors import ConfigurationError
+from edge.errors import ConfigurationError, Rejected
 from edge.health.checks import StoreChecks
+from edge.health.folder_checks import folder_issues
 from edge.health.issues import IssueList
 from edge.health.routes import HealthView, health_handlers
 from edge.heartbeats import BusySince, Counter, Heartbeats, Watchdog, WatchLimits
@@ -68,8 +69,10 @@ from edge.pos.app import build_app
 from edge.pos.basket_routes import BasketDesk, basket_handlers
 from edge.pos.book_routes import book_handlers
 from edge.pos.events import Events, event_handlers
+from edge.pos.hot_folder import HotFolder
 from edge.pos.label_routes import LabelDesk, label_handlers
 from edge.pos.poslog.desk import PoslogDesk, poslog_handlers
+from edge.pos.poslog.dialect import load_dialect
 from edge.pos.report_routes import report_handlers
 from edge.pos.server import HttpServer, bind, tls_context
 from edge.pos.stock_routes import stock_handlers
@@ -282,6 +285,10 @@ class Daemon:
                       ahead, labels, housekeeper, intake, link, issues, page, stations)
         self._doctor = Doctor(store, intake, recount, link,
                               partial(self._open_reader, Path(settings.state_directory)), parts.aside)
+        self._poslog = PoslogDesk(store, rooms.transactions)
+        self._hot_folders = [self._hot_folder(each) for each in settings.hot_folders]
+        for folder in self._hot_folders:
+            issues.add(partial(folder_issues, folder))
         self._reports = PriceReports(store, prices, partial(self._open_reader, Path(settings.state_directory)),
                                      parts.aside)
         issues.add(StoreChecks(store, planner, guard, book, stations, self._link_state, self._supervisor.status,
@@ -299,7 +306,7 @@ class Daemon:
                     **store_handlers(rooms.pickups, rooms.guard, rooms.tasks),
                     **doctor_handlers(self._doctor), **label_handlers(rooms.labels), **health_handlers(view),
                     **report_handlers(self._reports), **description_handlers(),
-                    **poslog_handlers(PoslogDesk(rooms.store, rooms.transactions)),
+                    **poslog_handlers(self._poslog),
                     **staff_handlers(rooms.staff_page)}
         return build_app((*RULES, *STAFF_RULES), handlers, self._tokens, rooms.staff_page.door)
 
@@ -330,6 +337,16 @@ class Daemon:
                                      self._parts.randomness, channel=station.channel, power=station.power,
                                      sub_ghz_channel=station.sub_ghz_channel,
                                      high_speed=station.high_speed)
+
+    def _hot_folder(self, folder: configuration.HotFolder) -> HotFolder:
+        """Raises `ConfigurationError` for a dialect that is not there or is wrong."""
+        try:
+            dialect = load_dialect(folder.dialect)
+        except Rejected as problem:
+            raise ConfigurationError(f"hot_folders: {folder.name}: {problem}") from problem
+        return HotFolder(folder.name, Path(folder.directory),
+                         lambda chunks: self._poslog.take_file(chunks, dialect), folder.keep_days,
+                         self._parts.aside)
 
     def _link(self, intake: Intake, store: Store) -> HubLink:
         hub = self.settings.hub
@@ -387,6 +404,8 @@ class Daemon:
         add("pictures ahead", rooms.ahead.run, pulse=Counter(lambda: rooms.ahead.progress, limits.room_s))
         for station in rooms.stations.values():
             self._supervise_station(station)
+        for folder in self._hot_folders:
+            add(f"hot folder {folder.name}", folder.run, pulse=Counter(partial(_progress, folder), limits.room_s))
         add("disk budget", rooms.store.disk.run,
             pulse=Counter(lambda: rooms.store.disk.progress, limits.room_s))
         add("hub link", self._run_link)
@@ -527,3 +546,7 @@ async def _reload(daemon: Daemon, path: Path, notifier: Notifier) -> None:
         notifier.ready("the reload failed, see the journal")
     else:
         notifier.ready(f"restart to change {', '.join(later)}" if later else "reloaded")
+
+
+def _progress(folder: HotFolder) -> int:
+    return folder.progress

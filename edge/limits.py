@@ -195,6 +195,21 @@ POSLOG_ELEMENTS_MAX = 100_000
 POSLOG_PROBLEMS_MAX = 200
 """Transactions that could not be read which an answer names."""
 
+HOT_FOLDER_LOOK_S = 5.0
+"""Between looks into a hot folder; a file that did not change from one to the next is whole."""
+
+HOT_FILES_AT_ONCE = 20
+"""Files that one look takes; the others wait for the next."""
+
+HOT_FILE_BYTES_MAX = 256 * 2**20
+"""A larger file is put aside unread."""
+
+HOT_FOLDER_CHUNK_BYTES = 64 * 1024
+"""Read at once."""
+
+HOT_FOLDER_PROBLEMS_MAX = 500
+"""Problems that an `.err` file lists."""
+
 HEARD_ALONE_MIN = 4
 """So often in a row another base station hears a label while its own does not, before it takes the label over."""
 

@@ -212,6 +212,16 @@ class StaffMember(_Section, frozen=True, kw_only=True):
     role: Literal["staff", "supervisor", "technician"] = "staff"
 
 
+class HotFolder(_Section, frozen=True, kw_only=True):
+    """A directory in which files are put down: `inbox/` in it is read. Originals are deleted after `keep_days`."""
+
+    name: Identifier
+    directory: AbsolutePath
+    kind: Literal["poslog"] = "poslog"
+    dialect: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{0,30}$", description="a file of config/poslog")] = "v6"
+    keep_days: Annotated[int, Meta(ge=1, le=90, description="1 to 90")] = 7
+
+
 class Settings(_Section, frozen=True, kw_only=True):
     """The whole file. `state_directory` holds ledger.db and replica.db.
 
@@ -226,6 +236,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     state_directory: AbsolutePath = "/var/lib/trastienda"
     recovery_key: RecoveryKey | None = None
     base_stations: Annotated[tuple[BaseStation, ...], Meta(extra={"unique": ("name", "port", "adapter")})] = ()
+    hot_folders: Annotated[tuple[HotFolder, ...], Meta(extra={"unique": ("name", "directory")})] = ()
     tills: Annotated[tuple[Till, ...], Meta(extra={"unique": ("id", "token")})] = ()
     monitors: Annotated[tuple[Monitor, ...], Meta(extra={"unique": ("id", "token")})] = ()
     staff: Annotated[tuple[StaffMember, ...], Meta(extra={"unique": ("id", "pin")})] = ()

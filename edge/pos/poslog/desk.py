@@ -76,6 +76,14 @@ class PoslogDesk:
                             outcomes[Outcome.CONFLICT.value], dict(not_sales), dict(lines), shown,
                             len(problems) - len(shown), stopped)
 
+    async def take_file(self, chunks: AsyncIterator[bytes], dialect: Dialect) -> list[str]:
+        """A file of a hot folder; returns what of it could not be taken."""
+        report = await self.take(chunks, dialect)
+        problems = [f"transaction {problem.transaction}: {problem.reason}" for problem in report.problems]
+        if report.problems_left_out:
+            problems.append(f"and {report.problems_left_out} transactions more")
+        return [*problems, *([f"the rest was not read: {report.stopped}"] if report.stopped else [])]
+
     async def _record(self, read: Read, only_till: str | None) -> Outcome:
         assert read.sale is not None
         if not _TILL.fullmatch(read.till) or (only_till is not None and read.till != only_till):
