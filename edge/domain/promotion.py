@@ -17,6 +17,8 @@ from itertools import chain
 from cloud_sync.contract.promotions import AmountOff, BuyGet, FixedPrice, MultiBuy, PercentOff, Terms, Threshold
 
 MILLI = 1000
+_EACH = (PercentOff, AmountOff, FixedPrice)
+_GROUPS = (MultiBuy, BuyGet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,19 +135,20 @@ def apply_promotions(pieces: Sequence[Piece], promotions: Iterable[ActivePromoti
     """Apply what may be applied, and leave in each piece what is still to pay. Deterministic."""
     eligible = [each for each in promotions if _is_eligible(each.terms, coupons, member=member)]
     applied: list[Applied] = []
+    shelf = _Shelf(pieces)
     for priority in sorted({each.terms.priority for each in eligible}, reverse=True):
         at_once = [each for each in eligible if each.terms.priority == priority]
-        applied += _apply_best_first([each for each in at_once if not isinstance(each.terms, Threshold)], pieces)
+        applied += _apply_best_first([each for each in at_once if not isinstance(each.terms, Threshold)], shelf)
     for each in sorted((each for each in eligible if isinstance(each.terms, Threshold)),
                        key=lambda each: (-each.terms.priority, each.id)):
         applied += _take(each, _try(each.terms, [list(pieces)]))
     return applied
 
 
-def _apply_best_first(promotions: list[ActivePromotion], pieces: Sequence[Piece]) -> list[Applied]:
+def _apply_best_first(promotions: list[ActivePromotion], shelf: _Shelf) -> list[Applied]:
     """What others took can only lessen what a promotion saves, so one that was best when it was last tried, and whose
     products nobody touched since, is the best there is."""
-    shelf, touched_at, turn = _Shelf(pieces), dict[str, int](), 0
+    touched_at, turn = dict[str, int](), 0
     waiting: list[tuple[int, str, int, ActivePromotion]] = []
 
     def wait(promotion: ActivePromotion) -> None:
@@ -172,11 +175,11 @@ def _apply_best_first(promotions: list[ActivePromotion], pieces: Sequence[Piece]
 
 def _saves(terms: Terms, shelf: _Shelf) -> int:
     """What `_try` would take off in all, without saying off what: by counting where pieces are alike."""
-    if isinstance(terms, PercentOff | AmountOff | FixedPrice):
+    if isinstance(terms, _EACH):
         if not terms.times_max:
-            return sum(count * _off_alike(terms, left, quantity)
-                       for tally in shelf.tallies(terms) for (left, quantity), count in tally.items())
-    elif isinstance(terms, MultiBuy | BuyGet):
+            return sum([count * _off_alike(terms, left, quantity)
+                        for tally in shelf.tallies(terms) for (left, quantity), count in tally.items()])
+    elif isinstance(terms, _GROUPS):
         tallies = shelf.tallies(terms)
         if terms.mixed:
             return _saves_in_mixed_groups(terms, tallies)
@@ -265,13 +268,11 @@ def _each(terms: PercentOff | AmountOff | FixedPrice, kins: Sequence[list[Piece]
 
 def _off_alike(terms: PercentOff | AmountOff | FixedPrice, left_minor: int, quantity_milli: int) -> int:
     """What it takes off a piece of which so much is left to pay."""
-    match terms:
-        case PercentOff():
-            return rounded(left_minor * terms.percent, 100)
-        case AmountOff():
-            return min(left_minor, rounded(terms.amount_minor * quantity_milli, MILLI))
-        case FixedPrice():
-            return max(0, left_minor - rounded(terms.price_minor * quantity_milli, MILLI))
+    if isinstance(terms, PercentOff):
+        return rounded(left_minor * terms.percent, 100)
+    if isinstance(terms, AmountOff):
+        return min(left_minor, rounded(terms.amount_minor * quantity_milli, MILLI))
+    return max(0, left_minor - rounded(terms.price_minor * quantity_milli, MILLI))
 
 
 def _groups(terms: MultiBuy | BuyGet, kins: Sequence[list[Piece]]) -> _Trial:
