@@ -74,6 +74,7 @@ from edge.pos.label_routes import LabelDesk, label_handlers
 from edge.pos.poslog.desk import PoslogDesk, poslog_handlers
 from edge.pos.poslog.dialect import load_dialect
 from edge.pos.report_routes import report_handlers
+from edge.pos.scanner import Scanner
 from edge.pos.server import HttpServer, bind, tls_context
 from edge.pos.stock_routes import stock_handlers
 from edge.pos.store_routes import store_handlers
@@ -286,6 +287,8 @@ class Daemon:
         self._doctor = Doctor(store, intake, recount, link,
                               partial(self._open_reader, Path(settings.state_directory)), parts.aside)
         self._poslog = PoslogDesk(store, rooms.transactions)
+        self._scanners = [Scanner(each.name, parts.open_link(each.port), each.baud_rate, each.prefix.encode(),
+                                  events.scanned, parts.randomness) for each in settings.scanners]
         self._hot_folders = [self._hot_folder(each) for each in settings.hot_folders]
         for folder in self._hot_folders:
             issues.add(partial(folder_issues, folder))
@@ -404,6 +407,9 @@ class Daemon:
         add("pictures ahead", rooms.ahead.run, pulse=Counter(lambda: rooms.ahead.progress, limits.room_s))
         for station in rooms.stations.values():
             self._supervise_station(station)
+        for scanner in self._scanners:
+            add(f"scanner {scanner.name}", scanner.run,
+                pulse=Counter(partial(_scanner_progress, scanner), limits.station_s))
         for folder in self._hot_folders:
             add(f"hot folder {folder.name}", folder.run, pulse=Counter(partial(_progress, folder), limits.room_s))
         add("disk budget", rooms.store.disk.run,
@@ -550,3 +556,7 @@ async def _reload(daemon: Daemon, path: Path, notifier: Notifier) -> None:
 
 def _progress(folder: HotFolder) -> int:
     return folder.progress
+
+
+def _scanner_progress(scanner: Scanner) -> int:
+    return scanner.progress

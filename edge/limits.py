@@ -210,6 +210,15 @@ HOT_FOLDER_CHUNK_BYTES = 64 * 1024
 HOT_FOLDER_PROBLEMS_MAX = 500
 """Problems that an `.err` file lists."""
 
+SCAN_SILENCE_S = 0.15
+"""A scanner without a suffix has ended its code when it says nothing for so long; at 9600 baud a byte takes 1 ms."""
+
+SCAN_AGAIN_S = 0.7
+"""The same code again within this is the same scan: hands tremble."""
+
+SCANNER_BACK_OFF_MAX_S = 15.0
+"""The longest pause before a scanner that is away is looked for again."""
+
 HEARD_ALONE_MIN = 4
 """So often in a row another base station hears a label while its own does not, before it takes the label over."""
 

@@ -212,6 +212,18 @@ class StaffMember(_Section, frozen=True, kw_only=True):
     role: Literal["staff", "supervisor", "technician"] = "staff"
 
 
+class Scanner(_Section, frozen=True, kw_only=True):
+    """A barcode scanner on a serial port; what it reads is told to whoever follows `/v1/events`.
+
+    `prefix`: what it was told to put before each code.
+    """
+
+    name: Identifier
+    port: SerialPort
+    baud_rate: Literal[9600, 19200, 38400, 57600, 115200] = 9600
+    prefix: Annotated[str, Meta(pattern="^[ -~]{0,8}$", description="up to 8 letters")] = ""
+
+
 class HotFolder(_Section, frozen=True, kw_only=True):
     """A directory in which files are put down: `inbox/` in it is read. Originals are deleted after `keep_days`."""
 
@@ -236,6 +248,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     state_directory: AbsolutePath = "/var/lib/trastienda"
     recovery_key: RecoveryKey | None = None
     base_stations: Annotated[tuple[BaseStation, ...], Meta(extra={"unique": ("name", "port", "adapter")})] = ()
+    scanners: Annotated[tuple[Scanner, ...], Meta(extra={"unique": ("name", "port")})] = ()
     hot_folders: Annotated[tuple[HotFolder, ...], Meta(extra={"unique": ("name", "directory")})] = ()
     tills: Annotated[tuple[Till, ...], Meta(extra={"unique": ("id", "token")})] = ()
     monitors: Annotated[tuple[Monitor, ...], Meta(extra={"unique": ("id", "token")})] = ()

@@ -17,6 +17,7 @@ from edge.limits import EVENT_HEARTBEAT_S, EVENT_STREAMS_MAX, EVENT_SUBJECTS_MAX
 from edge.pos.access import Role
 from edge.pos.app import Handler, principal_of
 from edge.pos.problems import ProblemAnswer
+from edge.pos.scanner import Scan
 from edge.store import News, Store, Topic
 
 SSE = "text/event-stream"
@@ -32,6 +33,13 @@ class Changed(msgspec.Struct, frozen=True, omit_defaults=True):
 
     subjects: tuple[str, ...] = ()
     more: bool = False
+
+
+class Scanned(msgspec.Struct, frozen=True):
+    """The data of a `scan`: which scanner, and the code as it came."""
+
+    scanner: str
+    code: str
 
 
 class Events:
@@ -56,6 +64,12 @@ class Events:
         data = Changed(subjects) if len(subjects) <= EVENT_SUBJECTS_MAX else Changed(more=True)
         self._number += 1
         self._kept.append((self._number, name, msgspec.json.encode(data)))
+        self._wake()
+
+    def scanned(self, scan: Scan) -> None:
+        """A scanner of the store read something; told to tills and people."""
+        self._number += 1
+        self._kept.append((self._number, "scan", msgspec.json.encode(Scanned(scan.scanner, scan.code))))
         self._wake()
 
     async def run(self) -> None:
