@@ -15,15 +15,19 @@ from edge.doctor import Report
 from edge.health.routes import Status
 from edge.pos.access import RULES
 from edge.pos.app import Handler
+from edge.pos.basket_routes import BasketIn, ReceiptOut
 from edge.pos.book_routes import NDJSON, AcknowledgeIn, CopyOut
+from edge.pos.events import SSE
 from edge.pos.label_routes import LabelIn, LabelOut, PaperScan
 from edge.pos.openapi import JSON, Operation, Query, openapi_document
+from edge.pos.poslog.desk import PoslogReport
 from edge.pos.stock_routes import CountIn, MovementIn, StockOut
 from edge.pos.store_routes import Decided, DecisionIn, DoneIn, PickupOut, Recorded, StepIn
 from edge.pos.till_routes import TillException
 from edge.pos.transactions import CloseIn, CloseOut, HighWater, TransactionIn
 from edge.prices.guard_desk import HeldBatch
 from edge.prices.price_desk import Quote
+from edge.prices.reports import AccuracyReport, Announced, Comparison, Hold
 from edge.tasks import OpenTask
 
 _DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
@@ -33,6 +37,13 @@ def _on_label(says: str) -> Operation:
     return Operation(says, {200: LabelOut}, LabelIn, body_optional=True, problems=(404, 409))
 
 
+class LookupOut(Quote, frozen=True):
+    """What `edge.prices.price_desk` answers: the last two only for a code that says how much it is."""
+
+    quantity_milli: int | None = None
+    amount_minor: int | None = None
+
+
 class Word(msgspec.Struct, frozen=True):
     """One word for a machine that watches."""
 
@@ -40,10 +51,15 @@ class Word(msgspec.Struct, frozen=True):
 
 
 OPERATIONS: dict[str, Operation] = {
-    "lookup": Operation("What a barcode or SKU is, and what to charge for it", {200: Quote}, problems=(404, 409)),
+    "lookup": Operation("What a barcode or SKU is, and what to charge for it", {200: LookupOut}, problems=(404, 409)),
     "put_transaction": Operation(
         "A sale, return or void that happened; sent twice it counts once", {201: Answer}, TransactionIn,
         problems=(409,), paths={"business_day": _DAY, "sequence": "^[0-9]{1,10}$"}),
+    "price_basket": Operation("The whole receipt of a basket", {200: ReceiptOut}, BasketIn),
+    "take_poslog": Operation("Transactions as POSLog XML, streamed", {200: PoslogReport}, problems=(413, 422),
+                             queries=(Query("dialect", "a file of config/poslog; without it v6"),)),
+    "events": Operation("What changes, as it happens; resumed by `Last-Event-ID`", {200: SSE},
+                        queries=(Query("last_event_id", "for clients that cannot set the header"),)),
     "pricebook": Operation("The price book line by line, or what changed in it", {200: NDJSON},
                            queries=(Query("since", "the version that a copy has; without it, everything"),)),
     "acknowledge_pricebook": Operation("This till has this version whole", {200: CopyOut}, AcknowledgeIn),
@@ -74,6 +90,13 @@ OPERATIONS: dict[str, Operation] = {
     "sleep_label": Operation("Let a label in a drawer sleep", {204: None}, LabelIn, body_optional=True,
                              problems=(404,)),
     "void_claim": _on_label("Strike a price that a label may show"),
+    "report_accuracy": Operation(
+        "Whether tills charged what they should have, and whom the store owes", {200: AccuracyReport}, problems=(400,),
+        queries=(Query("from", "the first business day", required=True, pattern=_DAY),
+                 Query("to", "the last business day", required=True, pattern=_DAY))),
+    "report_holds": Operation("Increases that wait for labels", {200: list[Hold]}),
+    "report_not_announced": Operation("Offers that are no reduction by the 30-day rule", {200: list[Announced]}),
+    "report_comparison": Operation("Hub, till and proven label side by side", {200: Comparison}),
     "held_batches": Operation("Price changes that wait for a person", {200: list[HeldBatch]}),
     "decide_held_batch": Operation("A person's word on them", {200: Decided}, DecisionIn, problems=(404, 409)),
     "examine": Operation("Compare the store's copies with the hub's", {200: Report}),

@@ -33,6 +33,7 @@ from drivers.port import BaseStation, EventSink
 from drivers.serial_link import ByteLink, SerialLink
 from edge import settings as configuration
 from edge.api_description import description_handlers
+from edge.barcode_tables import patterns_of
 from edge.clock import Clock, StoreClock, SystemClock
 from edge.credentials import Credential, Credentials
 from edge.db import replica
@@ -43,8 +44,9 @@ from edge.db.writer import ThreadWriter
 from edge.disk_budget import DiskBudget, Shed
 from edge.doctor import Aside, Doctor, doctor_handlers, in_the_loop, technician_token
 from edge.enrolment import HubCredential, hub_credential
-from edge.errors import ConfigurationError
+from edge.errors import ConfigurationError, Rejected
 from edge.health.checks import StoreChecks
+from edge.health.folder_checks import folder_issues
 from edge.health.issues import IssueList
 from edge.health.routes import HealthView, health_handlers
 from edge.heartbeats import BusySince, Counter, Heartbeats, Watchdog, WatchLimits
@@ -64,8 +66,15 @@ from edge.pickups.desk import PickupDesk
 from edge.pickups.people import PeopleVault
 from edge.pos.access import RULES, Principal, Role, Tokens
 from edge.pos.app import build_app
+from edge.pos.basket_routes import BasketDesk, basket_handlers
 from edge.pos.book_routes import book_handlers
+from edge.pos.events import Events, event_handlers
+from edge.pos.hot_folder import HotFolder
 from edge.pos.label_routes import LabelDesk, label_handlers
+from edge.pos.poslog.desk import PoslogDesk, poslog_handlers
+from edge.pos.poslog.dialect import load_dialect
+from edge.pos.report_routes import report_handlers
+from edge.pos.scanner import Scanner
 from edge.pos.server import HttpServer, bind, tls_context
 from edge.pos.stock_routes import stock_handlers
 from edge.pos.store_routes import store_handlers
@@ -74,6 +83,8 @@ from edge.pos.transactions import TransactionDesk
 from edge.prices.guard_desk import GuardDesk
 from edge.prices.price_book import PriceBook
 from edge.prices.price_desk import PriceDesk
+from edge.prices.promotion_book import PromotionBook
+from edge.prices.reports import PriceReports
 from edge.rebase import RebaseBooks
 from edge.recount import Recount
 from edge.sd_notify import Notifier
@@ -142,6 +153,7 @@ class Rooms:
     store: Store
     prices: PriceDesk
     book: PriceBook
+    events: Events
     transactions: TransactionDesk
     pickups: PickupDesk
     guard: GuardDesk
@@ -246,7 +258,7 @@ class Daemon:
         clock = StoreClock(parts.clock, books.last_clock)
         store = Store(self._identity(), books, clock, replica.policy(books.replica_reader), parts.randomness,
                       disk=self._disk(books))
-        prices = PriceDesk(store)
+        prices = PriceDesk(store, patterns_of(settings.store.barcodes))
         pickups = PickupDesk(store, PeopleVault(self._text(settings.store_key)))
         guard = GuardDesk(store)
         stations: dict[str, BaseStation] = {}
@@ -261,18 +273,27 @@ class Daemon:
         intake = Intake(store, pickups, guard, tasks)
         recount = Recount(intake)
         housekeeper = Housekeeper(store, prices, book, pickups, recount)
-        store.listeners += [book.follow_news, planner.follow_news, ahead.follow_news, housekeeper.follow_news,
-                            intake.follow_news]
+        events = Events(store)
+        store.listeners += [events.follow_news, book.follow_news, planner.follow_news, ahead.follow_news,
+                            housekeeper.follow_news, intake.follow_news]
         link = self._link(intake, store)
         issues, labels = IssueList(), LabelDesk(store, prices, planner, stations)
         page = build_staff_page(StaffParts(
             store, prices, pickups, guard, planner, wanted, labels, stations, parts.artist, self._link_state, issues,
             members_of(settings.staff, self._credentials)))
         store.listeners.append(page.follow_news)
-        rooms = Rooms(store, prices, book, TransactionDesk(store, prices), pickups, guard, tasks, planner, ahead,
-                      labels, housekeeper, intake, link, issues, page, stations)
+        rooms = Rooms(store, prices, book, events, TransactionDesk(store, prices), pickups, guard, tasks, planner,
+                      ahead, labels, housekeeper, intake, link, issues, page, stations)
         self._doctor = Doctor(store, intake, recount, link,
                               partial(self._open_reader, Path(settings.state_directory)), parts.aside)
+        self._poslog = PoslogDesk(store, rooms.transactions)
+        self._scanners = [Scanner(each.name, parts.open_link(each.port), each.baud_rate, each.prefix.encode(),
+                                  events.scanned, parts.randomness) for each in settings.scanners]
+        self._hot_folders = [self._hot_folder(each) for each in settings.hot_folders]
+        for folder in self._hot_folders:
+            issues.add(partial(folder_issues, folder))
+        self._reports = PriceReports(store, prices, partial(self._open_reader, Path(settings.state_directory)),
+                                     parts.aside)
         issues.add(StoreChecks(store, planner, guard, book, stations, self._link_state, self._supervisor.status,
                                self._heartbeats.stalled, self._insecure_listeners()).issues)
         return rooms
@@ -283,10 +304,12 @@ class Daemon:
         view = HealthView(rooms.store, rooms.planner, rooms.stations, rooms.issues, self._link_state,
                           self._supervisor.status, self._heartbeats.stalled)
         handlers = {**till_handlers(rooms.store, rooms.prices, rooms.transactions),
-                    **stock_handlers(rooms.store), **book_handlers(rooms.book),
+                    **stock_handlers(rooms.store), **book_handlers(rooms.book), **event_handlers(rooms.events),
+                    **basket_handlers(BasketDesk(rooms.store, rooms.prices, PromotionBook(rooms.store))),
                     **store_handlers(rooms.pickups, rooms.guard, rooms.tasks),
                     **doctor_handlers(self._doctor), **label_handlers(rooms.labels), **health_handlers(view),
-                    **description_handlers(),
+                    **report_handlers(self._reports), **description_handlers(),
+                    **poslog_handlers(self._poslog),
                     **staff_handlers(rooms.staff_page)}
         return build_app((*RULES, *STAFF_RULES), handlers, self._tokens, rooms.staff_page.door)
 
@@ -317,6 +340,16 @@ class Daemon:
                                      self._parts.randomness, channel=station.channel, power=station.power,
                                      sub_ghz_channel=station.sub_ghz_channel,
                                      high_speed=station.high_speed)
+
+    def _hot_folder(self, folder: configuration.HotFolder) -> HotFolder:
+        """Raises `ConfigurationError` for a dialect that is not there or is wrong."""
+        try:
+            dialect = load_dialect(folder.dialect)
+        except Rejected as problem:
+            raise ConfigurationError(f"hot_folders: {folder.name}: {problem}") from problem
+        return HotFolder(folder.name, Path(folder.directory),
+                         lambda chunks: self._poslog.take_file(chunks, dialect), folder.keep_days,
+                         self._parts.aside)
 
     def _link(self, intake: Intake, store: Store) -> HubLink:
         hub = self.settings.hub
@@ -374,13 +407,19 @@ class Daemon:
         add("pictures ahead", rooms.ahead.run, pulse=Counter(lambda: rooms.ahead.progress, limits.room_s))
         for station in rooms.stations.values():
             self._supervise_station(station)
+        for scanner in self._scanners:
+            add(f"scanner {scanner.name}", scanner.run,
+                pulse=Counter(partial(_scanner_progress, scanner), limits.station_s))
+        for folder in self._hot_folders:
+            add(f"hot folder {folder.name}", folder.run, pulse=Counter(partial(_progress, folder), limits.room_s))
         add("disk budget", rooms.store.disk.run,
             pulse=Counter(lambda: rooms.store.disk.progress, limits.room_s))
         add("hub link", self._run_link)
         for listener, tls in self._listeners:
             name = f"http {listener.getsockname()[1]}"
             add(name, HttpServer(self.app, listener, tls).run, vital=True)
-        # Added last, so stopped first: it ends the live streams that the servers wait for.
+        # Added last, so stopped first: they end the live streams that the servers wait for.
+        add("till events", rooms.events.run, pulse=Counter(lambda: rooms.events.progress, limits.room_s))
         add("staff page", rooms.staff_page.run, pulse=Counter(lambda: rooms.staff_page.progress, limits.room_s))
 
     def _supervise_station(self, station: BaseStation) -> None:
@@ -513,3 +552,11 @@ async def _reload(daemon: Daemon, path: Path, notifier: Notifier) -> None:
         notifier.ready("the reload failed, see the journal")
     else:
         notifier.ready(f"restart to change {', '.join(later)}" if later else "reloaded")
+
+
+def _progress(folder: HotFolder) -> int:
+    return folder.progress
+
+
+def _scanner_progress(scanner: Scanner) -> int:
+    return scanner.progress

@@ -156,6 +156,69 @@ TILL_COPY_KEEP_DAYS = 7
 TILL_COPY_LATE_S = 300.0
 """A copy that lacks changes for so long is told as an issue."""
 
+EVENTS_KEPT_MAX = 1_000
+"""Events that a till which was away may still be told; after more it asks for everything."""
+
+EVENT_SUBJECTS_MAX = 200
+"""SKUs or orders that one event names; of more it says only that there are many."""
+
+EVENT_STREAMS_MAX = 64
+"""Tills and displays that follow the events at once."""
+
+EVENT_HEARTBEAT_S = 15.0
+"""So often a stream without news says that it is still there."""
+
+BASKET_LINES_MAX = 500
+"""Lines of a basket that is priced."""
+
+BASKET_PIECES_MAX = 5_000
+"""Pieces of a basket that is priced; no trolley holds more."""
+
+PROMOTIONS_MAX = 20_000
+"""Promotions kept in memory; the rest is told and not applied."""
+
+PRICE_HISTORY_MAX = 1_000
+"""Price changes of one product that a reduction is measured by; more than two a day for a year."""
+
+REPORT_ROWS_MAX = 1_000
+"""Rows of a report; how many more there are stands beside them."""
+
+POSLOG_BYTES_MAX = 64 * 2**20
+"""One POSLog document; a day of a large store is some 20 MiB."""
+
+POSLOG_DEPTH_MAX = 48
+"""How deep elements of a POSLog nest; makers need about ten."""
+
+POSLOG_ELEMENTS_MAX = 100_000
+"""Elements of one transaction of a POSLog."""
+
+POSLOG_PROBLEMS_MAX = 200
+"""Transactions that could not be read which an answer names."""
+
+HOT_FOLDER_LOOK_S = 5.0
+"""Between looks into a hot folder; a file that did not change from one to the next is whole."""
+
+HOT_FILES_AT_ONCE = 20
+"""Files that one look takes; the others wait for the next."""
+
+HOT_FILE_BYTES_MAX = 256 * 2**20
+"""A larger file is put aside unread."""
+
+HOT_FOLDER_CHUNK_BYTES = 64 * 1024
+"""Read at once."""
+
+HOT_FOLDER_PROBLEMS_MAX = 500
+"""Problems that an `.err` file lists."""
+
+SCAN_SILENCE_S = 0.15
+"""A scanner without a suffix has ended its code when it says nothing for so long; at 9600 baud a byte takes 1 ms."""
+
+SCAN_AGAIN_S = 0.7
+"""The same code again within this is the same scan: hands tremble."""
+
+SCANNER_BACK_OFF_MAX_S = 15.0
+"""The longest pause before a scanner that is away is looked for again."""
+
 HEARD_ALONE_MIN = 4
 """So often in a row another base station hears a label while its own does not, before it takes the label over."""
 

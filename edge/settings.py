@@ -50,6 +50,7 @@ class Store(_Section, frozen=True, kw_only=True):
     language: Literal["en", "es"]
     unit_system: Literal["metric", "us"] = "metric"
     link_domain: Host = "id.gs1.org"
+    barcodes: Annotated[str, Meta(pattern="^([a-z][a-z0-9-]{0,30})?$", description="a table of config/barcodes")] = ""
 
     @staticmethod
     def _zone_is_known(time_zone: str) -> Iterator[Fault]:
@@ -211,6 +212,28 @@ class StaffMember(_Section, frozen=True, kw_only=True):
     role: Literal["staff", "supervisor", "technician"] = "staff"
 
 
+class Scanner(_Section, frozen=True, kw_only=True):
+    """A barcode scanner on a serial port; what it reads is told to whoever follows `/v1/events`.
+
+    `prefix`: what it was told to put before each code.
+    """
+
+    name: Identifier
+    port: SerialPort
+    baud_rate: Literal[9600, 19200, 38400, 57600, 115200] = 9600
+    prefix: Annotated[str, Meta(pattern="^[ -~]{0,8}$", description="up to 8 letters")] = ""
+
+
+class HotFolder(_Section, frozen=True, kw_only=True):
+    """A directory in which files are put down: `inbox/` in it is read. Originals are deleted after `keep_days`."""
+
+    name: Identifier
+    directory: AbsolutePath
+    kind: Literal["poslog"] = "poslog"
+    dialect: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{0,30}$", description="a file of config/poslog")] = "v6"
+    keep_days: Annotated[int, Meta(ge=1, le=90, description="1 to 90")] = 7
+
+
 class Settings(_Section, frozen=True, kw_only=True):
     """The whole file. `state_directory` holds ledger.db and replica.db.
 
@@ -225,6 +248,8 @@ class Settings(_Section, frozen=True, kw_only=True):
     state_directory: AbsolutePath = "/var/lib/trastienda"
     recovery_key: RecoveryKey | None = None
     base_stations: Annotated[tuple[BaseStation, ...], Meta(extra={"unique": ("name", "port", "adapter")})] = ()
+    scanners: Annotated[tuple[Scanner, ...], Meta(extra={"unique": ("name", "port")})] = ()
+    hot_folders: Annotated[tuple[HotFolder, ...], Meta(extra={"unique": ("name", "directory")})] = ()
     tills: Annotated[tuple[Till, ...], Meta(extra={"unique": ("id", "token")})] = ()
     monitors: Annotated[tuple[Monitor, ...], Meta(extra={"unique": ("id", "token")})] = ()
     staff: Annotated[tuple[StaffMember, ...], Meta(extra={"unique": ("id", "pin")})] = ()

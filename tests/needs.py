@@ -108,6 +108,7 @@ NEEDS = {
     "cc": Need("gcc libc6-dev", "for the power cuts under a real store", _c_compiler),
     "chromium": Need("chromium", "for the staff page in a real browser", _program("chromium", "chromium-browser")),
     "systemd-analyze": Need("systemd", "for the hardening of the units", _program("systemd-analyze")),
+    "curl": Need("curl", "for the integrators' page, command by command", _program("curl")),
     "udevadm": Need("udev", "for the rules that name base stations", _program("udevadm")),
 }
 

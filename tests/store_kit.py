@@ -66,6 +66,7 @@ from edge.pickups.desk import Pickup, PickupDesk, StepRequest
 from edge.pickups.people import PeopleVault
 from edge.pos.access import RULES, Principal, Role, Tokens
 from edge.pos.app import build_app
+from edge.pos.basket_routes import BasketDesk, basket_handlers
 from edge.pos.book_routes import book_handlers
 from edge.pos.label_routes import LabelDesk, LabelIn, label_handlers
 from edge.pos.stock_routes import MovementIn, ReceivedLine, receive, stock_handlers, stock_of
@@ -75,6 +76,7 @@ from edge.pos.transactions import TransactionDesk
 from edge.prices.guard_desk import GuardDesk
 from edge.prices.price_book import PriceBook
 from edge.prices.price_desk import NoPrice, PriceDesk
+from edge.prices.promotion_book import PromotionBook
 from edge.proving.box_clock import BoxClock
 from edge.recount import Recount
 from edge.shipped import shipped
@@ -160,6 +162,7 @@ class StoreKit:
         self.book.released = self.planner.look_at_skus
         self.ahead = PicturesAhead(self.store, wanted, self.artist, self.stations, prepared)
         self.labels = LabelDesk(self.store, self.prices, self.planner, self.stations)
+        self.baskets = BasketDesk(self.store, self.prices, PromotionBook(self.store))
         self.tills = TransactionDesk(self.store, self.prices)
         self.housekeeper = Housekeeper(self.store, self.prices, self.book, self.pickups, Recount(self.intake))
         for each in (self.station, self.back_wall):
@@ -282,7 +285,8 @@ class StoreKit:
     def _build_app(self) -> Any:
         handlers = {**till_handlers(self.store, self.prices, self.tills),
                     **stock_handlers(self.store), **store_handlers(self.pickups, self.guard, self.tasks),
-                    **label_handlers(self.labels), **book_handlers(self.book)}
+                    **label_handlers(self.labels), **book_handlers(self.book),
+                    **basket_handlers(self.baskets)}
         rules = [rule for rule in RULES if rule.handler in handlers]
         return build_app(rules, handlers, EveryToken())
 

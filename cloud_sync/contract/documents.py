@@ -10,7 +10,10 @@ import msgspec
 
 
 class Item(msgspec.Struct, frozen=True):
-    """Feed `items`, key = sku. `codes`: every barcode that means this item, digits only."""
+    """Feed `items`, key = sku. `codes`: every barcode that means this item, digits only.
+
+    `tax_class` names a rate of the policy; `deposit_minor` is paid per piece beside the price (a bottle).
+    """
 
     sku: str
     name: str
@@ -20,6 +23,8 @@ class Item(msgspec.Struct, frozen=True):
     brand: str = ""
     package_size: str = ""
     age_limit_years: int = 0
+    tax_class: str = ""
+    deposit_minor: int = 0
 
 
 class PriceKind(StrEnum):
@@ -46,7 +51,7 @@ class Price(msgspec.Struct, frozen=True):
 
 
 class Promotion(msgspec.Struct, frozen=True):
-    """Feed `promotions`, key = id. `terms`, a JSON object, says what it promises; no rule here reads it yet."""
+    """Feed `promotions`, key = id. `terms`, a JSON object, says what it promises: `contract.promotions` by `kind`."""
 
     id: str
     version: int
@@ -80,10 +85,20 @@ class PriceIntegrity(StrEnum):
     REPORT_ONLY = "report_only"
 
 
+class TaxRate(msgspec.Struct, frozen=True):
+    """What items of a tax class are taxed, in hundredths of a percent: 2100 is 21%."""
+
+    tax_class: str
+    basis_points: int
+
+
 class Policy(msgspec.Struct, frozen=True):
     """Feed `policy`, one key, `policy`: what the chain decides for its stores. The last good one survives.
 
     `hours`: one entry per weekday from Monday, `None` for a closed day; an empty tuple means always open.
+    `prior_price_days`, `progressive_reductions`: how a reduction is measured (`edge.domain.prior_price`);
+    `perishables`: categories and departments whose reductions are measured by the price just before.
+    `cash_step_minor`: the smallest coin, 0 for the currency's own.
     """
 
     grace_s: int = 3600
@@ -98,6 +113,12 @@ class Policy(msgspec.Struct, frozen=True):
     hold_s: int = 3 * 86400
     hold_max_s: int = 7 * 86400
     person_keep_s: int = 72 * 3600
+    prior_price_days: int = 30
+    progressive_reductions: bool = False
+    perishables: tuple[str, ...] = ()
+    taxes: tuple[TaxRate, ...] = ()
+    prices_include_tax: bool = True
+    cash_step_minor: int = 0
 
 
 class Person(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ import msgspec
 
 from cloud_sync.contract.documents import Item, Policy, Price, Promotion
 from cloud_sync.contract.feeds import Feed, overlay_key
+from cloud_sync.contract.promotions import KINDS, terms_of
 from cloud_sync.hub.database import Database
 from cloud_sync.hub.errors import Rejected, TooLarge
 from cloud_sync.hub.feeds import FeedId, Written, delete_document, ensure_feeds, put_documents
@@ -183,6 +184,9 @@ def _item_mistakes(item: Item) -> Iterator[str]:
             yield f"code {code[:KEY_MAX_CHARS]!r} is not 1 to 48 digits"
     if not 0 <= item.age_limit_years <= _AGE_MAX_YEARS:
         yield f"age_limit_years {item.age_limit_years} is not within 0 to {_AGE_MAX_YEARS}"
+    yield from text_mistakes({"tax_class": item.tax_class}, KEY_MAX_CHARS)
+    if not 0 <= item.deposit_minor <= MINOR_MAX:
+        yield f"deposit_minor {item.deposit_minor} is not within 0 to {MINOR_MAX}"
 
 
 def _price_mistakes(price: PriceEntry) -> Iterator[str]:
@@ -205,6 +209,11 @@ def _promotion_mistakes(promotion: PromotionIn) -> Iterator[str]:
         yield "version is not a whole number from 0 to 2**63 - 1"
     if len(_encoder.encode(promotion.terms)) > PROMOTION_TERMS_MAX_BYTES:
         yield f"terms are longer than {PROMOTION_TERMS_MAX_BYTES} bytes"
+    elif promotion.kind in KINDS:
+        try:
+            terms_of(promotion.kind, _encoder.encode(promotion.terms))
+        except msgspec.MsgspecError as mistake:
+            yield f"terms of kind {promotion.kind}: {mistake}"
     if not 0 <= promotion.valid_from_ms <= INTEGER_MAX:
         yield "valid_from_ms is not a time"
     if promotion.valid_until_ms is not None and not promotion.valid_from_ms < promotion.valid_until_ms <= INTEGER_MAX:

@@ -152,7 +152,8 @@ def fill_items(connection: Connection, rows: Sequence[Stored]) -> list[str]:
     decode = _item_decoder.decode
     items = [(key, version, decode(doc)) for key, version, doc in rows]
     connection.executemany(REPLICA.add_item, [
-        (key, version, item.name, item.category, item.department, item.brand, item.package_size, item.age_limit_years)
+        (key, version, item.name, item.category, item.department, item.brand, item.package_size, item.age_limit_years,
+         item.tax_class, item.deposit_minor)
         for key, version, item in items])
     connection.executemany(REPLICA.put_code, [(canonical(code), key, position) for key, _, item in items
                                               for position, code in enumerate(item.codes)])
@@ -169,7 +170,7 @@ def fill_prices(connection: Connection, rows: Sequence[Stored]) -> list[str]:
 def item_row(put: Put | Row, item: Item) -> tuple[str | int, ...]:
     """The row of `item` that a document makes."""
     return (put.key, put.version, item.name, item.category, item.department, item.brand, item.package_size,
-            item.age_limit_years)
+            item.age_limit_years, item.tax_class, item.deposit_minor)
 
 
 def codes_of(item: Item) -> list[str]:

@@ -1,6 +1,6 @@
 """What a label should show now: the item under which it hangs, its list price, and the hash of both."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from cloud_sync.contract.documents import PriceKind
@@ -55,7 +55,7 @@ class WantedPictures:
         entry = select(entries_of(self._store.books.replica_reader, sku), wall_ms).entry
         if entry is None:
             raise NothingToShow(f"product {sku} has no list price then")
-        return self._in_words(sku, Listed.of(entry), description)
+        return self._in_words(sku, Listed.of(entry), description, begins_ms=wall_ms)
 
     def at_price(self, sku: str, price_minor: int, currency: str, description: LabelDescription) -> Wanted:
         """The picture of the item as it is now at this price: how a proven price looks. Raises as `of`."""
@@ -64,7 +64,8 @@ class WantedPictures:
             listed = Listed(price_minor, currency, PriceKind.REGULAR, None)
         return self._in_words(sku, listed, description)
 
-    def _in_words(self, sku: str, listed: Listed, description: LabelDescription) -> Wanted:
+    def _in_words(self, sku: str, listed: Listed, description: LabelDescription,
+                  begins_ms: int | None = None) -> Wanted:
         reader = self._store.books.replica_reader
         item = reader.execute(REPLICA.item, (sku,)).fetchone()
         if item is None:
@@ -74,8 +75,14 @@ class WantedPictures:
         content = label_content(sku=sku, name=item[1], gtin=code[0] if code else None, package_text=item[5],
                                 price_minor=listed.price_minor, currency=listed.currency, language=identity.language,
                                 unit_system=identity.unit_system, link_domain=identity.link_domain)
-        content = on_the_occasion(content, listed.kind, self._last_day(listed.until_ms))
-        template = self._template(template_name(listed.kind, content), description)
+        kind = listed.kind
+        if kind is not PriceKind.REGULAR:
+            perishable = not {item[2], item[3]}.isdisjoint(self._store.policy.perishables)
+            was_minor = self._prices.was_price(sku, listed.price_minor, begins_ms, perishable=perishable)
+            kind = PriceKind.REGULAR if was_minor is None else kind  # what is no reduction is not called one
+            content = replace(content, was_minor=was_minor)
+        content = on_the_occasion(content, kind, self._last_day(listed.until_ms))
+        template = self._template(template_name(kind, content), description)
         return Wanted(template, content, content_hash(content, template))
 
     def _template(self, name: str, description: LabelDescription) -> Template:

@@ -4,6 +4,7 @@ Two point reads in the event loop. The charge is `min(list price, cap)`; a cap o
 worked out from its claims or entries, so a late housekeeper never makes a price wrong.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Self
 
@@ -12,9 +13,14 @@ import msgspec
 from cloud_sync.contract.documents import PriceIntegrity, PriceKind
 from edge.db.queries import LEDGER, REPLICA
 from edge.db.replica import entries_of
-from edge.domain.barcode import lookup_key
+from edge.domain.barcode import Scan, lookup_key, scans
 from edge.domain.claims import charge
+from edge.domain.money import currency_exponent
 from edge.domain.pricing import PriceEntry, select
+from edge.domain.prior_price import Applied, reduced_since, was_price
+from edge.domain.promotion import rounded
+from edge.domain.variable_measure import Pattern
+from edge.limits import PRICE_HISTORY_MAX
 from edge.prices.claim_book import cap_of
 from edge.store import Store
 
@@ -35,6 +41,16 @@ class Quote(msgspec.Struct, frozen=True):
     p3: bool
     sellable_milli: int
     age_limit_years: int
+
+
+class MeasuredQuote(Quote, frozen=True):
+    """The answer to a code that says a weight, a count or a price: how much it is, and what it comes to.
+
+    A price in the code is what is paid, and outside P3; `quantity_milli` is then what it implies, `None` at no price.
+    """
+
+    quantity_milli: int | None
+    amount_minor: int
 
 
 class NoPrice(Exception):
@@ -59,8 +75,10 @@ class Listed:
 class PriceDesk:
     """Answers price questions for tills, the staff page and the planner."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, patterns: tuple[Pattern, ...] = ()) -> None:
+        """`patterns`: what codes of the store's scales mean."""
         self._store = store
+        self._patterns = patterns
         self._replica = store.books.replica_reader
         self._ledger = store.books.ledger_reader
 
@@ -68,12 +86,62 @@ class PriceDesk:
         """The item with this barcode; `None` when there is none. Raises `NoPrice`."""
         key = lookup_key(code)
         row = self._replica.execute(REPLICA.priced_item_by_code, (key,)).fetchone() if key else None
-        return self._quote(row) if row else self.by_sku(code)
+        if row is None:
+            return self.by_sku(code) or self._by_scan(code)
+        quote = self._quote(row)
+        return quote if code.isdecimal() else self._weighed(quote, code)
+
+    def _weighed(self, quote: Quote, code: str) -> Quote:
+        """A GS1 element string or Digital Link may say how much it is, beside what."""
+        scan = next((each for each in scans(code, ()) if each.quantity_milli is not None), None)
+        return quote if scan is None else self._measured(quote, scan)
+
+    def _by_scan(self, code: str) -> Quote | None:
+        """What is no plain number of an item: a scale's code, a UPC-E, an element string or a link with a weight."""
+        for scan in scans(code, self._patterns):
+            for key in scan.keys:
+                row = self._replica.execute(REPLICA.priced_item_by_code, (key,)).fetchone()
+                if row:
+                    return self._measured(self._quote(row), scan)
+        return None
+
+    def _measured(self, quote: Quote, scan: Scan) -> Quote:
+        price_minor = scan.measured.price_minor(currency_exponent(quote.currency)) if scan.measured else None
+        if price_minor is not None:
+            implied = rounded(price_minor * 1000, quote.charge_minor) if quote.charge_minor else None
+            return _measured_quote(quote, implied, price_minor, p3=False)
+        if scan.quantity_milli is None:
+            return quote
+        amount_minor = rounded(quote.charge_minor * scan.quantity_milli, 1000)
+        return _measured_quote(quote, scan.quantity_milli, amount_minor, p3=quote.p3)
 
     def by_sku(self, sku: str) -> Quote | None:
         """The item with this SKU; `None` when there is none. Raises `NoPrice`."""
         row = self._replica.execute(REPLICA.priced_item_by_sku, (sku,)).fetchone()
         return self._quote(row) if row else None
+
+    def was_price(self, sku: str, price_minor: int, begins_ms: int | None = None, *,
+                  perishable: bool = False) -> int | None:
+        """What may stand beside a reduced price as the one before, by what this store charged; `None`: nothing may be
+        announced (Directive 98/6/EC Art. 6a). `begins_ms`: of a reduction that is to come, `None` for one in force."""
+        policy = self._store.policy
+        rows = self._ledger.execute(LEDGER.intervals_of, (sku, PRICE_HISTORY_MAX)).fetchall()
+        history = [Applied(*row) for row in rows]
+        if begins_ms is None:
+            begins_ms = reduced_since(history, price_minor, self._store.clock.wall_ms())
+        days = 0 if perishable else policy.prior_price_days
+        return was_price(history, price_minor, begins_ms, days, progressive=policy.progressive_reductions)
+
+    def by_skus(self, skus: Collection[str]) -> dict[str, Quote]:
+        """The items of many SKUs, in two reads; those that are unknown or have no price now are left out."""
+        keys = msgspec.json.encode(list(skus)).decode()
+        caps = {row[0]: row[1:] for row in self._ledger.execute(LEDGER.caps_and_stocks, (keys,)).fetchall()}
+        found: dict[str, Quote] = {}
+        for row in self._replica.execute(REPLICA.priced_items, (keys,)).fetchall():
+            price = self._price_of(row)
+            if price is not None:
+                found[row[0]] = self._quoted(row, price, caps[row[0]])
+        return found
 
     def sku_of(self, code: str) -> str:
         """The SKU a barcode or SKU means; empty when nothing is known under it."""
@@ -81,7 +149,15 @@ class PriceDesk:
         row = self._replica.execute(REPLICA.sku_by_code, (key,)).fetchone() if key else None
         if row is None and self._replica.execute(REPLICA.sku_exists, (code,)).fetchone():
             return code
-        return row[0] if row else ""
+        return row[0] if row else self._sku_of_scan(code)
+
+    def _sku_of_scan(self, code: str) -> str:
+        for scan in scans(code, self._patterns):
+            for key in scan.keys:
+                row = self._replica.execute(REPLICA.sku_by_code, (key,)).fetchone()
+                if row:
+                    return str(row[0])
+        return ""
 
     def known_sku(self, sku: str) -> bool:
         """Whether the catalogue has this SKU."""
@@ -110,15 +186,22 @@ class PriceDesk:
         return Listed(price.price_minor, price.currency, PriceKind(row[5]), row[8])
 
     def _quote(self, row: "_PricedItem") -> Quote:
-        sku, name, age_limit_years, price_minor, currency, entry_id, version, until_ms = row
+        price = self._price_of(row)
+        if price is None:
+            raise NoPrice(f"{row[0]} has no list price now")
+        return self._quoted(row, price, self._ledger.execute(LEDGER.cap_and_stock, (row[0],)).fetchone())
+
+    def _price_of(self, row: "_PricedItem") -> "_Price | None":
+        sku, _, _, price_minor, currency, entry_id, version, until_ms = row
         price = None if price_minor is None else _Price(price_minor, currency, entry_id, version)
         if price is None or (until_ms is not None and self._store.clock.wall_ms() >= until_ms):
-            price = self._looked_up_again(sku, price)
-        if price is None:
-            raise NoPrice(f"{sku} has no list price now")
+            return self._looked_up_again(sku, price)
+        return price
+
+    def _quoted(self, row: "_PricedItem", price: "_Price", cap: tuple[int | None, int | None, int | None]) -> Quote:
+        sku, name, age_limit_years = row[:3]
         gated = self._store.policy.price_integrity is PriceIntegrity.CUSTOMER_FIRST
-        cap_minor, valid_until_powered_ms, sellable_milli = self._ledger.execute(
-            LEDGER.cap_and_stock, (sku,)).fetchone()
+        cap_minor, valid_until_powered_ms, sellable_milli = cap
         if cap_minor is not None and valid_until_powered_ms is not None:
             cap_minor = self._cap_now(sku, cap_minor, valid_until_powered_ms)
         charged = charge(price.price_minor, cap_minor) if gated else price.price_minor
@@ -141,6 +224,11 @@ class PriceDesk:
                 found is None or found.price_minor > before.price_minor):
             return before
         return found
+
+
+def _measured_quote(quote: Quote, quantity_milli: int | None, amount_minor: int, *, p3: bool) -> MeasuredQuote:
+    return MeasuredQuote(**{**msgspec.structs.asdict(quote), "p3": p3}, quantity_milli=quantity_milli,
+                         amount_minor=amount_minor)
 
 
 class _Price(msgspec.Struct, frozen=True):

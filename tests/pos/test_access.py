@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from edge.pos.access import RULES, Principal, Role, Rule, Tokens
 from edge.pos.app import Handler, build_app
+from edge.pos.basket_routes import basket_handlers
 from edge.pos.book_routes import book_handlers
 from edge.pos.label_routes import label_handlers
 from edge.pos.stock_routes import stock_handlers
@@ -23,10 +24,11 @@ PUBLIC = {"/healthz", "/readyz"}
 SUPERVISORS_ONLY = {"/v1/labels/{label}/void-claim", "/v1/held-batches/{digest}"}
 TILLS_ONLY = {"/v1/transactions/{till}/{business_day}/{sequence}", "/v1/tills/{till}/close",
               "/v1/tills/{till}/pricebook"}
-LOOKUPS = {"/v1/lookup/{code:path}", "/v1/pricebook", "/openapi.json"}
+LOOKUPS = {"/v1/lookup/{code:path}", "/v1/baskets/price", "/v1/pricebook", "/v1/events", "/openapi.json"}
 MONITORS = {"/v1/status", "/metrics", "/openapi.json"}
 
-HEALTH = {"healthz", "readyz", "metrics", "status", "examine", "examine_and_repair", "openapi"}
+HEALTH = {"healthz", "readyz", "metrics", "status", "examine", "examine_and_repair", "openapi",
+          "events", "take_poslog", "report_accuracy", "report_holds", "report_not_announced", "report_comparison"}
 """Answered by `edge.health.routes`, `edge.doctor` and `edge.api_description`, which are built with the whole daemon
 (tests of the daemon serve them)."""
 
@@ -76,7 +78,7 @@ def test_p11_the_table_is_what_was_decided():
 async def test_p11_there_is_no_route_outside_the_table_and_none_in_it_unanswered(store: StoreKit):
     built = {**till_handlers(store.store, store.prices, store.tills),
              **stock_handlers(store.store), **store_handlers(store.pickups, store.guard, store.tasks),
-             **label_handlers(store.labels), **book_handlers(store.book)}
+             **label_handlers(store.labels), **book_handlers(store.book), **basket_handlers(store.baskets)}
     assert set(built) | HEALTH == {rule.handler for rule in RULES}
     served = {(method, route.path) for route in store.app.routes if isinstance(route, Route)
               for method in route.methods or () if method != "HEAD"}

@@ -139,7 +139,7 @@ def test_a_problem_reads_as_place_path_what_allowed_and_nearest(write: Write) ->
 
     assert str(only_problem(path)) == (
         f"{path}:1:73: store.languge: is not a known key; known: id, name, time_zone, currency, language, "
-        "unit_system, link_domain; did you mean language?")
+        "unit_system, link_domain, barcodes; did you mean language?")
 
 
 @pytest.mark.parametrize("key", ["hours", "grace_s", "clear_out_s", "guard", "guard_share_percent", "templates",

@@ -273,6 +273,10 @@ SELECT cap_minor, valid_until_powered_ms FROM price_cap WHERE sku = ?
 SELECT cap_minor, valid_until_powered_ms, sellable_milli
 FROM (SELECT ? AS sku) LEFT JOIN price_cap USING (sku) LEFT JOIN stock USING (sku)
 
+-- name: caps_and_stocks
+SELECT value, cap_minor, valid_until_powered_ms, sellable_milli
+FROM json_each(?) LEFT JOIN price_cap ON price_cap.sku = value LEFT JOIN stock ON stock.sku = value
+
 -- name: put_price_cap
 INSERT INTO price_cap (sku, cap_minor, valid_until_powered_ms) VALUES (?, ?, ?)
 ON CONFLICT (sku) DO UPDATE SET cap_minor = excluded.cap_minor, valid_until_powered_ms = excluded.valid_until_powered_ms
@@ -288,6 +292,31 @@ SELECT MIN(valid_until_powered_ms) FROM price_cap WHERE valid_until_powered_ms I
 
 -- name: last_interval
 SELECT charge_minor FROM price_interval WHERE sku = ? ORDER BY from_ms DESC LIMIT 1
+
+-- name: intervals_of
+SELECT from_ms, charge_minor FROM (SELECT from_ms, charge_minor FROM price_interval WHERE sku = ?
+    ORDER BY from_ms DESC LIMIT ?) ORDER BY from_ms
+
+-- name: transactions_of_days
+SELECT payload, occurred_ms FROM entry WHERE kind = 'transaction' AND business_day BETWEEN ? AND ?
+
+-- name: struck_claims
+SELECT COUNT(*) FROM entry WHERE kind = 'staff-act' AND business_day BETWEEN ? AND ?
+    AND json_extract(CAST(payload AS TEXT), '$.act') = 'void-claim'
+
+-- name: voided_keys
+SELECT voided_key FROM voided
+
+-- name: held_low
+SELECT price_cap.sku, price_cap.cap_minor, MIN(label.offered_ms), COUNT(DISTINCT claim.label)
+FROM price_cap JOIN claim ON claim.sku = price_cap.sku AND claim.price_minor = price_cap.cap_minor
+    JOIN label ON label.label = claim.label
+GROUP BY price_cap.sku
+
+-- name: proven_prices
+SELECT label.label, picture.sku, picture.price_minor FROM label JOIN picture ON picture.label = label.label
+    AND picture.version = label.proven_version
+WHERE label.sku IS NOT NULL AND label.excluded_reason IS NULL
 
 -- name: put_interval
 INSERT INTO price_interval (sku, from_ms, charge_minor) VALUES (?, ?, ?)

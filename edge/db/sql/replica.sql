@@ -18,11 +18,17 @@ SELECT item.sku, item.name, item.age_limit_years, list_price.price_minor, list_p
     list_price.version, list_price.valid_until_ms
 FROM item LEFT JOIN list_price ON list_price.sku = item.sku WHERE item.sku = ?
 
+-- name: priced_items
+SELECT item.sku, item.name, item.age_limit_years, list_price.price_minor, list_price.currency, list_price.entry_id,
+    list_price.version, list_price.valid_until_ms
+FROM item LEFT JOIN list_price ON list_price.sku = item.sku WHERE item.sku IN (SELECT value FROM json_each(?))
+
 -- name: item
 SELECT sku, name, category, department, brand, package_size, age_limit_years FROM item WHERE sku = ?
 
 -- name: item_row
-SELECT sku, version, name, category, department, brand, package_size, age_limit_years FROM item WHERE sku = ?
+SELECT sku, version, name, category, department, brand, package_size, age_limit_years, tax_class, deposit_minor
+FROM item WHERE sku = ?
 
 -- name: sku_by_code
 SELECT sku FROM item_code WHERE code = ?
@@ -43,11 +49,12 @@ SELECT sku FROM item WHERE sku > ? ORDER BY sku LIMIT ?
 SELECT COUNT(*) FROM item
 
 -- name: put_item
-INSERT INTO item (sku, version, name, category, department, brand, package_size, age_limit_years)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO item (sku, version, name, category, department, brand, package_size, age_limit_years, tax_class,
+    deposit_minor)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (sku) DO UPDATE SET version = excluded.version, name = excluded.name, category = excluded.category,
     department = excluded.department, brand = excluded.brand, package_size = excluded.package_size,
-    age_limit_years = excluded.age_limit_years
+    age_limit_years = excluded.age_limit_years, tax_class = excluded.tax_class, deposit_minor = excluded.deposit_minor
 
 -- name: delete_item
 DELETE FROM item WHERE sku = ?
@@ -76,6 +83,10 @@ ON CONFLICT (entry_id) DO UPDATE SET version = excluded.version, sku = excluded.
 
 -- name: delete_price_entry
 DELETE FROM price_entry WHERE entry_id = ?
+
+-- name: announced
+SELECT list_price.sku, item.name, list_price.price_minor, list_price.kind, item.category, item.department
+FROM list_price JOIN item ON item.sku = list_price.sku WHERE list_price.kind <> 'regular' LIMIT ?
 
 -- name: list_price
 SELECT price_minor, currency, entry_id, version, kind, valid_until_ms FROM list_price WHERE sku = ?
@@ -157,6 +168,18 @@ DELETE FROM declined_price WHERE entry_id = ?
 
 -- name: price_is_set_aside
 SELECT 1 FROM held_price WHERE entry_id = ? UNION SELECT 1 FROM declined_price WHERE entry_id = ?
+
+-- name: promotions
+SELECT promotion_id, version, kind, terms, valid_from_ms, valid_until_ms FROM promotion ORDER BY promotion_id
+
+-- name: promotions_state
+SELECT COUNT(*), TOTAL(version), MAX(promotion_id) FROM promotion
+
+-- name: data_version
+PRAGMA data_version
+
+-- name: taxes_and_deposits
+SELECT sku, tax_class, deposit_minor FROM item WHERE sku IN (SELECT value FROM json_each(?))
 
 -- name: put_promotion
 INSERT INTO promotion (promotion_id, version, kind, terms, valid_from_ms, valid_until_ms) VALUES (?, ?, ?, ?, ?, ?)
@@ -304,8 +327,9 @@ HAVING count(*) > 1 OR min(valid_from_ms) > ? OR max(valid_until_ms) IS NOT NULL
 SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?
 
 -- name: add_item
-INSERT INTO item (sku, version, name, category, department, brand, package_size, age_limit_years)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO item (sku, version, name, category, department, brand, package_size, age_limit_years, tax_class,
+    deposit_minor)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: add_price_entry
 INSERT INTO price_entry (entry_id, version, sku, price_minor, currency, kind, priority, valid_from_ms, valid_until_ms)

@@ -13,7 +13,9 @@ CREATE TABLE item (
     department TEXT NOT NULL,
     brand TEXT NOT NULL,
     package_size TEXT NOT NULL,
-    age_limit_years INTEGER NOT NULL
+    age_limit_years INTEGER NOT NULL,
+    tax_class TEXT NOT NULL DEFAULT '',
+    deposit_minor INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
 -- Every barcode of an item: GTINs padded to 14 digits, PLUs as they are.

@@ -1,0 +1,118 @@
+"""Recording a POSLog: each transaction like one that a till sent, each by itself, so that a bad one harms no other."""
+
+import re
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from edge.db.ledger import Outcome
+from edge.errors import Rejected
+from edge.limits import POSLOG_BYTES_MAX, POSLOG_PROBLEMS_MAX, TRANSACTION_LINES_MAX
+from edge.pos.access import Role
+from edge.pos.app import Handler, json_response, principal_of
+from edge.pos.poslog.dialect import Dialect, load_dialect
+from edge.pos.poslog.reading import Read, Unreadable, read_transaction
+from edge.pos.poslog.xml_stream import transactions
+from edge.pos.problems import ProblemAnswer
+from edge.pos.transactions import TillDay, TransactionDesk
+from edge.store import Store
+
+_TILL = re.compile(r"[^\x00-\x1f\x7f/]{1,64}")
+
+
+class PoslogProblem(msgspec.Struct, frozen=True):
+    """A transaction that was not recorded: the how manyth it is, counted from 1, and why."""
+
+    transaction: int
+    reason: str
+
+
+class PoslogReport(msgspec.Struct, frozen=True):
+    """What became of a log. `recorded`, `repeated`, `conflicts`: transactions; `not_sales`: by name, such as training
+    or control; `lines`: of the recorded ones, by name. `stopped`: why the rest was not read, empty when all was."""
+
+    transactions: int
+    recorded: int
+    repeated: int
+    conflicts: int
+    not_sales: dict[str, int]
+    lines: dict[str, int]
+    problems: list[PoslogProblem]
+    problems_left_out: int
+    stopped: str = ""
+
+
+class PoslogDesk:
+    """Takes logs. `only_till`: whose transactions a caller may send; `None`: everybody's."""
+
+    def __init__(self, store: Store, desk: TransactionDesk) -> None:
+        self._store = store
+        self._desk = desk
+
+    async def take(self, chunks: AsyncIterator[bytes], dialect: Dialect, only_till: str | None = None) -> PoslogReport:
+        """Record what can be; `Transient` and `Corrupt` pass through: then the same log is to be sent again."""
+        outcomes, not_sales, lines = Counter[str](), Counter[str](), Counter[str]()
+        problems: list[PoslogProblem] = []
+        count, stopped = 0, ""
+        try:
+            async for element in transactions(chunks):
+                count += 1
+                try:
+                    read = read_transaction(element, dialect, self._store.identity.currency)
+                    if read.sale is None:
+                        not_sales[read.reason] += 1
+                        continue
+                    outcomes[(await self._record(read, only_till)).value] += 1
+                    lines.update(read.lines)
+                except (Unreadable, Rejected, msgspec.MsgspecError) as problem:
+                    problems.append(PoslogProblem(count, str(problem)))
+        except Rejected as problem:
+            stopped = str(problem)
+        shown = problems[:POSLOG_PROBLEMS_MAX]
+        return PoslogReport(count, outcomes[Outcome.NEW.value], outcomes[Outcome.REPEATED.value],
+                            outcomes[Outcome.CONFLICT.value], dict(not_sales), dict(lines), shown,
+                            len(problems) - len(shown), stopped)
+
+    async def take_file(self, chunks: AsyncIterator[bytes], dialect: Dialect) -> list[str]:
+        """A file of a hot folder; returns what of it could not be taken."""
+        report = await self.take(chunks, dialect)
+        problems = [f"transaction {problem.transaction}: {problem.reason}" for problem in report.problems]
+        if report.problems_left_out:
+            problems.append(f"and {report.problems_left_out} transactions more")
+        return [*problems, *([f"the rest was not read: {report.stopped}"] if report.stopped else [])]
+
+    async def _record(self, read: Read, only_till: str | None) -> Outcome:
+        assert read.sale is not None
+        if not _TILL.fullmatch(read.till) or (only_till is not None and read.till != only_till):
+            raise Rejected(f"till {read.till!r} is not the one that sent this")
+        if len(read.sale.lines) > TRANSACTION_LINES_MAX:
+            raise Rejected(f"{len(read.sale.lines)} lines, at most {TRANSACTION_LINES_MAX}")
+        sale = msgspec.convert(msgspec.to_builtins(read.sale), type(read.sale))  # the bounds of what a till may send
+        receipt = await self._desk.take(TillDay(read.till, read.business_day), read.sequence, sale)
+        return receipt.outcome
+
+
+def poslog_handlers(desk: PoslogDesk) -> dict[str, Handler]:
+    """The handler of POSLogs, by its name in `edge.pos.access.RULES`."""
+
+    async def take(request: Request) -> Response:
+        dialect = load_dialect(request.query_params.get("dialect", "v6"))
+        principal = principal_of(request)
+        only_till = principal.id if principal.role is Role.TILL else None
+        return json_response(await desk.take(_bounded(request), dialect, only_till))
+
+    return {"take_poslog": take}
+
+
+async def _bounded(request: Request) -> AsyncIterator[bytes]:
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > POSLOG_BYTES_MAX:
+            raise ProblemAnswer(413, "too-large", "The log is too large", f"at most {POSLOG_BYTES_MAX} bytes; what was "
+                                "recorded stays recorded", recorded=True)
+        if chunk:
+            yield chunk

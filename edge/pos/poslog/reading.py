@@ -1,0 +1,176 @@
+"""A POSLog transaction → a till's transaction, or the name of why it is none. Pure (retail.md 1.1).
+
+Every line is accounted for: merchandise becomes a line, what was voided at the till and what is no merchandise is
+counted by its name.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from xml.etree.ElementTree import Element
+
+from cloud_sync.contract.facts import LineKind, TransactionKind
+from edge.domain.money import currency_exponent
+from edge.pos.poslog.dialect import Dialect, attribute, child, text_at
+from edge.pos.poslog.xml_stream import local_name
+from edge.pos.transactions import LineIn, TransactionIn
+
+SALES = frozenset({"Sale", "SaleForPickup", "SaleForDelivery", "CustomerOrderForPickup"})
+RETURNS = frozenset({"Return", "ReturnForPickup", "ReturnForDelivery"})
+UNFINISHED = frozenset({"Suspended", "SuspendedDeleted", "InComplete", "InProcess", "Canceled", "TransactionVoided",
+                        "Voided", "Failed"})
+POST_VOIDED = "PostVoided"
+TEXT_MAX = 64
+CARD_DIGITS = range(15, 20)
+"""Longer than any GTIN; with a right Luhn digit it is taken for a card's number, and not kept."""
+
+
+class Unreadable(ValueError):
+    """This transaction cannot be read; `str()` says what is wrong with it."""
+
+
+@dataclass(slots=True)
+class Read:
+    """A transaction of the log. `sale`: what is to be recorded, `None` with a `reason` by name. `lines`: how many lines
+    became what."""
+
+    till: str
+    business_day: str
+    sequence: int
+    sale: TransactionIn | None = None
+    reason: str = ""
+    lines: Counter[str] = field(default_factory=Counter)
+
+
+def read_transaction(element: Element, dialect: Dialect, currency: str) -> Read:
+    """`currency`: of a log that names none. Raises `Unreadable`."""
+    places = dialect.transaction
+    read = Read(_text(element, places.till, "till"), _day(text_at(element, places.business_day)),
+                _sequence(text_at(element, places.sequence)))
+    body = child(element, "RetailTransaction")
+    if body is None:
+        names = [local_name(each.tag) for each in element]
+        read.reason = next((name for name in names if name.endswith("Transaction")), "empty")
+        return read
+    if attribute(element, "TrainingModeFlag").lower() in ("true", "1"):
+        read.reason = "training"
+        return read
+    status = attribute(body, "TransactionStatus")
+    if status in UNFINISHED:
+        read.reason = status
+        return read
+    read.sale = _sale(element, body, dialect, read, text_at(element, places.currency) or currency)
+    return read
+
+
+def _sale(element: Element, body: Element, dialect: Dialect, read: Read, currency: str) -> TransactionIn:
+    try:
+        exponent = currency_exponent(currency)
+    except ValueError as error:
+        raise Unreadable(str(error)) from error
+    voids = _voided_sequence(body)
+    lines = [] if voids is not None else list(_lines(body, dialect, exponent, read.lines))
+    total = sum(-line.amount_minor if line.kind is LineKind.RETURN else line.amount_minor for line in lines)
+    returned = bool(lines) and all(line.kind is LineKind.RETURN for line in lines)
+    kind = TransactionKind.VOID if voids is not None else TransactionKind.RETURN if returned else TransactionKind.SALE
+    operator = text_at(element, dialect.transaction.operator)[:TEXT_MAX]
+    occurred_at = _moment(text_at(element, dialect.transaction.occurred_at))
+    return TransactionIn(kind, currency, total, occurred_at, lines, voids, "" if _is_card(operator) else operator)
+
+
+def _lines(body: Element, dialect: Dialect, exponent: int, counted: Counter[str]) -> Iterator[LineIn]:
+    for number, item in enumerate((each for each in body if local_name(each.tag) == "LineItem"), start=1):
+        what = next((each for each in item if local_name(each.tag) != "SequenceNumber"), None)
+        name = local_name(what.tag) if what is not None else "empty"
+        if any(attribute(item, flag).lower() in ("true", "1") for flag in ("VoidFlag", "CancelFlag", "DeleteFlag")):
+            counted["voided at the till"] += 1
+        elif what is None or name not in SALES | RETURNS:
+            counted[name] += 1
+        else:
+            counted["merchandise"] += 1
+            yield _line(what, _line_number(item, number), name, dialect, exponent)
+
+
+def _line(what: Element, number: int, name: str, dialect: Dialect, exponent: int) -> LineIn:
+    places = dialect.lines
+    code, amount = text_at(what, places.code), _number(text_at(what, places.amount), "amount")
+    quantity = _number(text_at(what, places.quantity) or "1", "quantity")
+    unit = text_at(what, places.unit_price)
+    negative = dialect.returns == "negative" and (quantity < 0 or amount < 0)
+    kind = LineKind.RETURN if name in RETURNS or negative else LineKind.SALE
+    if kind is LineKind.RETURN:
+        quantity, amount = abs(quantity), abs(amount)
+    return LineIn(line=number, quantity_milli=_whole(quantity, 3), amount_minor=_whole(amount, exponent),
+                  code="" if _is_card(code) else code[:TEXT_MAX], kind=kind,
+                  unit_price_minor=_whole(abs(_number(unit, "unit price")), exponent) if unit else None)
+
+
+def _voided_sequence(body: Element) -> int | None:
+    """The transaction that this one takes back, which may not have arrived yet."""
+    for link in (each for each in body if local_name(each.tag) == "TransactionLink"):
+        if attribute(link, "ReasonCode") == "Voided" or attribute(body, "TransactionStatus") == POST_VOIDED:
+            number = child(link, "SequenceNumber")
+            return _sequence((number.text or "").strip() if number is not None else "")
+    if attribute(body, "TransactionStatus") == POST_VOIDED:
+        raise Unreadable("it is post-voided and does not say which transaction it takes back")
+    return None
+
+
+def _line_number(item: Element, otherwise: int) -> int:
+    number = child(item, "SequenceNumber")
+    text = (number.text or "").strip() if number is not None else ""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 9 else otherwise
+
+
+def _text(element: Element, places: tuple[str, ...], what: str) -> str:
+    found = text_at(element, places)
+    if not found or len(found) > TEXT_MAX:
+        raise Unreadable(f"no {what} at {' or '.join(places)}" if not found else f"the {what} is too long")
+    return found
+
+
+def _day(text: str) -> str:
+    try:
+        return datetime.fromisoformat(text[:10]).date().isoformat()
+    except ValueError as error:
+        raise Unreadable(f"the business day is no date: {text[:40]!r}") from error
+
+
+def _sequence(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 10):
+        raise Unreadable(f"the sequence is no number of up to ten digits: {text[:40]!r}")
+    return int(text)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Unreadable(f"it says no time that can be read: {text[:40]!r}") from error
+
+
+def _number(text: str, what: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except InvalidOperation as error:
+        raise Unreadable(f"the {what} of a line is no number: {text[:40]!r}") from error
+    if not number.is_finite() or abs(number) >= 10**12:
+        raise Unreadable(f"the {what} of a line is beyond all measure: {text[:40]!r}")
+    return number
+
+
+def _whole(number: Decimal, exponent: int) -> int:
+    scaled = number.scaleb(exponent)
+    if scaled != scaled.to_integral_value():
+        raise Unreadable(f"{number} has more decimals than {exponent}")
+    return int(scaled)
+
+
+def _is_card(text: str) -> bool:
+    digits = text.replace(" ", "").replace("-", "")
+    if not (digits.isascii() and digits.isdecimal() and len(digits) in CARD_DIGITS):
+        return False
+    doubled = [int(digit) * (2 if place % 2 else 1) for place, digit in enumerate(reversed(digits))]
+    return sum(value - 9 if value > 9 else value for value in doubled) % 10 == 0

@@ -1,0 +1,187 @@
+"""What a price manager asks the morning after: did tills charge what they should have, whom do we owe, which prices
+wait and for whom, and do hub, till and shelf say the same (DESIGN.md section 5).
+
+Read on demand from the books, aside from the event loop; nothing is kept beside them that could drift.
+"""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from typing import Any
+
+import msgspec
+
+from cloud_sync.contract.facts import Flag, LineKind, SaleLine, Transaction, TransactionKind, decode_fact
+from edge.db.connection import Connection
+from edge.db.queries import LEDGER, REPLICA
+from edge.domain.price_accuracy import SoldLine, Tally, judge
+from edge.domain.prior_price import Applied
+from edge.domain.transaction import fact_key
+from edge.limits import PRICE_HISTORY_MAX, REPORT_ROWS_MAX
+from edge.prices.price_desk import NoPrice, PriceDesk
+from edge.store import Store
+
+OpenReader = Callable[[str], Connection]
+Aside = Callable[[Callable[[], Any]], Awaitable[Any]]
+
+
+class Refund(msgspec.Struct, frozen=True):
+    """A line that was charged too much, and by how much. Money in minor units."""
+
+    till: str
+    business_day: str
+    sequence: int
+    line: int
+    sku: str
+    quantity_milli: int
+    charged_minor: int
+    refund_minor: int
+
+
+class AccuracyReport(msgspec.Struct, frozen=True):
+    """Lines sold in these business days. `over`: charged too much, `under`: less than any price of that time, as by a
+    promotion that a till works out itself. `unknown`: the store has no price of that time, or no such product.
+    `claims_struck`: how often a supervisor said that what a label shows does not count."""
+
+    from_day: str
+    to_day: str
+    exact: int
+    over: int
+    under: int
+    unknown: int
+    over_minor: int
+    claims_struck: int
+    refunds: list[Refund]
+    refunds_left_out: int
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """A product whose increase waits: `labels` still may show less, the oldest was offered a picture at `since_ms`."""
+
+    sku: str
+    name: str
+    list_price_minor: int
+    charge_minor: int
+    labels: int
+    since_ms: int | None
+
+
+class Announced(msgspec.Struct, frozen=True):
+    """An offer that is no reduction by the 30-day rule, and is therefore shown as a plain price."""
+
+    sku: str
+    name: str
+    price_minor: int
+    kind: str
+
+
+class Mismatch(msgspec.Struct, frozen=True):
+    """A label where hub, till and shelf do not say the same. `proven_minor`: what it last proved, of `proven_sku`."""
+
+    label: str
+    proven_sku: str
+    proven_minor: int
+    charge_minor: int | None
+    list_price_minor: int | None
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """Every label that proved something, compared three ways."""
+
+    labels: int
+    agree: int
+    mismatches: list[Mismatch]
+    left_out: int
+
+
+class PriceReports:
+    """Works reports out when they are asked for."""
+
+    def __init__(self, store: Store, prices: PriceDesk, open_reader: OpenReader, aside: Aside) -> None:
+        self._store = store
+        self._prices = prices
+        self._open_reader = open_reader
+        self._aside = aside
+
+    async def accuracy(self, from_day: str, to_day: str) -> AccuracyReport:
+        """Of the business days from one to the other, both included."""
+        report = await self._aside(lambda: self._accuracy(from_day, to_day))
+        assert isinstance(report, AccuracyReport)
+        return report
+
+    def holds(self) -> list[Hold]:
+        """Increases that wait for labels, the oldest first."""
+        rows = self._store.books.ledger_reader.execute(LEDGER.held_low).fetchall()
+        found = [Hold(sku, quote.name, quote.list_price_minor, quote.charge_minor, labels, since_ms)
+                 for sku, _, since_ms, labels in rows if (quote := self._quote(sku)) is not None and quote.held_low]
+        return sorted(found, key=lambda hold: (hold.since_ms or 0, hold.sku))[:REPORT_ROWS_MAX]
+
+    def not_announced(self) -> list[Announced]:
+        """Offers that may not be called reductions."""
+        rows = self._store.books.replica_reader.execute(REPLICA.announced, (REPORT_ROWS_MAX,)).fetchall()
+        perishables = self._store.policy.perishables
+        return [Announced(sku, name, price_minor, kind) for sku, name, price_minor, kind, *where in rows
+                if self._prices.was_price(sku, price_minor, perishable=not set(where).isdisjoint(perishables)) is None]
+
+    def comparison(self) -> Comparison:
+        """Hub, till and proven label side by side. A price that waits for its grace is a mismatch, too: see `holds`."""
+        mismatches: list[Mismatch] = []
+        rows = self._store.books.ledger_reader.execute(LEDGER.proven_prices).fetchall()
+        for label, sku, proven_minor in rows:
+            quote = self._quote(sku)
+            charge, listed = (quote.charge_minor, quote.list_price_minor) if quote is not None else (None, None)
+            if not proven_minor == charge == listed:
+                mismatches.append(Mismatch(label, sku, proven_minor, charge, listed))
+        shown = mismatches[:REPORT_ROWS_MAX]
+        return Comparison(len(rows), len(rows) - len(mismatches), shown, len(mismatches) - len(shown))
+
+    def _quote(self, sku: str) -> Any:
+        try:
+            return self._prices.by_sku(sku)
+        except NoPrice:
+            return None
+
+    def _accuracy(self, from_day: str, to_day: str) -> AccuracyReport:
+        with closing(self._open_reader("ledger.db")) as reader:
+            voided = {key for (key,) in reader.execute(LEDGER.voided_keys)}
+            history = _History(reader)
+            tally, refunds = Tally(), list[Refund]()
+            for payload, occurred_ms in reader.execute(LEDGER.transactions_of_days, (from_day, to_day)):
+                sale = decode_fact(payload)
+                if isinstance(sale, Transaction) and sale.type is TransactionKind.SALE and fact_key(
+                        sale.till, sale.business_day, sale.sequence) not in voided:
+                    _judge(sale, occurred_ms, history, tally, refunds)
+            struck = reader.execute(LEDGER.struck_claims, (from_day, to_day)).fetchone()[0]
+        shown = refunds[:REPORT_ROWS_MAX]
+        return AccuracyReport(from_day, to_day, tally.exact, tally.over, tally.under, tally.unknown, tally.over_minor,
+                              struck, shown, len(refunds) - len(shown))
+
+
+class _History:
+    """What was charged for each product, read once."""
+
+    def __init__(self, reader: Connection) -> None:
+        self._reader = reader
+        self._known: dict[str, list[Applied]] = defaultdict(list)
+
+    def of(self, sku: str) -> list[Applied]:
+        if sku not in self._known:
+            rows = self._reader.execute(LEDGER.intervals_of, (sku, PRICE_HISTORY_MAX)).fetchall()
+            self._known[sku] = [Applied(*row) for row in rows]
+        return self._known[sku]
+
+
+def _judge(sale: Transaction, occurred_ms: int, history: _History, tally: Tally, refunds: list[Refund]) -> None:
+    for line in sale.lines:
+        if line.kind is not LineKind.SALE or line.quantity_milli <= 0:
+            continue
+        judgement = None if Flag.UNKNOWN_ITEM in line.flags else judge(_sold(line, occurred_ms), history.of(line.sku))
+        tally.count(judgement)
+        if judgement is not None and judgement.over_minor > 0:
+            refunds.append(Refund(sale.till, sale.business_day, sale.sequence, line.line, line.sku, line.quantity_milli,
+                                  line.amount_minor, judgement.over_minor))
+
+
+def _sold(line: SaleLine, occurred_ms: int) -> SoldLine:
+    at_ms = occurred_ms if line.scanned_ms is None else line.scanned_ms
+    return SoldLine(line.sku, line.quantity_milli, line.amount_minor, at_ms, line.scanned_ms is not None)
