@@ -68,6 +68,8 @@ async def test_a_gtin_that_moves_to_another_product_goes_with_it(store: StoreKit
 @example("01" + "0" * 40)
 @example("(01)(01)(01)")
 @example("https://id.gs1.org/01/")
+@example("]\x1d")
+@example(" ]")
 def test_a_scanner_may_read_anything(code: str) -> None:
     key = lookup_key(code)
     assert key is None or (0 < len(key) <= CODE_LENGTH_MAX)
