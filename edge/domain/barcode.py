@@ -78,7 +78,7 @@ def _may_be_read(code: str) -> bool:
 def _parsed(code: str) -> Scan:
     try:
         result = biip.parse(_without_brackets(code))
-    except (biip.ParseError, ValueError, IndexError):  # biip 3.4 reads on where "]" stands alone
+    except (biip.ParseError, ValueError, IndexError):  # biip 5.2 reads on where "]" stands alone
         return Scan(())
     if result.gtin is None:
         return Scan(())
