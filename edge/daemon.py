@@ -409,7 +409,7 @@ class Daemon:
             self._supervise_station(station)
         for scanner in self._scanners:
             add(f"scanner {scanner.name}", scanner.run,
-                pulse=Counter(partial(_scanner_progress, scanner), limits.station_s))
+                pulse=Counter(partial(_progress, scanner), limits.station_s))
         for folder in self._hot_folders:
             add(f"hot folder {folder.name}", folder.run, pulse=Counter(partial(_progress, folder), limits.room_s))
         add("disk budget", rooms.store.disk.run,
@@ -554,9 +554,5 @@ async def _reload(daemon: Daemon, path: Path, notifier: Notifier) -> None:
         notifier.ready(f"restart to change {', '.join(later)}" if later else "reloaded")
 
 
-def _progress(folder: HotFolder) -> int:
-    return folder.progress
-
-
-def _scanner_progress(scanner: Scanner) -> int:
-    return scanner.progress
+def _progress(part: HotFolder | Scanner) -> int:
+    return part.progress

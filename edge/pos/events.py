@@ -35,13 +35,6 @@ class Changed(msgspec.Struct, frozen=True, omit_defaults=True):
     more: bool = False
 
 
-class Scanned(msgspec.Struct, frozen=True):
-    """The data of a `scan`: which scanner, and the code as it came."""
-
-    scanner: str
-    code: str
-
-
 class Events:
     """Remembers the last events and hands them to whoever follows. `run` is a part for the supervisor: it must be
     stopped before the server, because it ends the streams that the server waits for."""
@@ -62,14 +55,15 @@ class Events:
             return
         subjects = tuple(sorted(news.subjects))
         data = Changed(subjects) if len(subjects) <= EVENT_SUBJECTS_MAX else Changed(more=True)
-        self._number += 1
-        self._kept.append((self._number, name, msgspec.json.encode(data)))
-        self._wake()
+        self._keep(name, data)
 
     def scanned(self, scan: Scan) -> None:
         """A scanner of the store read something; told to tills and people."""
+        self._keep("scan", scan)
+
+    def _keep(self, name: str, data: Changed | Scan) -> None:
         self._number += 1
-        self._kept.append((self._number, "scan", msgspec.json.encode(Scanned(scan.scanner, scan.code))))
+        self._kept.append((self._number, name, msgspec.json.encode(data)))
         self._wake()
 
     async def run(self) -> None:
