@@ -83,7 +83,6 @@ from edge.pos.transactions import TransactionDesk
 from edge.prices.guard_desk import GuardDesk
 from edge.prices.price_book import PriceBook
 from edge.prices.price_desk import PriceDesk
-from edge.prices.promotion_book import PromotionBook
 from edge.prices.reports import PriceReports
 from edge.rebase import RebaseBooks
 from edge.recount import Recount
@@ -305,7 +304,7 @@ class Daemon:
                           self._supervisor.status, self._heartbeats.stalled)
         handlers = {**till_handlers(rooms.store, rooms.prices, rooms.transactions),
                     **stock_handlers(rooms.store), **book_handlers(rooms.book), **event_handlers(rooms.events),
-                    **basket_handlers(BasketDesk(rooms.store, rooms.prices, PromotionBook(rooms.store))),
+                    **basket_handlers(BasketDesk(rooms.store, rooms.prices)),
                     **store_handlers(rooms.pickups, rooms.guard, rooms.tasks),
                     **doctor_handlers(self._doctor), **label_handlers(rooms.labels), **health_handlers(view),
                     **report_handlers(self._reports), **description_handlers(),

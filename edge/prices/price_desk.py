@@ -22,6 +22,7 @@ from edge.domain.promotion import rounded
 from edge.domain.variable_measure import Pattern
 from edge.limits import PRICE_HISTORY_MAX
 from edge.prices.claim_book import cap_of
+from edge.prices.promotion_book import PromotionBook, Term
 from edge.store import Store
 
 
@@ -29,6 +30,7 @@ class Quote(msgspec.Struct, frozen=True):
     """The answer to a lookup. Money in minor units, stock in thousandths.
 
     `held_low`: the list price is higher, but a shelf may still show the lower one. `p3`: the charge keeps promise P3.
+    `terms`: promotions that touch the product; they are not in `charge_minor`, `/v1/baskets/price` applies them.
     """
 
     sku: str
@@ -41,6 +43,7 @@ class Quote(msgspec.Struct, frozen=True):
     p3: bool
     sellable_milli: int
     age_limit_years: int
+    terms: tuple[Term, ...]
 
 
 class MeasuredQuote(Quote, frozen=True):
@@ -79,6 +82,7 @@ class PriceDesk:
         """`patterns`: what codes of the store's scales mean."""
         self._store = store
         self._patterns = patterns
+        self.promotions = PromotionBook(store)
         self._replica = store.books.replica_reader
         self._ledger = store.books.ledger_reader
 
@@ -206,7 +210,8 @@ class PriceDesk:
             cap_minor = self._cap_now(sku, cap_minor, valid_until_powered_ms)
         charged = charge(price.price_minor, cap_minor) if gated else price.price_minor
         return Quote(sku, name, charged, price.price_minor, price.currency, f"{price.entry_id}@{price.version}",
-                     charged < price.price_minor, gated, sellable_milli or 0, age_limit_years)
+                     charged < price.price_minor, gated, sellable_milli or 0, age_limit_years,
+                     self.promotions.terms_of(sku))
 
     def _cap_now(self, sku: str, cap_minor: int, valid_until_powered_ms: int) -> int | None:
         """The stored cap while it holds; once it has run out, what the claims themselves say."""
