@@ -367,6 +367,19 @@ SELECT label.label, picture.sku, picture.price_minor FROM label JOIN picture ON 
     AND picture.version = label.proven_version
 WHERE label.sku IS NOT NULL AND label.excluded_reason IS NULL
 
+-- name: price_comparison
+SELECT 1 FROM price_comparison WHERE business_day = ?
+
+-- name: price_comparisons
+SELECT business_day, report FROM price_comparison ORDER BY business_day DESC LIMIT ?
+
+-- name: put_price_comparison
+INSERT INTO price_comparison (business_day, report) VALUES (?, ?)
+ON CONFLICT (business_day) DO UPDATE SET report = excluded.report
+
+-- name: prune_price_comparisons
+DELETE FROM price_comparison WHERE business_day < ?
+
 -- name: put_interval
 INSERT INTO price_interval (sku, from_ms, charge_minor) VALUES (?, ?, ?)
 ON CONFLICT (sku, from_ms) DO UPDATE SET charge_minor = excluded.charge_minor

@@ -165,6 +165,9 @@ CREATE UNIQUE INDEX book_change_by_version ON book_change (version);
 -- Tills that keep a copy of the price book, and the version that each said it has.
 CREATE TABLE till_copy (till TEXT PRIMARY KEY, version INTEGER NOT NULL, acked_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
+-- What the comparison of hub, tills and labels found after each business day, as JSON.
+CREATE TABLE price_comparison (business_day TEXT PRIMARY KEY, report BLOB NOT NULL) STRICT, WITHOUT ROWID;
+
 -- A person's word on a batch the price guard held; it outlives a replica that is loaded again.
 CREATE TABLE guard_decision (
     batch_digest TEXT PRIMARY KEY,
