@@ -154,7 +154,7 @@ class Housekeeper:
         clock = self._store.clock
         expiry_ms = self._next_expiry_powered_ms()
         pauses = [HOUSEKEEPING_PAUSE_MAX_S]
-        for date_ms in (self._next_price_ms(), self._prices.promotions.next_turn_ms()):
+        for date_ms in (self._next_price_ms(), self._prices.promotions.next_turn_ms):
             if date_ms is not None:
                 pauses.append((date_ms - clock.wall_ms()) / 1000)
         if expiry_ms is not None:

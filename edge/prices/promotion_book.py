@@ -8,6 +8,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -37,11 +38,15 @@ class Term(msgspec.Struct, frozen=True):
     active_until_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Dated:
     promotion: ActivePromotion
     valid_from_ms: int
     valid_until_ms: int | None
+
+    @cached_property
+    def term(self) -> Term:
+        return _term(self.promotion, self.valid_until_ms)
 
     def holds_at(self, now_ms: int, believed_ms: int) -> bool:
         """While the clock is not believed what would end waits: only what had ended when it last was has ended."""
@@ -49,12 +54,17 @@ class _Dated:
             self.valid_until_ms is None or min(now_ms, believed_ms) < self.valid_until_ms)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Held:
     """Terms that labels show, in force while a claim of them is open; `None`: nothing closed the last one yet."""
 
+    key: str
     promotion: ActivePromotion
     open_until_powered_ms: int | None
+
+    @cached_property
+    def term(self) -> Term:
+        return _term(self.promotion, None)
 
     def holds_at(self, now_powered_ms: int) -> bool:
         return self.open_until_powered_ms is None or now_powered_ms < self.open_until_powered_ms
@@ -73,30 +83,39 @@ class PromotionBook:
         self._held_revision: int | None = None
         self._held_by_sku: dict[str, list[_Held]] = {}
         self._believed_ms = 0
-        self._in_force: frozenset[ActivePromotion] | None = None
+        self._in_force: dict[str, ActivePromotion] | None = None
+        self._next_turn_ms: int | None = 0
+        self._turned_at: tuple[int, bool, int] = (0, True, 0)
+        self._readings = 0
         self.unreadable: tuple[str, ...] = ()
 
     def active_for(self, skus: Iterable[str]) -> list[ActivePromotion]:
         """Those that hold now, or that a label may still show, and touch one of the products: each once, by id."""
         self._catch_up()
         dated_holds, held_holds = self._tests()
-        found: set[ActivePromotion] = set()
+        dated = {each.promotion.id: each.promotion for each in self._for_all if dated_holds(each)}
+        held: dict[str, ActivePromotion] = {}
         for sku in skus:
-            found.update(each.promotion for each in self._by_sku.get(sku, ()) if dated_holds(each))
-            found.update(each.promotion for each in self._held_by_sku.get(sku, ()) if held_holds(each))
-        found.update(each.promotion for each in self._for_all if dated_holds(each))
-        return sorted(found, key=lambda each: (each.id, each.version))
+            dated.update((each.promotion.id, each.promotion) for each in self._by_sku.get(sku, ()) if dated_holds(each))
+            held.update((each.key, each.promotion) for each in self._held_by_sku.get(sku, ()) if held_holds(each))
+        older = [each for each in held.values() if dated.get(each.id) != each]
+        return sorted([*dated.values(), *older], key=_by_name)
 
     def terms_of(self, sku: str) -> tuple[Term, ...]:
-        """The same for one product, in words for tills."""
-        self._catch_up()
+        """The same for one product, in words for tills, as of the last time that anybody looked what changed.
+
+        A lookup has no time to look; housekeeping does, before any label says something new.
+        """
+        if self._looked_at is None:
+            self._catch_up()
         dated, held = self._by_sku.get(sku, ()), self._held_by_sku.get(sku, ())
         if not dated and not held:
             return ()
         dated_holds, held_holds = self._tests()
-        ends = {each.promotion: each.valid_until_ms for each in dated if dated_holds(each)}
-        ends |= {each.promotion: None for each in held if held_holds(each)}
-        return tuple(_term(each, ends[each]) for each in sorted(ends, key=lambda each: (each.id, each.version)))
+        shown = [each for each in held if held_holds(each)]
+        said = {each.promotion.id: each.promotion for each in shown}
+        terms = [each.term for each in dated if dated_holds(each) and said.get(each.promotion.id) != each.promotion]
+        return tuple(sorted([*terms, *(each.term for each in shown)], key=lambda term: (term.promotion, term.version)))
 
     def dated_for(self, sku: str, at_ms: int | None = None) -> list[tuple[ActivePromotion, int | None]]:
         """Those of the feed that hold at that moment (`None`: now) and touch the product, each with its end."""
@@ -107,16 +126,27 @@ class PromotionBook:
     def turned(self) -> set[str]:
         """Products of promotions that began, ended or changed since the last call; none at the first."""
         self._catch_up()
+        clock, (at_ms, trusted, readings) = self._store.clock, self._turned_at
+        now_ms = clock.wall_ms()
+        soon_ms = now_ms + 1 if self._next_turn_ms is None else self._next_turn_ms
+        if (trusted, readings) == (clock.trusted, self._readings) and at_ms <= now_ms < soon_ms:
+            return set()
+        self._turned_at = now_ms, clock.trusted, self._readings
+        self._next_turn_ms = min((moment for each in self._dated for moment in (each.valid_from_ms, each.valid_until_ms)
+                                  if moment is not None and moment > now_ms), default=None)
         dated_holds, _ = self._tests()
-        in_force = frozenset(each.promotion for each in self._dated if dated_holds(each))
+        in_force = {each.promotion.id: each.promotion for each in self._dated if dated_holds(each)}
         before, self._in_force = self._in_force, in_force
-        return set() if before is None else {sku for each in before ^ in_force for sku in each.terms.skus}
+        if before is None:
+            return set()
+        turned = [key for key in before.keys() | in_force.keys() if before.get(key) != in_force.get(key)]
+        sides = [side for key in turned for side in (before.get(key), in_force.get(key)) if side is not None]
+        return {sku for each in sides for sku in each.terms.skus}
 
+    @property
     def next_turn_ms(self) -> int | None:
-        """When the next promotion begins or ends, by the wall clock."""
-        now_ms = self._store.clock.wall_ms()
-        return min((moment for each in self._dated for moment in (each.valid_from_ms, each.valid_until_ms)
-                    if moment is not None and moment > now_ms), default=None)
+        """When the next promotion begins or ends, by the wall clock, as `turned` saw it."""
+        return self._next_turn_ms
 
     def _tests(self, at_ms: int | None = None) -> tuple[Callable[[_Dated], bool], Callable[[_Held], bool]]:
         clock = self._store.clock
@@ -144,6 +174,7 @@ class PromotionBook:
         self._read_anew()
 
     def _read_anew(self) -> None:
+        self._readings += 1
         dated, unreadable = list[_Dated](), list[str]()
         rows = self._store.books.replica_reader.execute(REPLICA.promotions).fetchmany(PROMOTIONS_MAX)
         for key, version, kind, terms, valid_from_ms, valid_until_ms in rows:
@@ -163,16 +194,20 @@ class PromotionBook:
 
     def _read_held(self) -> None:
         by_sku: dict[str, list[_Held]] = defaultdict(list)
-        for _, promotion_id, version, kind, terms, open_until_ms in self._store.books.ledger_reader.execute(
+        for key, promotion_id, version, kind, terms, open_until_ms in self._store.books.ledger_reader.execute(
                 LEDGER.shown_terms).fetchall():
             try:
-                held = _Held(ActivePromotion(promotion_id, version, terms_of(kind, terms)), open_until_ms)
+                held = _Held(key, ActivePromotion(promotion_id, version, terms_of(kind, terms)), open_until_ms)
             except msgspec.MsgspecError as problem:  # written by a newer release that was taken back
                 _log.error("terms that labels show cannot be read", promotion=promotion_id, reason=str(problem))
                 continue
             for sku in held.promotion.terms.skus:
                 by_sku[sku].append(held)
         self._held_by_sku = dict(by_sku)
+
+
+def _by_name(promotion: ActivePromotion) -> tuple[str, int]:
+    return promotion.id, promotion.version
 
 
 def kind_of(terms: Conditions) -> str:
