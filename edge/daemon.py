@@ -49,6 +49,7 @@ from edge.health.checks import StoreChecks
 from edge.health.folder_checks import folder_issues
 from edge.health.issues import IssueList
 from edge.health.routes import HealthView, health_handlers
+from edge.health.till_checks import till_clock_issues
 from edge.heartbeats import BusySince, Counter, Heartbeats, Watchdog, WatchLimits
 from edge.housekeeper import Housekeeper
 from edge.intake import Intake
@@ -294,6 +295,7 @@ class Daemon:
             issues.add(partial(folder_issues, folder))
         self._reports = PriceReports(store, prices, partial(self._open_reader, Path(settings.state_directory)),
                                      parts.aside)
+        issues.add(partial(till_clock_issues, rooms.transactions.clocks))
         issues.add(StoreChecks(store, planner, guard, book, stations, self._link_state, self._supervisor.status,
                                self._heartbeats.stalled, self._insecure_listeners()).issues)
         return rooms
@@ -301,8 +303,8 @@ class Daemon:
     def _build_app(self) -> Starlette:
         rooms = self.rooms
         self._tokens.replace(self._principals(self.settings))
-        view = HealthView(rooms.store, rooms.planner, rooms.stations, rooms.issues, self._link_state,
-                          self._supervisor.status, self._heartbeats.stalled)
+        view = HealthView(rooms.store, rooms.planner, rooms.stations, rooms.issues, rooms.transactions.clocks,
+                          self._link_state, self._supervisor.status, self._heartbeats.stalled)
         handlers = {**till_handlers(rooms.store, rooms.prices, rooms.transactions),
                     **stock_handlers(rooms.store), **book_handlers(rooms.book), **event_handlers(rooms.events),
                     **basket_handlers(BasketDesk(rooms.store, rooms.prices, PromotionBook(rooms.store))),

@@ -50,6 +50,9 @@ TITLES: dict[str, str] = {
     "already-voided": marked("Voided twice"),
     "voids-no-sale": marked("Void of what was no sale"),
     "available-below-zero": marked("Sold below what orders were promised"),
+    "early": marked("Sales dated in the future"),
+    "late": marked("Sales that came in late"),
+    "contradictory": marked("Sales whose times contradict"),
     "conflict": marked("Sent twice with different meaning"),
     "till-close-differs": marked("Till's day differs"),
     "till-gap": marked("Sales missing since a restore"),
@@ -193,6 +196,13 @@ _SENTENCES = (
     (r"The box's clock cannot be believed", marked("The box's clock cannot be believed.")),
     (r"Check time synchronisation; until then price increases wait\.",
      marked("Check time synchronisation; until then price increases wait.")),
+    # edge.health.till_checks
+    (r"Till (?P<till>.+)'s clock is (?P<span>[\d dhmin]+) ahead", marked("Till %(till)s's clock is %(span)s ahead.")),
+    (r"Till (?P<till>.+)'s clock is (?P<span>[\d dhmin]+) behind",
+     marked("Till %(till)s's clock is %(span)s behind.")),
+    (r"Set the till's clock, or let it follow a time server\. Its sales count, and are judged by the right time\.",
+     marked("Set the till's clock, or let it follow a time server. Its sales count, and are judged by the right "
+            "time.")),
     (r"(?P<address>\S+) speaks without TLS on the shop's network",
      marked("%(address)s speaks without encryption on the shop's network.")),
     (r"Give the listener a certificate and a key in the settings\.",
