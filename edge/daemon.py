@@ -75,7 +75,7 @@ from edge.pos.label_routes import LabelDesk, label_handlers
 from edge.pos.poslog.desk import PoslogDesk, poslog_handlers
 from edge.pos.poslog.dialect import load_dialect
 from edge.pos.report_routes import report_handlers
-from edge.pos.scanner import Scanner
+from edge.pos.scanner import Scan, Scanner
 from edge.pos.server import HttpServer, bind, tls_context
 from edge.pos.stock_routes import stock_handlers
 from edge.pos.store_routes import store_handlers
@@ -289,7 +289,8 @@ class Daemon:
                               partial(self._open_reader, Path(settings.state_directory)), parts.aside)
         self._poslog = PoslogDesk(store, rooms.transactions)
         self._scanners = [Scanner(each.name, parts.open_link(each.port), each.baud_rate, each.prefix.encode(),
-                                  events.scanned, parts.randomness) for each in settings.scanners]
+                                  partial(_scanned, events, page, each.person), parts.randomness)
+                          for each in settings.scanners]
         self._hot_folders = [self._hot_folder(each) for each in settings.hot_folders]
         for folder in self._hot_folders:
             issues.add(partial(folder_issues, folder))
@@ -480,6 +481,13 @@ class Daemon:
         for listener, _ in self._listeners:
             listener.close()
         self._listeners.clear()
+
+
+def _scanned(events: Events, page: StaffPage, person: str | None, scan: Scan) -> None:
+    """Told to whoever follows the store's events, and to the page at the scanner's counter."""
+    events.scanned(scan)
+    if person is not None:
+        page.scanned(person, scan.code)
 
 
 def _follow_link(store: Store, state: LinkState) -> None:
