@@ -50,6 +50,7 @@ TITLES: dict[str, str] = {
     "already-voided": marked("Voided twice"),
     "voids-no-sale": marked("Void of what was no sale"),
     "available-below-zero": marked("Sold below what orders were promised"),
+    "inventory-control": marked("Goods moved at a till"),
     "early": marked("Sales dated in the future"),
     "late": marked("Sales that came in late"),
     "contradictory": marked("Sales whose times contradict"),
