@@ -74,6 +74,8 @@ def estimate(heard: Sequence[Heard]) -> Step | None:
 
     Right to `AGREE_MS` and the least delay of the till's line.
     """
+    if not heard or heard[-1].received_ms - heard[0].received_ms < LIVE_SPAN_MS:
+        return None
     level = _run(heard) or _lowest_level(heard)
     if not level:
         return None
@@ -117,13 +119,26 @@ def time_flags(sale: Heard, ahead_ms: int) -> tuple[Flag, ...]:
 def contradicts_day(occurred_ms: int, business_day: str, zone: tzinfo) -> bool:
     """Whether a sale cannot belong to the business day that its till gives for it."""
     noon = datetime.combine(date.fromisoformat(business_day), time(12), zone)
-    return abs((noon - _EPOCH) // timedelta(milliseconds=1) - occurred_ms) > DAY_MS
+    return abs(milliseconds(noon) - occurred_ms) > DAY_MS
 
 
 def contradicts_order(occurred_ms: int, before_ms: int | None, after_ms: int | None) -> bool:
     """Whether a sale bears a time on the wrong side of the till's sale before it, or of the one after it."""
     return ((before_ms is not None and occurred_ms < before_ms - ORDER_MS)
             or (after_ms is not None and occurred_ms > after_ms + ORDER_MS))
+
+
+def on_the_wall(moment: datetime, zone: tzinfo, received_ms: int) -> datetime:
+    """A time that a till gave without an offset, in the store's zone. In the hour that comes twice when summer ends
+    it is the later one, unless that is still to come."""
+    first, second = moment.replace(tzinfo=zone, fold=0), moment.replace(tzinfo=zone, fold=1)
+    came_twice = (second - _EPOCH) > (first - _EPOCH)
+    return second if came_twice and milliseconds(second) <= received_ms + FUTURE_MS else first
+
+
+def milliseconds(moment: datetime) -> int:
+    """Since 1970, of a moment with an offset; any year will do."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _run(heard: Sequence[Heard]) -> list[Heard]:

@@ -28,7 +28,15 @@ from edge.db.ledger import Chain, Draft, Outcome, Receipt, draft, fact_of, raise
 from edge.db.queries import LEDGER
 from edge.db.rebase_rows import read_rebase
 from edge.domain.barcode import CODE_LENGTH_MAX
-from edge.domain.till_clock import CLOCK_FLAGS, Heard, contradicts_day, contradicts_order, time_flags
+from edge.domain.till_clock import (
+    CLOCK_FLAGS,
+    Heard,
+    contradicts_day,
+    contradicts_order,
+    milliseconds,
+    on_the_wall,
+    time_flags,
+)
 from edge.domain.transaction import fact_key, line_flags, meaning_digest, transaction_flags
 from edge.limits import (
     AMOUNT_MINOR_MAX,
@@ -134,7 +142,8 @@ class TransactionDesk:
 
     async def take(self, day: TillDay, sequence: int, body: TransactionIn) -> Receipt:
         """Record a transaction once; see `edge.db.ledger.record` for repeats and conflicts."""
-        heard = Heard(self._store.clock.wall_ms(), self._milliseconds(body.occurred_at))
+        received_ms = self._store.clock.wall_ms()
+        heard = Heard(received_ms, self._milliseconds(body.occurred_at, received_ms))
         fact = self._fact(day, sequence, body, heard)
         made = Draft(fact_key(day.till, day.business_day, sequence), fact, meaning_digest(fact), heard.occurred_ms,
                      day.business_day, heard.received_ms)
@@ -172,7 +181,7 @@ class TransactionDesk:
                          self.clocks.ahead_ms(till))
 
     def _fact(self, day: TillDay, sequence: int, body: TransactionIn, heard: Heard) -> Transaction:
-        lines = tuple(self._line(line) for line in body.lines)
+        lines = tuple(self._line(line, heard.received_ms) for line in body.lines)
         flags = (*transaction_flags(body.type, body.total_minor, lines, self._store.clock.trusted),
                  *self._time_flags(day, heard))
         return Transaction(till=day.till, business_day=day.business_day, sequence=sequence, type=body.type,
@@ -185,18 +194,18 @@ class TransactionDesk:
         contradicts = contradicts_day(heard.occurred_ms, day.business_day, self._store.identity.time_zone)
         return (*odd, Flag.CONTRADICTORY) if contradicts else odd
 
-    def _line(self, line: LineIn) -> SaleLine:
+    def _line(self, line: LineIn, received_ms: int) -> SaleLine:
         known = line.sku if line.sku and self._prices.known_sku(line.sku) else self._prices.sku_of(line.code)
         return SaleLine(line=line.line, kind=line.kind, quantity_milli=line.quantity_milli,
                         amount_minor=line.amount_minor, sku=known or line.sku, code=line.code,
                         unit_price_minor=line.unit_price_minor,
-                        scanned_ms=self._milliseconds(line.scanned_at) if line.scanned_at else None,
+                        scanned_ms=self._milliseconds(line.scanned_at, received_ms) if line.scanned_at else None,
                         flags=line_flags(bool(known), line.quantity_milli))
 
-    def _milliseconds(self, moment: datetime) -> int:
+    def _milliseconds(self, moment: datetime, received_ms: int) -> int:
         """Since 1970. A till that names no offset means the store's own time."""
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=self._store.identity.time_zone)
-        return (aware - _EPOCH) // timedelta(milliseconds=1)
+        aware = moment if moment.tzinfo else on_the_wall(moment, self._store.identity.time_zone, received_ms)
+        return milliseconds(aware)
 
 
 _SEQUENCE_DIGITS = 10

@@ -23,6 +23,8 @@ from edge.domain.till_clock import (
     contradicts_order,
     corrected_ms,
     estimate,
+    milliseconds,
+    on_the_wall,
     still_telling,
     time_flags,
 )
@@ -170,3 +172,15 @@ def test_order_is_contradicted_on_either_side_and_not_by_a_little() -> None:
     assert not contradicts_order(NOON_MS, NOON_MS + ORDER_MS, NOON_MS - ORDER_MS)
     assert contradicts_order(NOON_MS, NOON_MS + ORDER_MS + 1, None)
     assert contradicts_order(NOON_MS, None, NOON_MS - ORDER_MS - 1)
+
+
+@pytest.mark.parametrize(("wall", "received", "means"), [
+    ("2026-10-25T02:30", "2026-10-25T00:30:05+00:00", "2026-10-25T00:30+00:00"),
+    ("2026-10-25T02:30", "2026-10-25T01:30:05+00:00", "2026-10-25T01:30+00:00"),
+    ("2026-10-25T12:00", "2026-10-25T11:00:05+00:00", "2026-10-25T11:00+00:00"),
+    ("2026-03-29T02:30", "2026-03-29T01:30:05+00:00", "2026-03-29T01:30+00:00")])
+def test_in_the_hour_that_comes_twice_a_sale_is_of_the_time_that_it_came_in(wall: str, received: str,
+                                                                            means: str) -> None:
+    """Tills that name no offset; the last one gives a time that there was not."""
+    moment = on_the_wall(datetime.fromisoformat(wall), MADRID, milliseconds(datetime.fromisoformat(received)))
+    assert milliseconds(moment) == milliseconds(datetime.fromisoformat(means))
