@@ -51,6 +51,7 @@ from edge.health.comparison_checks import comparison_issues
 from edge.health.folder_checks import folder_issues
 from edge.health.issues import IssueList
 from edge.health.routes import HealthView, health_handlers
+from edge.health.till_checks import till_clock_issues
 from edge.heartbeats import BusySince, Counter, Heartbeats, Watchdog, WatchLimits
 from edge.housekeeper import Housekeeper
 from edge.intake import Intake
@@ -76,7 +77,7 @@ from edge.pos.label_routes import LabelDesk, label_handlers
 from edge.pos.poslog.desk import PoslogDesk, poslog_handlers
 from edge.pos.poslog.dialect import load_dialect
 from edge.pos.report_routes import report_handlers
-from edge.pos.scanner import Scanner
+from edge.pos.scanner import Scan, Scanner
 from edge.pos.server import HttpServer, bind, tls_context
 from edge.pos.stock_routes import stock_handlers
 from edge.pos.store_routes import store_handlers
@@ -290,7 +291,8 @@ class Daemon:
                               partial(self._open_reader, Path(settings.state_directory)), parts.aside)
         self._poslog = PoslogDesk(store, rooms.transactions)
         self._scanners = [Scanner(each.name, parts.open_link(each.port), each.baud_rate, each.prefix.encode(),
-                                  events.scanned, parts.randomness) for each in settings.scanners]
+                                  partial(_scanned, events, page, each.person), parts.randomness)
+                          for each in settings.scanners]
         self._hot_folders = [self._hot_folder(each) for each in settings.hot_folders]
         for folder in self._hot_folders:
             issues.add(partial(folder_issues, folder))
@@ -299,6 +301,7 @@ class Daemon:
         issues.add(partial(comparison_issues, self._nightly))
         self._reports = PriceReports(store, prices, partial(self._open_reader, Path(settings.state_directory)),
                                      parts.aside)
+        issues.add(partial(till_clock_issues, rooms.transactions.clocks))
         issues.add(StoreChecks(store, planner, guard, book, stations, self._link_state, self._supervisor.status,
                                self._heartbeats.stalled, self._insecure_listeners()).issues)
         return rooms
@@ -306,8 +309,8 @@ class Daemon:
     def _build_app(self) -> Starlette:
         rooms = self.rooms
         self._tokens.replace(self._principals(self.settings))
-        view = HealthView(rooms.store, rooms.planner, rooms.stations, rooms.issues, self._link_state,
-                          self._supervisor.status, self._heartbeats.stalled)
+        view = HealthView(rooms.store, rooms.planner, rooms.stations, rooms.issues, rooms.transactions.clocks,
+                          self._link_state, self._supervisor.status, self._heartbeats.stalled)
         handlers = {**till_handlers(rooms.store, rooms.prices, rooms.transactions),
                     **stock_handlers(rooms.store), **book_handlers(rooms.book), **event_handlers(rooms.events),
                     **basket_handlers(BasketDesk(rooms.store, rooms.prices)),
@@ -490,6 +493,13 @@ def _hub_agrees_on_prices(link: HubLink) -> bool | None:
     """Whether the store's price list was the hub's when they were last compared; `None` before."""
     known = link.state.feeds.get(Feed.PRICES)
     return known.equal if known is not None else None
+
+
+def _scanned(events: Events, page: StaffPage, person: str | None, scan: Scan) -> None:
+    """Told to whoever follows the store's events, and to the page at the scanner's counter."""
+    events.scanned(scan)
+    if person is not None:
+        page.scanned(person, scan.code)
 
 
 def _follow_link(store: Store, state: LinkState) -> None:

@@ -2,7 +2,8 @@
 
 `inbox/ → work/ → done/` or `bad/`, with a `.err` beside a bad file that says what is wrong and what to do. A file is
 taken when it has stopped growing, and moved by renaming, so that a stop in the middle leaves it whole in `work/`, where
-the next start finds it: what was recorded of it counts once, however often it is read. Originals go after `keep_days`.
+the next start finds it: what was recorded of it counts once, however often it is read. Originals are kept without card
+data (`originals.py`), and go after `keep_days`.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from typing import Any
 
 import structlog
 
+from edge.domain.card_data import masked
 from edge.errors import Rejected, Transient
 from edge.limits import (
     HOT_FILE_BYTES_MAX,
@@ -26,6 +28,7 @@ from edge.limits import (
     HOT_FOLDER_LOOK_S,
     HOT_FOLDER_PROBLEMS_MAX,
 )
+from edge.pos.originals import put_away
 
 UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".err")
 """How uploaders name what is not whole yet; `.err` is ours."""
@@ -108,7 +111,7 @@ class HotFolder:
             problems = await self._take(_read(path, digest, self._aside))
         except Rejected as problem:
             problems = [str(problem)]
-        name = f"{digest.hexdigest()[:HASH_DIGITS]}-{path.name}"
+        name = f"{digest.hexdigest()[:HASH_DIGITS]}-{masked(path.name)}"
         self.taken += 1
         if problems:
             _log.warning("a file could not be taken in whole", folder=self.name, file=path.name, first=problems[0])
@@ -121,8 +124,8 @@ class HotFolder:
             said = [f"{path.name} could not be taken in whole.",
                     "What it holds beside the following was recorded; mend it and put it into inbox again, nothing "
                     "counts twice.", *shown, *more, ""]
-            (self.directory / "bad" / f"{name}.err").write_text("\n".join(said), encoding="utf-8")
-        path.replace(self.directory / ("bad" if problems else "done") / name)
+            (self.directory / "bad" / f"{name}.err").write_text(masked("\n".join(said)), encoding="utf-8")
+        put_away(path, self.directory / ("bad" if problems else "done") / name)
 
     def _into(self, path: Path, place: str) -> Path:
         return path.replace(self.directory / place / path.name)

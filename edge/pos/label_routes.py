@@ -15,6 +15,7 @@ from edge.db.label_rows import LabelRow, label_row, label_rows
 from edge.db.ledger import Chain
 from edge.db.queries import LEDGER
 from edge.domain.barcode import CODE_LENGTH_MAX
+from edge.domain.card_data import masked
 from edge.errors import Rejected, Transient
 from edge.labels import bindings
 from edge.labels.bindings import Act
@@ -230,7 +231,7 @@ class LabelDesk:
     def _act(self, actor: str, act_id: str, reason: str) -> Act:
         store, wall_ms = self._store, self._store.clock.wall_ms()
         return Act(act_id or store.mint(), actor, wall_ms, store.clock.powered_ms(), store.business_day(wall_ms),
-                   store.policy.grace_s * 1000, reason)
+                   store.policy.grace_s * 1000, masked(reason))
 
     def _out(self, row: LabelRow) -> LabelOut:
         state, why = self._planner.state_of(row)

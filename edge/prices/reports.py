@@ -16,6 +16,7 @@ from edge.db.connection import Connection
 from edge.db.queries import LEDGER, REPLICA
 from edge.domain.price_accuracy import SoldLine, Tally, judge
 from edge.domain.prior_price import Applied
+from edge.domain.till_clock import Step, corrected_ms
 from edge.domain.transaction import fact_key
 from edge.limits import PRICE_HISTORY_MAX, REPORT_ROWS_MAX
 from edge.prices.price_desk import NoPrice, PriceDesk
@@ -113,13 +114,14 @@ class PriceReports:
     def _accuracy(self, from_day: str, to_day: str) -> AccuracyReport:
         with closing(self._open_reader("ledger.db")) as reader:
             voided = {key for (key,) in reader.execute(LEDGER.voided_keys)}
-            history = _History(reader)
+            history, clocks = _History(reader), _clocks(reader)
             tally, refunds = Tally(), list[Refund]()
-            for payload, occurred_ms in reader.execute(LEDGER.transactions_of_days, (from_day, to_day)):
+            for payload, occurred_ms, received_ms in reader.execute(LEDGER.transactions_of_days, (from_day, to_day)):
                 sale = decode_fact(payload)
                 if isinstance(sale, Transaction) and sale.type is TransactionKind.SALE and fact_key(
                         sale.till, sale.business_day, sale.sequence) not in voided:
-                    _judge(sale, occurred_ms, history, tally, refunds)
+                    ahead_ms = occurred_ms - corrected_ms(clocks.get(sale.till, ()), occurred_ms, received_ms)
+                    _judge(sale, occurred_ms, ahead_ms, history, tally, refunds)
             struck = reader.execute(LEDGER.struck_claims, (from_day, to_day)).fetchone()[0]
         shown = refunds[:REPORT_ROWS_MAX]
         return AccuracyReport(from_day, to_day, tally.exact, tally.over, tally.under, tally.unknown, tally.over_minor,
@@ -140,17 +142,28 @@ class _History:
         return self._known[sku]
 
 
-def _judge(sale: Transaction, occurred_ms: int, history: _History, tally: Tally, refunds: list[Refund]) -> None:
+def _clocks(reader: Connection) -> dict[str, list[Step]]:
+    """How every till's clock was, oldest first."""
+    steps: dict[str, list[Step]] = defaultdict(list)
+    for till, from_ms, ahead_ms in reader.execute(LEDGER.till_clock_steps):
+        steps[till].append(Step(from_ms, ahead_ms))
+    return steps
+
+
+def _judge(sale: Transaction, occurred_ms: int, ahead_ms: int, history: _History, tally: Tally,
+           refunds: list[Refund]) -> None:
+    """`ahead_ms`: how far the till's clock was ahead when it said so."""
     for line in sale.lines:
         if line.kind is not LineKind.SALE or line.quantity_milli <= 0:
             continue
-        judgement = None if Flag.UNKNOWN_ITEM in line.flags else judge(_sold(line, occurred_ms), history.of(line.sku))
+        sold = _sold(line, occurred_ms, ahead_ms)
+        judgement = None if Flag.UNKNOWN_ITEM in line.flags else judge(sold, history.of(line.sku))
         tally.count(judgement)
         if judgement is not None and judgement.over_minor > 0:
             refunds.append(Refund(sale.till, sale.business_day, sale.sequence, line.line, line.sku, line.quantity_milli,
                                   line.amount_minor, judgement.over_minor))
 
 
-def _sold(line: SaleLine, occurred_ms: int) -> SoldLine:
+def _sold(line: SaleLine, occurred_ms: int, ahead_ms: int) -> SoldLine:
     at_ms = occurred_ms if line.scanned_ms is None else line.scanned_ms
-    return SoldLine(line.sku, line.quantity_milli, line.amount_minor, at_ms, line.scanned_ms is not None)
+    return SoldLine(line.sku, line.quantity_milli, line.amount_minor, at_ms - ahead_ms, line.scanned_ms is not None)

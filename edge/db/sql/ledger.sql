@@ -125,6 +125,31 @@ ON CONFLICT (till, business_day) DO UPDATE SET count = count + 1,
 -- name: close_till_day
 UPDATE till_day SET closed = 1 WHERE till = ? AND business_day = ?
 
+-- name: till_clocks
+SELECT till, MAX(from_ms) AS newest_ms, ahead_ms FROM till_clock GROUP BY till ORDER BY newest_ms DESC LIMIT ?
+
+-- name: till_clock_steps
+SELECT till, from_ms, ahead_ms FROM till_clock ORDER BY till, from_ms
+
+-- name: forget_till_clock_since
+DELETE FROM till_clock WHERE till = ? AND from_ms >= ?
+
+-- name: insert_till_clock
+INSERT INTO till_clock (till, from_ms, ahead_ms) VALUES (?, ?, ?)
+
+-- name: prune_till_clock
+DELETE FROM till_clock WHERE till = ? AND from_ms <= (SELECT from_ms FROM till_clock AS newer
+    WHERE newer.till = ? ORDER BY newer.from_ms DESC LIMIT 1 OFFSET ?)
+
+-- name: prune_till_clocks
+DELETE FROM till_clock WHERE (till, from_ms) IN (SELECT till, from_ms FROM till_clock AS older WHERE from_ms < ?
+    AND EXISTS (SELECT 1 FROM till_clock AS newer WHERE newer.till = older.till AND newer.from_ms > older.from_ms
+        AND newer.from_ms < ?) LIMIT ?)
+
+-- name: till_occurred
+SELECT entry.occurred_ms FROM fact JOIN entry ON entry.epoch = fact.epoch AND entry.sequence = fact.sequence
+WHERE fact.fact_key = ?
+
 -- name: voided
 SELECT void_key FROM voided WHERE voided_key = ?
 
@@ -347,7 +372,9 @@ SELECT from_ms, charge_minor FROM (SELECT from_ms, charge_minor FROM price_inter
     ORDER BY from_ms DESC LIMIT ?) ORDER BY from_ms
 
 -- name: transactions_of_days
-SELECT payload, occurred_ms FROM entry WHERE kind = 'transaction' AND business_day BETWEEN ? AND ?
+SELECT payload, occurred_ms, COALESCE(fact.recorded_ms, occurred_ms)
+FROM entry LEFT JOIN fact ON fact.fact_key = entry.fact_key
+WHERE kind = 'transaction' AND business_day BETWEEN ? AND ?
 
 -- name: struck_claims
 SELECT COUNT(*) FROM entry WHERE kind = 'staff-act' AND business_day BETWEEN ? AND ?

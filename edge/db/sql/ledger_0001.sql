@@ -42,6 +42,14 @@ CREATE TABLE till_day (
     PRIMARY KEY (till, business_day)
 ) STRICT, WITHOUT ROWID;
 
+-- How far a till's clock was ahead of the store's, from when on; a row where that changed (edge/domain/till_clock.py).
+CREATE TABLE till_clock (
+    till TEXT NOT NULL,
+    from_ms INTEGER NOT NULL,
+    ahead_ms INTEGER NOT NULL,
+    PRIMARY KEY (till, from_ms)
+) STRICT, WITHOUT ROWID;
+
 -- Which void takes a transaction back, also when it comes first. A second void of the same takes nothing back.
 CREATE TABLE voided (voided_key TEXT PRIMARY KEY, void_key TEXT NOT NULL) STRICT, WITHOUT ROWID;
 

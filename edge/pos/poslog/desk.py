@@ -8,7 +8,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from edge.db.ledger import Outcome
+from cloud_sync.contract.facts import ExceptionRaised
+from edge.db.ledger import Outcome, raise_exception
+from edge.domain.transaction import fact_key
 from edge.errors import Rejected
 from edge.limits import POSLOG_BYTES_MAX, POSLOG_PROBLEMS_MAX, TRANSACTION_LINES_MAX
 from edge.pos.access import Role
@@ -21,6 +23,10 @@ from edge.pos.transactions import TillDay, TransactionDesk
 from edge.store import Store
 
 _TILL = re.compile(r"[^\x00-\x1f\x7f/]{1,64}")
+
+
+STATED_SHOWN_MAX = 20
+"""Goods of an inventory control that people are shown at once; all stand in the ledger."""
 
 
 class PoslogProblem(msgspec.Struct, frozen=True):
@@ -62,6 +68,8 @@ class PoslogDesk:
                 count += 1
                 try:
                     read = read_transaction(element, dialect, self._store.identity.currency)
+                    if read.stated:
+                        await self._tell_people(read, only_till)
                     if read.sale is None:
                         not_sales[read.reason] += 1
                         continue
@@ -83,6 +91,20 @@ class PoslogDesk:
         if report.problems_left_out:
             problems.append(f"and {report.problems_left_out} transactions more")
         return [*problems, *([f"the rest was not read: {report.stopped}"] if report.stopped else [])]
+
+    async def _tell_people(self, read: Read, only_till: str | None) -> None:
+        """Goods that a till says were received, counted or moved: a person enters what is right. Once for each log."""
+        if only_till is not None and read.till != only_till:
+            raise Rejected(f"till {read.till!r} is not the one that sent this")
+        key = fact_key(read.till, read.business_day, read.sequence)
+        shown = "; ".join(f"{each.kind}: {each.code}, {each.quantity}" for each in read.stated[:STATED_SHOWN_MAX])
+        left_out = len(read.stated) - STATED_SHOWN_MAX
+        raised = ExceptionRaised(reason="inventory-control", about=key, till=read.till, business_day=read.business_day,
+                                 detail=shown + (f"; and {left_out} more" if left_out > 0 else ""),
+                                 document=msgspec.json.encode(read.stated[:TRANSACTION_LINES_MAX]).decode())
+        chain, now_ms = self._store.books.chain, self._store.clock.wall_ms()
+        await self._store.record(lambda connection: raise_exception(connection, chain, raised, now_ms,
+                                                                    key=f"inventory-control/{key}"))
 
     async def _record(self, read: Read, only_till: str | None) -> Outcome:
         assert read.sale is not None
