@@ -118,7 +118,7 @@ def replay(seed: int, days: float) -> Outcome:
         shutil.rmtree(directory, ignore_errors=True)
     return Outcome(
         SimulationReport(seed=seed, virtual_s=round(virtual_s, 3), wall_s=round(time.perf_counter() - began_s, 3),
-                         facts=report.facts, faults=report.faults, checked=report.checked,
+                         facts=report.facts, done=report.done, faults=report.faults, checked=report.checked,
                          violations=[*report.violations, *complaints.said]), fingerprint)
 
 
@@ -131,7 +131,7 @@ async def _simulate(plan: Plan, directory: Path, complaints: "Complaints") -> tu
     world, virtual_s = day.world, asyncio.get_running_loop().time()
     violations = [*world.violations, *(violation for finding in findings for violation in finding.violations)]
     world.tally.note("end", facts, *violations)
-    report = SimulationReport(plan.seed, virtual_s, 0.0, facts, world.tally.faults,
+    report = SimulationReport(plan.seed, virtual_s, 0.0, facts, world.tally.done, world.tally.faults,
                               {finding.promise: finding.checked for finding in findings}, violations)
     return report, world.tally.fingerprint, virtual_s
 
