@@ -157,6 +157,7 @@ class Rooms:
     transactions: TransactionDesk
     pickups: PickupDesk
     guard: GuardDesk
+    reports: PriceReports
     tasks: TaskDesk
     planner: LabelPlanner
     ahead: PicturesAhead
@@ -282,7 +283,8 @@ class Daemon:
             store, prices, pickups, guard, planner, wanted, labels, stations, parts.artist, self._link_state, issues,
             members_of(settings.staff, self._credentials)))
         store.listeners.append(page.follow_news)
-        rooms = Rooms(store, prices, book, events, TransactionDesk(store, prices), pickups, guard, tasks, planner,
+        reports = PriceReports(store, prices, partial(self._open_reader, Path(settings.state_directory)), parts.aside)
+        rooms = Rooms(store, prices, book, events, TransactionDesk(store, prices), pickups, guard, reports, tasks, planner,
                       ahead, labels, housekeeper, intake, link, issues, page, stations)
         self._doctor = Doctor(store, intake, recount, link,
                               partial(self._open_reader, Path(settings.state_directory)), parts.aside)
@@ -292,8 +294,6 @@ class Daemon:
         self._hot_folders = [self._hot_folder(each) for each in settings.hot_folders]
         for folder in self._hot_folders:
             issues.add(partial(folder_issues, folder))
-        self._reports = PriceReports(store, prices, partial(self._open_reader, Path(settings.state_directory)),
-                                     parts.aside)
         issues.add(StoreChecks(store, planner, guard, book, stations, self._link_state, self._supervisor.status,
                                self._heartbeats.stalled, self._insecure_listeners()).issues)
         return rooms
@@ -308,7 +308,7 @@ class Daemon:
                     **basket_handlers(BasketDesk(rooms.store, rooms.prices, PromotionBook(rooms.store))),
                     **store_handlers(rooms.pickups, rooms.guard, rooms.tasks),
                     **doctor_handlers(self._doctor), **label_handlers(rooms.labels), **health_handlers(view),
-                    **report_handlers(self._reports), **description_handlers(),
+                    **report_handlers(rooms.reports), **description_handlers(),
                     **poslog_handlers(self._poslog),
                     **staff_handlers(rooms.staff_page)}
         return build_app((*RULES, *STAFF_RULES), handlers, self._tokens, rooms.staff_page.door)

@@ -5,7 +5,7 @@ Lookups are right without it, because they look at the clock themselves; the she
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 import structlog
@@ -29,7 +29,7 @@ from edge.limits import (
 from edge.pickups.desk import PickupDesk
 from edge.prices.claim_book import expire
 from edge.prices.price_book import PriceBook, mark_changed
-from edge.prices.price_desk import NoPrice, PriceDesk
+from edge.prices.price_desk import NoPrice, PriceDesk, Quote
 from edge.recount import Recount
 from edge.store import News, Store, Topic
 
@@ -131,21 +131,20 @@ class Housekeeper:
         while self._changed:
             skus = [self._changed.popleft() for _ in range(min(len(self._changed), PRICE_INTERVALS_BATCH_MAX))]
             self._changed_set.difference_update(skus)
-            charges = [(sku, charge) for sku in skus if (charge := self._charge_of(sku)) is not None]
-            now_ms = self._store.clock.wall_ms()
+            quotes = {sku: self._quote_of(sku) for sku in skus}
+            now = self._store.clock.wall_ms(), self._store.clock.powered_ms()
             try:
-                await self._store.books.ledger.submit(partial(_write, skus=skus, charges=charges, now_ms=now_ms))
+                await self._store.books.ledger.submit(partial(_write, quotes=quotes, now=now))
                 self._book.written(skus)
             except (Transient, Corrupt):
                 self._note(skus)
                 raise
 
-    def _charge_of(self, sku: str) -> int | None:
+    def _quote_of(self, sku: str) -> Quote | None:
         try:
-            quote = self._prices.by_sku(sku)
+            return self._prices.by_sku(sku)
         except NoPrice:
             return None
-        return quote.charge_minor if quote else None
 
     def _pause_s(self) -> float:
         """Until the next date or the end of the next grace, at most a named pause."""
@@ -173,10 +172,16 @@ class Housekeeper:
         return due_ms is not None and due_ms <= now_ms
 
 
-def _write(connection: Connection, skus: list[str], charges: list[tuple[str, int]], now_ms: int) -> None:
-    mark_changed(connection, skus)
-    for sku, charge_minor in charges:
+def _write(connection: Connection, quotes: Mapping[str, Quote | None], now: tuple[int, int]) -> None:
+    """`now`: by the wall clock and by the powered one, in milliseconds."""
+    now_ms, now_powered_ms = now
+    mark_changed(connection, quotes)
+    for sku, quote in quotes.items():
+        if quote is None or not quote.held_low:
+            connection.execute(LEDGER.delete_hold, (sku,))
+        else:
+            connection.execute(LEDGER.put_hold, (sku, now_ms, now_powered_ms))
         last = connection.execute(LEDGER.last_interval, (sku,)).fetchone()
-        if last is None or last[0] != charge_minor:
-            connection.execute(LEDGER.put_interval, (sku, now_ms, charge_minor))
+        if quote is not None and (last is None or last[0] != quote.charge_minor):
+            connection.execute(LEDGER.put_interval, (sku, now_ms, quote.charge_minor))
             connection.execute(LEDGER.prune_intervals, (sku, sku, now_ms - FACT_KEEP_DAYS * 86_400_000))

@@ -14,6 +14,7 @@ from edge.labels.planner import LabelPlanner
 from edge.limits import BATTERY_LOW_MV, LABEL_SILENT_S, PAPER_WAITS_S
 from edge.prices.guard_desk import GuardDesk
 from edge.prices.price_book import PriceBook
+from edge.prices.reports import late_since_powered_ms
 from edge.store import Store
 from edge.supervisor import PartState, PartStatus
 
@@ -120,6 +121,12 @@ class StoreChecks:
         for copy in self._book.late():
             yield Issue(f"till-copy-{copy.till}", Severity.WARNING, f"Till {copy.till} keeps an old price book",
                         "It may charge more than the shelf shows: check its line, or let it load the book again.")
+        late, first = self._late_holds()
+        if late:
+            yield Issue("prices-wait", Severity.WARNING,
+                        f"{late} prices are held low by labels that do not change, {first} the longest",
+                        "The report of holds names the labels: look at each on its shelf. One that is gone or broken has "
+                        "to be excluded, and the price rises after that.")
         held = self._guard.held()
         if held:
             yield Issue("prices-held", Severity.WARNING, f"{len(held)} price batches are held: {held[0].reason}",
@@ -128,6 +135,12 @@ class StoreChecks:
         if exceptions:
             yield Issue("exceptions", Severity.WARNING, f"{exceptions} exceptions wait for a person",
                         "Open the list of exceptions and decide each.")
+
+    def _late_holds(self) -> tuple[int, str]:
+        """How many prices have waited for labels longer than the policy lets them wait untold, and the oldest's SKU."""
+        reader = self._store.books.ledger_reader
+        late = reader.execute(LEDGER.late_holds, (late_since_powered_ms(self._store),)).fetchone()[0]
+        return late, reader.execute(LEDGER.oldest_hold).fetchone()[0] if late else ""
 
     def _machine(self) -> Iterable[Issue]:
         for name, writer in (("ledger", self._store.books.ledger), ("replica", self._store.books.replica)):

@@ -69,6 +69,26 @@ class RunningStore(Protocol):
         """A supervisor approves every price batch that the guard holds; returns how many."""
         ...
 
+    async def refuse(self, digest: str) -> None:
+        """A supervisor drops a held batch; one that is no longer held is none to drop."""
+        ...
+
+    def refusable(self) -> dict[str, list[str]]:
+        """Held batches of nothing but everyday prices, by digest, with their SKUs."""
+        ...
+
+    def held_prices(self) -> dict[str, bool]:
+        """SKUs of the report of holds, and whether it calls each late."""
+        ...
+
+    def labels_waited_for(self) -> set[LabelId]:
+        """Labels that this report names as those that hold a price low for too long."""
+        ...
+
+    def issues(self) -> set[str]:
+        """Keys of the issues that people are shown."""
+        ...
+
     def labels(self) -> list[LabelStanding]:
         """Every label the store has heard."""
         ...

@@ -35,13 +35,17 @@ class TillTransaction:
 
 @dataclass(frozen=True, slots=True)
 class SentLine:
-    """A line as the till sent it. `scanned`: when its price was asked; `None`: the till had a price of its own."""
+    """A line as the till sent it. `scanned`: when its price was asked; `None`: the till had a price of its own.
+
+    `copied_s`: when the till began to load the copy of the price book in which it found the price.
+    """
 
     code: str
     quantity_milli: int
     amount_minor: int
     unit_price_minor: int | None = None
     scanned: Span | None = None
+    copied_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,7 @@ class WitnessedTransaction(msgspec.Struct, frozen=True, tag_field="kind", tag="t
     type: str
     total_minor: int
     lines: tuple[WitnessedLine, ...]
+    flags: tuple[str, ...] = ()
 
 
 class WitnessedMovement(msgspec.Struct, frozen=True, tag_field="kind", tag="movement"):

@@ -7,11 +7,13 @@ Times are seconds on the store's powered clock: time switched off does not pass.
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from drivers.port import LabelId, Picture, PictureVersion
 from edge.proving.picture_reader import ItemKey, PictureReader, Printed
 from edge.proving.promises import exactly_once, no_sale_refused, nothing_is_lost, promised_once
-from edge.proving.shelf import ShelfRecord
+from edge.proving.receipts import AskedBasket, Known, Receipt, mistakes
+from edge.proving.shelf import Reading, ShelfRecord
 from edge.proving.sightings import (
     BooksSeen,
     Finding,
@@ -33,8 +35,22 @@ GTIN_LENGTHS = (8, 12, 13, 14)
 P8_KINDS = ("lookups", "sales", "label proofs", "pickup steps")
 """What must go on while the line to the hub is down."""
 
-_Charged = tuple[str, str, Span, int]
+@dataclass(frozen=True, slots=True)
+class _Charged:
+    """Somebody was told, or charged, so much per unit. `copied_s`: by a copy of the price book, loaded then."""
+
+    who: str
+    code: str
+    asked: Span
+    charge_minor: int
+    copied_s: float | None = None
+
+
 _ClaimedShown = tuple[LabelId, str, Span]
+
+
+BESIDE = ("customers", "receipts", "holds")
+"""What is told beside the numbered promises: how many customers were judged, how many receipts, how many held prices."""
 
 
 class Witness:
@@ -110,11 +126,50 @@ class Witness:
 
     # --- tills ------------------------------------------------------------------------------------------------
 
-    def lookup(self, till: str, code: str, asked: Span, charge_minor: int) -> None:
-        """A till was told what to charge for a barcode or SKU."""
-        self._charged.append((f"till {till} was told", code, asked, charge_minor))
+    def lookup(self, till: str, code: str, asked: Span, charge_minor: int, copied_s: float | None = None) -> None:
+        """A till was told what to charge for a barcode or SKU; `copied_s`: by its copy of the price book, which is not
+        late and was loaded then."""
+        self._charged.append(_Charged(f"till {till} was told", code, asked, charge_minor, copied_s))
         self._goes_on("lookups")
 
+    def receipt(self, till: str, basket: AskedBasket, receipt: Receipt, asked: Span, promotions: Known) -> None:
+        """A till had a whole basket priced. `promotions`: every one that the hub was ever given."""
+        who, codes = f"till {till}'s receipt says", {line.line: line.code for line in basket.lines}
+        self._charged.extend(_Charged(who, codes[line.line], asked, line.unit_minor) for line in receipt.lines
+                             if line.line in codes)
+        self._checked["receipts"] += 1
+        for mistake in mistakes(basket, receipt, promotions):
+            self._violated("receipts", f"till {till} at {asked.ended_s:.3f} s: {mistake}")
+
+    # --- customers --------------------------------------------------------------------------------------------
+
+    def read(self, label: LabelId, at_s: float) -> Reading | None:
+        """A customer reads what stands on the label now; `None` when that promises nothing. Look at screens before."""
+        return self._shelf.read(label, at_s)
+
+    def paid(self, reading: Reading, quantity_milli: int, amount_minor: int, asked: Span,
+             copied_s: float | None = None) -> bool:
+        """The customer paid this much for what was read, deposits aside; returns whether it bound anybody.
+
+        `asked`: when the till was told the price, `copied_s` as in `lookup`.
+        """
+        if not self._shelf.binds(reading, asked, copied_s):
+            return False
+        self._checked["customers"] += 1
+        most_minor = (reading.price_minor * quantity_milli + 500) // 1000
+        if amount_minor > most_minor:
+            self._violated("P3", f"a customer read {reading.price_minor} of {reading.item} on label "
+                                 f"{reading.exposure.label} at {reading.at_s:.3f} s and paid {amount_minor} for "
+                                 f"{quantity_milli} thousandths at {asked.ended_s:.3f} s")
+        return True
+
+    # --- held prices ------------------------------------------------------------------------------------------
+
+    def held_and_told(self, sku: str, held_s: float, *, told: bool) -> None:
+        """A price has been held low for longer than it may be without a person's knowing; whether one was told."""
+        self._checked["holds"] += 1
+        if not told:
+            self._violated("holds", f"{sku} has been held low for {held_s:.0f} s, and nobody was told")
     def lookup_failed(self, till: str, code: str, why: str) -> None:
         """A till got no price for an item that has one. Not for a store that was switched off."""
         self._violated("P8", f"till {till} got no price for {code}: {why}")
@@ -123,7 +178,8 @@ class Witness:
         """A till sends a transaction (`kind`: sale, return or void), for the first time or again."""
         lines, who = tuple(lines), f"{transaction.fact_key} charged"
         if kind == "sale" and not self.tills.is_known(transaction.fact_key):
-            self._charged.extend((who, line.code, line.scanned, line.unit_price_minor) for line in lines
+            self._charged.extend(_Charged(who, line.code, line.scanned, line.unit_price_minor, line.copied_s)
+                                 for line in lines
                                  if line.unit_price_minor is not None and line.scanned is not None)
         return self.tills.sent(transaction, kind, lines)
 
@@ -168,8 +224,8 @@ class Witness:
 
     def look_back(self, until_s: float) -> None:
         """Judge everything asked until then. Everything about screens until then has been told."""
-        while self._charged and self._charged[0][2].ended_s <= until_s:
-            self._judge_charge(*self._charged.popleft())
+        while self._charged and self._charged[0].asked.ended_s <= until_s:
+            self._judge_charge(self._charged.popleft())
         while self._claimed and self._claimed[0][2].ended_s <= until_s:
             self._judge_claimed_shown(*self._claimed.popleft())
         self._shelf.forget_before(until_s)
@@ -201,6 +257,7 @@ class Witness:
             Finding("P5", 0, ()) if self._lost else promised_once(store, self._placed),
             Finding("P7", self._checked["P7"], ()),
             self._store_stood_alone(),
+            *(Finding(name, self._checked[name], ()) for name in BESIDE if self._checked[name]),
         ]
         if "trouble" in self._violations:
             findings.append(Finding("trouble", 0, ()))
@@ -214,15 +271,16 @@ class Witness:
         """What was broken so far, as far as that shows on the way."""
         return [each for violations in self._violations.values() for each in violations]
 
-    def _judge_charge(self, who: str, code: str, asked: Span, charge_minor: int) -> None:
-        read = self._shelf.lowest_read(self._key(code), asked)
+    def _judge_charge(self, charged: _Charged) -> None:
+        asked = charged.asked
+        read = self._shelf.lowest_read(self._key(charged.code), asked, charged.copied_s)
         if read is None:
             return
         self._checked["P3"] += 1
-        if charge_minor > read.price_minor:
+        if charged.charge_minor > read.price_minor:
             since = f"{read.began_s:.3f} to {'now' if read.ended_s is None else f'{read.ended_s:.3f}'}"
-            self._violated("P3", f"{who} {charge_minor} for {code} at {asked.ended_s:.3f} s; label {read.label} showed "
-                                 f"{read.price_minor} ({since} s)")
+            self._violated("P3", f"{charged.who} {charged.charge_minor} for {charged.code} at {asked.ended_s:.3f} s; "
+                                 f"label {read.label} showed {read.price_minor} ({since} s)")
 
     def _judge_claimed_shown(self, label: LabelId, sku: str, asked: Span) -> None:
         versions = self._shelf.held_during(label, asked)
