@@ -284,8 +284,8 @@ class Daemon:
             members_of(settings.staff, self._credentials)))
         store.listeners.append(page.follow_news)
         reports = PriceReports(store, prices, partial(self._open_reader, Path(settings.state_directory)), parts.aside)
-        rooms = Rooms(store, prices, book, events, TransactionDesk(store, prices), pickups, guard, reports, tasks, planner,
-                      ahead, labels, housekeeper, intake, link, issues, page, stations)
+        rooms = Rooms(store, prices, book, events, TransactionDesk(store, prices), pickups, guard, reports, tasks,
+                      planner, ahead, labels, housekeeper, intake, link, issues, page, stations)
         self._doctor = Doctor(store, intake, recount, link,
                               partial(self._open_reader, Path(settings.state_directory)), parts.aside)
         self._poslog = PoslogDesk(store, rooms.transactions)

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from functools import partial
 
+import msgspec
 import structlog
 
 from edge.db.connection import Connection
@@ -17,6 +18,7 @@ from edge.db.replica import activate_due, look_again_at_dated
 from edge.errors import Corrupt, Transient
 from edge.forgetting import Forgetting
 from edge.limits import (
+    BOOK_LINES_AT_ONCE,
     FACT_KEEP_DAYS,
     HOUSEKEEPING_BATCH_MAX,
     HOUSEKEEPING_PAUSE_MAX_S,
@@ -64,6 +66,7 @@ class Housekeeper:
 
     async def run(self) -> None:
         """Keep house until cancelled. A disk that takes nothing stops the work, not the worker."""
+        await self._find_what_was_missed()
         while True:
             self.progress += 1
             self._wake.clear()
@@ -125,6 +128,25 @@ class Housekeeper:
             if sku not in self._changed_set:
                 self._changed_set.add(sku)
                 self._changed.append(sku)
+
+    async def _find_what_was_missed(self) -> None:
+        """What changed a price in the last moments of the store's last life was perhaps not written down: then a till's
+        copy would never hear of it. Every product is compared with what was written last, some at a time."""
+        missed: list[str] = []
+        replica, after = self._store.books.replica_reader, ""
+        while rows := replica.execute(REPLICA.skus_after, (after, BOOK_LINES_AT_ONCE)).fetchall():
+            missed += self._missed_among([sku for (sku,) in rows])
+            after = rows[-1][0]
+            self.progress += 1
+            await asyncio.sleep(0)  # lookups go first
+        self._note(missed)
+        self._book.looked_through(missed)
+
+    def _missed_among(self, skus: list[str]) -> list[str]:
+        quotes = self._prices.by_skus(skus)
+        rows = self._store.books.ledger_reader.execute(LEDGER.last_charges, (msgspec.json.encode(skus).decode(),))
+        written = {sku: (charge_minor, bool(held)) for sku, charge_minor, held in rows.fetchall()}
+        return [sku for sku, quote in quotes.items() if (quote.charge_minor, quote.held_low) != written[sku]]
 
     async def _write_intervals(self) -> None:
         """Write down what a till could be asked to charge from now on, where that changed."""

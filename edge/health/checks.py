@@ -125,8 +125,8 @@ class StoreChecks:
         if late:
             yield Issue("prices-wait", Severity.WARNING,
                         f"{late} prices are held low by labels that do not change, {first} the longest",
-                        "The report of holds names the labels: look at each on its shelf. One that is gone or broken has "
-                        "to be excluded, and the price rises after that.")
+                        "The report of holds names the labels: look at each on its shelf. One that is gone or broken "
+                        "has to be excluded, and the price rises after that.")
         held = self._guard.held()
         if held:
             yield Issue("prices-held", Severity.WARNING, f"{len(held)} price batches are held: {held[0].reason}",

@@ -1,5 +1,5 @@
-"""Customers: they read what labels really show, walk for at most the grace, and pay: by lookup, by a whole basket, or at a
-till that charges by its copy of the price book. Nobody may pay more than was read (P3).
+"""Customers: they read what labels really show, walk for at most the grace, and pay. Nobody may pay more than was read
+(P3): by lookup, by a whole basket, or at a till that charges by its copy of the price book.
 
 Reading is done on the screens themselves, by the code that stands on them; what hangs where by the store's books, no
 customer knows.
@@ -105,7 +105,8 @@ class Customers:
         """The whole basket at once; promotions may only lower what was read."""
         member = self._randomness.random() < MEMBER_SHARE
         wanted = [each.wanted for each in taken]
-        priced = await till.receipt(wanted, member=member, coupons=COUPONS[:self._randomness.randrange(len(COUPONS) + 1)])
+        coupons = COUPONS[:self._randomness.randrange(len(COUPONS) + 1)]
+        priced = await till.receipt(wanted, member=member, coupons=coupons)
         if priced is None:
             return False
         receipt, asked = priced

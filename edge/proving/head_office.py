@@ -71,7 +71,8 @@ class HeadOffice:
 
     def _items(self) -> list[dict[str, object]]:
         return [{"sku": item.sku, "name": item.name, "codes": [item.gtin] if item.gtin else [],
-                 "package_size": item.package, "tax_class": TAX_CLASSES[place % 3], "deposit_minor": DEPOSITS_MINOR[place % 4]}
+                 "package_size": item.package, "tax_class": TAX_CLASSES[place % 3],
+                 "deposit_minor": DEPOSITS_MINOR[place % 4]}
                 for place, item in enumerate(self._world.truth.items.values())]
 
     def _hours(self) -> list[dict[str, int]]:

@@ -1,5 +1,5 @@
-"""What head office thinks of beside everyday prices: dated ones, clearance, member prices, promotions of every kind, prices
-for this store alone, and mistakes that a supervisor has to catch."""
+"""What head office thinks of beside everyday prices: dated ones, clearance, member prices, promotions of every kind,
+prices for this store alone, and mistakes that a supervisor has to catch."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -51,7 +51,8 @@ class Offers:
     async def put_right(self, skus: list[str]) -> None:
         """A supervisor refused these prices: head office finds its mistake."""
         truth = self._world.truth
-        entries = [msgspec.structs.replace(truth.regular(sku), price_minor=self._sane.get(sku, 199) + 1) for sku in skus]
+        entries = [msgspec.structs.replace(truth.regular(sku), price_minor=self._sane.get(sku, 199) + 1)
+                   for sku in skus]
         if entries:
             await self._set_prices("prices put right", entries)
 

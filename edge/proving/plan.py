@@ -130,7 +130,8 @@ def draw_plan(seed: int, days: float) -> Plan:
     bad = draw.uniform(0.4, 1.6) / size.calm
     return Plan(
         seed=seed, days=days, items=size.items, labels=size.labels, tills=TILLS,
-        copying_tills=tills.choice((0, 1, 1, 2)), held_price_alert_s=tills.choice((120, 300, 900)), grace_s=draw.choice((30, 90, 240, 600)), check_in_s=size.calm * draw.choice((45.0, 90.0, 150.0)),
+        copying_tills=tills.choice((0, 1, 1, 2)), held_price_alert_s=tills.choice((120, 300, 900)),
+        grace_s=draw.choice((30, 90, 240, 600)), check_in_s=size.calm * draw.choice((45.0, 90.0, 150.0)),
         radio_loss=draw.choice((0.0, 0.05, 0.15, 0.3)), line_noise=draw.choice((0.0, 0.0, 0.00002)),
         slow_air=draw.random() < 0.6, slow_commits=draw.choice((0.02, 0.1, 0.3)),
         closes_minute=_closes_minute(draw, days),

@@ -178,8 +178,10 @@ def most_off(terms: PromotionTerms, lines: Sequence[tuple[str, int, int]]) -> in
                        for group in _groups(lines, size, mixed=bool(terms.says("mixed"))))
         case _:
             spent = sum(_half_up(unit * quantity, MILLI) for _, unit, quantity in lines)
-            times = spent // terms.says("spend_minor") if terms.says("repeats") else int(spent >= terms.says("spend_minor"))
-            return min(spent, times * terms.says("off_minor") + _half_up(spent * terms.says("percent"), 100)) if times else 0
+            reached = spent // terms.says("spend_minor")
+            times = reached if terms.says("repeats") else min(reached, 1)
+            off = times * terms.says("off_minor") + _half_up(spent * terms.says("percent"), 100)
+            return min(spent, off) if times else 0
 
 
 def _each(quantity_milli: int, off: Any) -> int:
@@ -207,8 +209,8 @@ def _pieces_given_twice(receipt: Receipt, known: Known) -> Iterator[str]:
     for applied in receipt.promotions:
         terms = known.get((applied.promotion, applied.version))
         if terms is not None and not terms.says("stackable") and terms.kind != "threshold":
-            size = {"multi-buy": terms.says("pieces"), "buy-get": terms.says("buy") + terms.says("get")}.get(terms.kind, 1)
-            taken[frozenset(terms.skus)] += applied.times * size
+            sizes = {"multi-buy": terms.says("pieces"), "buy-get": terms.says("buy") + terms.says("get")}
+            taken[frozenset(terms.skus)] += applied.times * sizes.get(terms.kind, 1)
     for skus, pieces in taken.items():
         there = sum(line.quantity_milli // MILLI if line.quantity_milli % MILLI == 0 else 1
                     for line in receipt.lines if line.sku in skus and line.quantity_milli > 0)

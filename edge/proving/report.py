@@ -4,8 +4,8 @@ import msgspec
 
 
 class SimulationReport(msgspec.Struct, frozen=True):
-    """One run. `done`: how often people did what; `faults`: how often each struck; `checked`: how often each promise was
-    put to the test."""
+    """One run. `done`: how often people did what; `faults`: how often each struck; `checked`: how often each promise
+    was put to the test."""
 
     seed: int
     virtual_s: float

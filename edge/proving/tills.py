@@ -1,7 +1,7 @@
 """Tills: they ask prices, sell, take back, void, and send every transaction until the store has answered for good.
 
-Some keep a copy of the price book and charge by it. A till whose line is cut sells on, and sends it all when the line is
-back; its clock may be wrong by minutes or by years.
+Some keep a copy of the price book and charge by it. A till whose line is cut sells on, and sends it all when the line
+is back; its clock may be wrong by minutes or by years.
 """
 
 import asyncio
@@ -195,8 +195,9 @@ class Till:
     async def _load(self, copy: PriceCopy) -> None:
         """What changed since the last time, and the word that the till has it."""
         began_s, began_at_s = self._world.begun(), asyncio.get_running_loop().time()
+        question = Question.of("GET", f"/v1/pricebook?since={copy.version}", self._token)
         try:
-            answer = await self._world.box.stream(Question.of("GET", f"/v1/pricebook?since={copy.version}", self._token))
+            answer = await self._world.box.stream(question)
         except Gone:
             return
         if answer.status != 200 or not copy.take(answer.body):
@@ -220,7 +221,8 @@ class Till:
         wanted = [Wanted(code, self._quantity_milli()) for code in codes]
         priced = None
         if kind == "sale" and self._randomness.random() < WHOLE_BASKET_SHARE:
-            priced = await self.receipt(wanted, member=self._randomness.random() < MEMBER_SHARE, coupons=self._coupons())
+            member = self._randomness.random() < MEMBER_SHARE
+            priced = await self.receipt(wanted, member=member, coupons=self._coupons())
         if priced is not None:
             self.sell_by(wanted, *priced)
             return

@@ -50,7 +50,7 @@ _ClaimedShown = tuple[LabelId, str, Span]
 
 
 BESIDE = ("customers", "receipts", "holds")
-"""What is told beside the numbered promises: how many customers were judged, how many receipts, how many held prices."""
+"""What is told beside the numbered promises: how many customers, receipts and held prices were judged."""
 
 
 class Witness:
