@@ -50,7 +50,7 @@ class Day:
         await self._set_up()
         world.ends_s = asyncio.get_running_loop().time() + world.plan.duration_s
         shoppers = asyncio.get_running_loop().create_task(self.shoppers.run(), name="shoppers")
-        holds = asyncio.get_running_loop().create_task(world.holds.watch(world, self.tills[0]), name="holds")
+        holds = asyncio.get_running_loop().create_task(world.holds.watch(world, self.tills), name="holds")
         people = [self._alive(work) for work in (
             *(till.run() for till in self.tills), self.staff.run(), self.office.run(), self.shop.run(),
             self.crew.run(), self.customers.run(), self._put_right(), self._rush(), self.faults.run())]
@@ -70,6 +70,7 @@ class Day:
         await self.shoppers.done()
         await self.customers.done()
         for till in self.tills:
+            await till.done()
             await till.close_days()
         await self._tidy_up()
         world.violations += await after.drain()

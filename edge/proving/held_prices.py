@@ -4,6 +4,7 @@ Told by what tills were answered: below the list price, of one and the same pric
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -48,21 +49,25 @@ class HeldPrices:
         for sku in skus or tuple(self._holds):
             self._holds.pop(sku, None)
 
-    async def watch(self, world: "World", till: "Till") -> None:
+    async def watch(self, world: "World", tills: "Sequence[Till]") -> None:
         """Look again and again whether every price that is held for too long is known to somebody."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             for sku in tuple(self._holds):
-                await till.price(world.truth.items[sku].code)
-            if world.box.up:
-                self._judge(world)
+                began_s = world.begun()
+                told = [await till.price(world.truth.items[sku].code) for till in tills if till.line.there][-1:]
+                if world.box.up and told[-1:] != [None] and began_s == world.clock.powered_s():
+                    self._judge(world, sku)
 
-    def _judge(self, world: "World") -> None:
+    def _judge(self, world: "World", sku: str) -> None:
+        """A till was told just now; nothing has happened since."""
         store, now_s = world.box.store, world.clock.powered_s()
         listed = store.held_prices()
         told = {sku for sku, late in listed.items() if late} if WAITS_ISSUE in store.issues() else set[str]()
         bound_s = world.plan.grace_s + world.plan.held_price_alert_s + TOLERANCE_S
-        for sku, hold in tuple(self._holds.items()):
-            held_s = now_s - hold.since_s - STAMP_S * (world.clock.boots - hold.boots)
-            if held_s > bound_s:
-                world.witness.held_and_told(sku, held_s, told=sku in told)
+        hold = self._holds.get(sku)
+        if hold is None:
+            return
+        held_s = now_s - hold.since_s - STAMP_S * (world.clock.boots - hold.boots)
+        if held_s > bound_s:
+            world.witness.held_and_told(sku, held_s, told=sku in told)

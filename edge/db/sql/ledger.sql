@@ -483,7 +483,9 @@ DELETE FROM exception WHERE exception_key IN (SELECT exception_key FROM exceptio
 
 -- name: prune_till_days
 DELETE FROM till_day WHERE (till, business_day) IN (
-    SELECT till, business_day FROM till_day WHERE business_day < ? LIMIT ?)
+    SELECT till, business_day FROM till_day WHERE business_day < ? AND NOT EXISTS (
+        SELECT 1 FROM fact WHERE fact_key > 'till/' || till || '/' || business_day || '/'
+            AND fact_key < 'till/' || till || '/' || business_day || '0') LIMIT ?)
 
 -- name: prune_guard_decisions
 DELETE FROM guard_decision WHERE batch_digest IN (
