@@ -62,7 +62,7 @@ from edge.proving.restores import Restores
 from edge.proving.servers import HubServer, StoreBox
 from edge.proving.shelf_eyes import ShelfEyes
 from edge.proving.shoppers import Shoppers
-from edge.proving.sightings import BooksSeen, Buckets, LedgerEntry
+from edge.proving.sightings import BooksSeen, Buckets, LedgerEntry, SoldLine, TillTransaction
 from edge.proving.staff import Staff
 from edge.proving.tally import Tally
 from edge.proving.tills import Till
@@ -345,6 +345,11 @@ class SimulatedStore:
 
     def labels_waited_for(self) -> set[LabelId]:
         return {label for hold in self._rooms.reports.holds() if hold.late for label in hold.waits_for}
+
+    async def refunds(self) -> set[SoldLine]:
+        report = await self._rooms.reports.accuracy("0001-01-01", "9999-12-31")
+        return {SoldLine(TillTransaction(each.till, each.business_day, each.sequence).fact_key, each.line)
+                for each in report.refunds}
 
     def issues(self) -> set[str]:
         return {issue.key for issue in self._rooms.issues.now()}

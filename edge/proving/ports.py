@@ -7,7 +7,7 @@ from typing import Protocol
 from starlette.types import ASGIApp
 
 from drivers.port import LabelId
-from edge.proving.sightings import BooksSeen
+from edge.proving.sightings import BooksSeen, SoldLine
 
 SHOWN = "shown"
 """The state in which the store says that a label shows what it should."""
@@ -83,6 +83,10 @@ class RunningStore(Protocol):
 
     def labels_waited_for(self) -> set[LabelId]:
         """Labels that this report names as those that hold a price low for too long."""
+        ...
+
+    async def refunds(self) -> set[SoldLine]:
+        """Lines of all days that the accuracy report lists as charged too much."""
         ...
 
     def issues(self) -> set[str]:

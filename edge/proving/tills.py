@@ -75,6 +75,7 @@ class _Line(msgspec.Struct):
     code: str
     kind: str = "sale"
     unit_price_minor: int | None = None
+    scanned_at: datetime | None = None
 
 
 class _Body(msgspec.Struct, omit_defaults=True):
@@ -118,6 +119,11 @@ class Till:
         self._sending: dict[asyncio.Task[None], None] = {}
         self._days: dict[str, dict[int, int]] = {}
         self._journal: dict[TillTransaction, tuple[_Body, list[SentLine]]] = {}
+
+    @property
+    def _tells_time(self) -> bool:
+        """Whether what it was charged at can be compared with what the store asked then."""
+        return self.wrong_ms == 0 and self._world.clock.on
 
     @property
     def waiting(self) -> int:
@@ -248,9 +254,11 @@ class Till:
         for number, (each, amount_minor, priced) in enumerate(sold, start=1):
             unit_minor = priced.unit_minor if priced else None
             asked = priced.asked if priced and priced.judged else None
-            lines.append(_Line(number, each.quantity_milli, amount_minor, each.code, kind, unit_minor))
+            late_at_s = priced.asked.ended_s if priced and not priced.judged and self._tells_time else None
+            lines.append(_Line(number, each.quantity_milli, amount_minor, each.code, kind, unit_minor,
+                               self._now() if priced and priced.copied_s is not None else None))
             sent.append(SentLine(each.code, each.quantity_milli, amount_minor, unit_minor, asked,
-                                 priced.copied_s if priced else None))
+                                 priced.copied_s if priced else None, late_at_s))
         total_minor = sum(-line.amount_minor if kind == "return" else line.amount_minor for line in lines)
         transaction = self._next(total_minor)
         task = self._keep_sending(transaction, _Body(kind, CURRENCY, total_minor, self._now(), lines), sent)

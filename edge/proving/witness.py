@@ -6,12 +6,12 @@ Times are seconds on the store's powered clock: time switched off does not pass.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from drivers.port import LabelId, Picture, PictureVersion
 from edge.proving.picture_reader import ItemKey, PictureReader, Printed
-from edge.proving.promises import exactly_once, no_sale_refused, nothing_is_lost, promised_once
+from edge.proving.promises import exactly_once, no_sale_refused, nothing_is_lost, odd_ones_flagged, promised_once
 from edge.proving.receipts import AskedBasket, Known, Receipt, mistakes
 from edge.proving.shelf import Reading, ShelfRecord
 from edge.proving.sightings import (
@@ -19,6 +19,7 @@ from edge.proving.sightings import (
     Finding,
     LedgerEntry,
     SentLine,
+    SoldLine,
     Span,
     TillTransaction,
     WitnessedProof,
@@ -49,8 +50,8 @@ class _Charged:
 _ClaimedShown = tuple[LabelId, str, Span]
 
 
-BESIDE = ("customers", "receipts", "holds")
-"""What is told beside the numbered promises: how many customers, receipts and held prices were judged."""
+BESIDE = ("customers", "receipts", "holds", "refunds")
+"""What is told beside the numbered promises: how many customers, receipts, held prices and late copies were judged."""
 
 
 class Witness:
@@ -62,6 +63,8 @@ class Witness:
         self._keys: dict[str, ItemKey] = {}
         self._charged: deque[_Charged] = deque()
         self._claimed: deque[_ClaimedShown] = deque()
+        self._late: deque[tuple[SoldLine, SentLine]] = deque()
+        self.overcharged: dict[SoldLine, int] = {}
         self._shown: set[tuple[LabelId, str]] = set()
         self._acknowledged: set[str] = set()
         self._lost: set[str] = set()
@@ -181,6 +184,8 @@ class Witness:
             self._charged.extend(_Charged(who, line.code, line.scanned, line.unit_price_minor, line.copied_s)
                                  for line in lines
                                  if line.unit_price_minor is not None and line.scanned is not None)
+            self._late.extend((SoldLine(transaction.fact_key, number), line)
+                              for number, line in enumerate(lines, start=1) if line.late_at_s is not None)
         return self.tills.sent(transaction, kind, lines)
 
     def answered(self, sending: Sending, status: int, recorded: bool | None = None) -> bool:
@@ -226,6 +231,8 @@ class Witness:
         """Judge everything asked until then. Everything about screens until then has been told."""
         while self._charged and self._charged[0].asked.ended_s <= until_s:
             self._judge_charge(self._charged.popleft())
+        while self._late and (self._late[0][1].late_at_s or 0.0) <= until_s:
+            self._judge_late_copy(*self._late.popleft())
         while self._claimed and self._claimed[0][2].ended_s <= until_s:
             self._judge_claimed_shown(*self._claimed.popleft())
         self._shelf.forget_before(until_s)
@@ -253,7 +260,7 @@ class Witness:
             nothing_is_lost(self.tills, self._acknowledged, store, hub, self._lost),
             exactly_once(self.tills, store, hub),
             Finding("P3", self._checked["P3"], tuple(f"P3: {each}" for each in self._shelf.unreadable)),
-            no_sale_refused(self.tills, store, self._lost),
+            self._no_sale_refused(store),
             Finding("P5", 0, ()) if self._lost else promised_once(store, self._placed),
             Finding("P7", self._checked["P7"], ()),
             self._store_stood_alone(),
@@ -281,6 +288,24 @@ class Witness:
             since = f"{read.began_s:.3f} to {'now' if read.ended_s is None else f'{read.ended_s:.3f}'}"
             self._violated("P3", f"{charged.who} {charged.charge_minor} for {charged.code} at {asked.ended_s:.3f} s; "
                                  f"label {read.label} showed {read.price_minor} ({since} s)")
+
+    def _judge_late_copy(self, sold: SoldLine, line: SentLine) -> None:
+        """What is charged by a late copy is not the store's to prevent, but to find: who paid too much is owed."""
+        read = self._shelf.lowest_read(self._key(line.code), Span.at(line.late_at_s or 0.0))
+        if read is None or line.unit_price_minor is None or line.quantity_milli <= 0:
+            return
+        too_much_minor = (line.unit_price_minor - read.price_minor) * line.quantity_milli // 1000
+        if too_much_minor > 1 and not read.by_hand:
+            self.overcharged[sold] = too_much_minor
+
+    def owed(self, refunds: Set[SoldLine], taken_back: Set[str]) -> None:
+        """What the store's own report says that customers are owed, over all days; `taken_back`: voided sales."""
+        for sold, too_much_minor in self.overcharged.items():
+            if sold.fact_key not in taken_back and self.tills.was_taken(sold.fact_key):
+                self._checked["refunds"] += 1
+                if sold not in refunds:
+                    self._violated("refunds", f"line {sold.line} of {sold.fact_key} was charged {too_much_minor} too "
+                                              "much by a late copy, and is on no refund list")
 
     def _judge_claimed_shown(self, label: LabelId, sku: str, asked: Span) -> None:
         versions = self._shelf.held_during(label, asked)
@@ -315,6 +340,13 @@ class Witness:
             if printed is None or (printed.item, printed.price_minor) != (self._key(proof.sku), proof.price_minor):
                 self._violated("P7", f"a proof says that label {label} shows {proof.sku} at {proof.price_minor}; "
                                      f"its picture says {printed}")
+
+    def _no_sale_refused(self, store: BooksSeen) -> Finding:
+        refused, flagged = no_sale_refused(self.tills, store, self._lost), odd_ones_flagged(store, self._is_known)
+        return Finding("P4", refused.checked + flagged.checked, (*refused.violations, *flagged.violations))
+
+    def _is_known(self, code: str) -> bool:
+        return (code.zfill(14) if code.isdecimal() and len(code) in GTIN_LENGTHS else code) in self._keys
 
     def _judge_lost_proofs(self, store: BooksSeen) -> None:
         """What the store once called shown, it had proven: the proof must still be in its ledger."""
