@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from cloud_sync.client.link_state import Fence, FenceReason, LinkState
+from cloud_sync.contract.documents import PriceIntegrity
 from drivers.paper.session import PaperStation
 from drivers.port import BaseStation, StationState
 from edge.db.queries import LEDGER
@@ -140,6 +141,8 @@ class StoreChecks:
         """How many prices have waited for labels longer than the policy lets them wait untold; the oldest's SKU, and a
         label that holds it."""
         reader = self._store.books.ledger_reader
+        if self._store.policy.price_integrity is PriceIntegrity.REPORT_ONLY:
+            return 0, "", ""  # tills are told list prices
         late = reader.execute(LEDGER.late_holds, (late_since_powered_ms(self._store),)).fetchone()[0]
         if not late:
             return 0, "", ""

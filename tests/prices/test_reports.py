@@ -3,7 +3,7 @@
 import pytest
 
 from cloud_sync.client.link_state import LinkState
-from cloud_sync.contract.documents import PriceKind
+from cloud_sync.contract.documents import PriceIntegrity, PriceKind
 from edge.db.books import derive_key
 from edge.db.connection import Connection, connect
 from edge.doctor import in_the_loop
@@ -82,6 +82,10 @@ async def test_p3_a_price_that_a_label_holds_low_for_too_long_is_told_until_some
     (what,) = _told(store)
     assert "milk by label aisle 4" in what
 
+    await store.hub.sets_policy(price_integrity=PriceIntegrity.REPORT_ONLY)
+    assert _told(store) == [], "tills are told the list price"
+    await store.hub.sets_policy(price_integrity=PriceIntegrity.CUSTOMER_FIRST)
+    assert len(_told(store)) == 1
     await label.is_excluded()
     await store.time_passes(store.policy.grace_s + 2)
     assert store.till().asks("milk") == "1.19"
