@@ -73,11 +73,16 @@ class ShelfRecord:
         self._life = 0
         self.unreadable: list[str] = []
 
-    def saw_screen(self, label: LabelId, at_s: float, version: PictureVersion, picture: Picture | None) -> None:
-        """The screen changed; `None`: it shows rubbish, which promises nothing."""
+    def saw_screen(self, label: LabelId, at_s: float, version: PictureVersion, picture: Picture | None, *,
+                   spoilt: bool = False) -> None:
+        """The screen changed; `None`: it shows rubbish, which promises nothing. `spoilt`: it was sent something else,
+        and the protocol's proof cannot tell: what it says then is held against nobody."""
         record = self._labels[label]
         self._end_exposure(record, at_s)
-        record.printed = self._reader.read(picture) if picture is not None else None
+        record.printed = self._reader.read(picture) if picture is not None and not spoilt else None
+        if spoilt:
+            record.says.pop(version, None)
+            return
         if picture is not None and record.printed is None:
             self.unreadable.append(f"label {label} shows a picture without a readable price since {at_s:.1f} s")
         record.says[version] = record.printed

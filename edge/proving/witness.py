@@ -50,8 +50,9 @@ class _Charged:
 _ClaimedShown = tuple[LabelId, str, Span]
 
 
-BESIDE = ("customers", "receipts", "holds", "refunds")
-"""What is told beside the numbered promises: how many customers, receipts, held prices and late copies were judged."""
+BESIDE = ("customers", "receipts", "holds", "refunds", "spoilt pictures")
+"""What is told beside the numbered promises: how many of each were judged. Spoilt pictures are only counted: labels
+drew them, and their protocol cannot tell."""
 
 
 class Witness:
@@ -97,9 +98,12 @@ class Witness:
 
     # --- the shelf --------------------------------------------------------------------------------------------
 
-    def saw_screen(self, label: LabelId, at_s: float, version: PictureVersion, picture: Picture | None) -> None:
-        """A label's screen really changed. Per label in order of time."""
-        self._shelf.saw_screen(label, at_s, version, picture)
+    def saw_screen(self, label: LabelId, at_s: float, version: PictureVersion, picture: Picture | None, *,
+                   spoilt: bool = False) -> None:
+        """A label's screen really changed. Per label in order of time. `spoilt`: see `ShelfRecord.saw_screen`."""
+        self._shelf.saw_screen(label, at_s, version, picture, spoilt=spoilt)
+        if spoilt:
+            self._checked["spoilt pictures"] += 1
 
     def held(self, label: LabelId, version: PictureVersion, at_s: float) -> None:
         """A label holds this picture and begins to say so (`VirtualLabel.said_done`)."""

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 import msgspec
 import pytest
 
+from drivers.openepaperlink import codec
 from drivers.openepaperlink.codec import TransferComplete
 from drivers.openepaperlink.picture_codec import tag_types
 from drivers.port import Picture
+from drivers.virtual.label import ScreenChange
 from edge.labels.content import label_content
 from edge.labels.render import render
 from edge.labels.template import load_templates
@@ -364,6 +366,25 @@ def test_p7_a_proof_without_a_done_on_the_line_is_caught(witness, heard, caught)
     if heard:
         hears_done(witness)
     assert bool(finding(witness, "P7", ledger(proof_fact(99))).violations) is caught
+
+
+def test_what_a_cable_spoilt_past_the_protocols_sum_is_counted_and_held_against_nobody(witness):
+    """A zero byte that is lost is made up for by the padding: the block's sum stays right, and no label can tell."""
+    sent = b"\x00".join([b"a picture"] * 9)
+    wire = codec.wire_block(sent)
+    lost_at = wire.index(bytes((codec.BLOCK_XOR,)), 4)
+    arrived = codec.block_from_wire(wire[:lost_at] + wire[lost_at + 1:] + bytes((codec.BLOCK_XOR,)))
+    assert arrived != sent
+    assert ScreenChange(1.5, codec.version_of(sent), tag_types()[0x01], 0x20, arrived).spoilt
+    assert not ScreenChange(1.5, codec.version_of(sent), tag_types()[0x01], 0x20, sent).spoilt
+
+    witness.held(LABEL, "v1", 1.0)
+    witness.saw_screen(LABEL, 1.5, "v1", Picture(8, 1, bytes(8)), spoilt=True)
+    hears_done(witness)
+    witness.label_claimed_shown(LABEL, "milk", Span(2.0, 2.1))
+    for promise in ("P3", "P7"):
+        assert finding(witness, promise, ledger(proof_fact(99))).violations == ()
+    assert finding(witness, "spoilt pictures").checked == 1
 
 
 @pytest.mark.parametrize(("version", "price_minor"), [("v2", 99), ("v1", 98)], ids=["not held", "other price"])
