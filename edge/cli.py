@@ -317,8 +317,12 @@ def simulate(seed: int, seeds: int, days: float, workers: int | None, as_json: b
         raise SystemExit(FAILED)
 
 
+SEEDS_TOLD_EVERY = 10
+"""Where nobody looks at a bar: how often a log hears how far the seeds are."""
+
+
 def _simulate_seeds(seeds: range, days: float, workers: int, as_json: bool) -> None:
-    """A bar on a terminal, and a line for every broken seed as soon as it is known."""
+    """A bar on a terminal, elsewhere a line now and then; and one for every broken seed as soon as it is known."""
     from edge.simulate_seeds import BrokenSeed, simulate_seeds
 
     with _reported(as_json), click.progressbar(length=len(seeds), label="Seeds", file=sys.stderr, show_pos=True) as bar:
@@ -326,7 +330,12 @@ def _simulate_seeds(seeds: range, days: float, workers: int, as_json: bool) -> N
             if not as_json:
                 click.echo(("\n" if sys.stderr.isatty() else "") + broken.as_line())
 
-        report = simulate_seeds(seeds, days, workers, lambda: bar.update(1), broke)
+        def ended() -> None:
+            bar.update(1)
+            if not sys.stderr.isatty() and bar.pos % SEEDS_TOLD_EVERY == 0:
+                click.echo(f"{bar.pos} of {len(seeds)} seeds", err=True)
+
+        report = simulate_seeds(seeds, days, workers, ended, broke)
     _say(as_json, msgspec.to_builtins(report), report.as_text())
     if report.broken:
         raise SystemExit(FAILED)

@@ -3,7 +3,6 @@
 import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 
 import msgspec
@@ -75,7 +74,7 @@ def simulate_seeds(seeds: Sequence[int], days: float, workers: int, ended: Calla
     for seed, report in _runs(seeds, days, workers):
         if isinstance(report, SimulationReport):
             sums.add(report)
-        said = report.violations if isinstance(report, SimulationReport) else [f"simulator: {report!r}"]
+        said = report.violations if isinstance(report, SimulationReport) else [f"simulator: {report}"]
         if said:
             broken.append(BrokenSeed(seed, said))
             broke(broken[-1])
@@ -85,16 +84,19 @@ def simulate_seeds(seeds: Sequence[int], days: float, workers: int, ended: Calla
                        _sorted(sums.faults), _sorted(sums.checked), broken)
 
 
-def _runs(seeds: Sequence[int], days: float, workers: int) -> Iterator[tuple[int, SimulationReport | BaseException]]:
-    """In the order in which they end. A run that breaks down is no reason to leave the others out."""
+def _runs(seeds: Sequence[int], days: float, workers: int) -> Iterator[tuple[int, SimulationReport | str]]:
+    """In the order in which they end; a text: how the run itself broke down, which is no reason to stop the others."""
     processes = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, processes, max_tasks_per_child=SEEDS_PER_PROCESS) as pool:
-        futures: dict[Future[SimulationReport], int] = {pool.submit(simulate_store, seed, days): seed for seed in seeds}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.exception() or future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    with processes.Pool(min(workers, len(seeds)), maxtasksperchild=SEEDS_PER_PROCESS) as pool:
+        yield from pool.imap_unordered(_run, ((seed, days) for seed in seeds))
+
+
+def _run(task: tuple[int, float]) -> tuple[int, SimulationReport | str]:
+    seed, days = task
+    try:
+        return seed, simulate_store(seed, days)
+    except Exception as error:
+        return seed, repr(error)
 
 
 def _sorted(counts: Counter[str]) -> dict[str, int]:

@@ -77,7 +77,7 @@ def test_many_seeds_are_one_command_and_their_sums_are_those_of_the_seeds() -> N
 def test_a_seed_that_breaks_something_or_down_is_named_and_the_others_run_on(monkeypatch: pytest.MonkeyPatch) -> None:
     fine = SimulationReport(1, 60.0, 1.0, 5, {}, {}, {"P3": 2}, [])
     ends = [(2, msgspec.structs.replace(fine, seed=2, violations=["P3: too much", "P1: gone"])),
-            (1, fine), (3, AssertionError("the store did not come up"))]
+            (1, fine), (3, "AssertionError('the store did not come up')")]
     monkeypatch.setattr(simulate_seeds_module, "_runs", lambda *_: iter(ends))
     ended: list[None] = []
     lines: list[str] = []
