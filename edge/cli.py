@@ -297,17 +297,47 @@ def preview(names: tuple[str, ...], sizes: tuple[str, ...], language: str, out: 
 
 
 @main.command()
-@click.option("--seed", default=1, show_default=True, help="The run; the same seed replays exactly.")
-@click.option("--days", default=1.0, show_default=True, help="Virtual store-days.")
+@click.option("--seed", default=1, show_default=True, help="The run, or the first of several; a seed replays exactly.")
+@click.option("--seeds", default=1, show_default=True, type=click.IntRange(1, 100_000),
+              help="How many seeds, one after the other or side by side.")
+@click.option("--days", default=1.0, show_default=True, help="Virtual store-days of each.")
+@click.option("--workers", type=click.IntRange(1, 256), help="Processes for several seeds; one per core otherwise.")
 @json_option
-def simulate(seed: int, days: float, as_json: bool) -> None:
+def simulate(seed: int, seeds: int, days: float, workers: int | None, as_json: bool) -> None:
     """Run a whole store and its hub under virtual time and faults, and check the promises."""
+    if seeds > 1:
+        _simulate_seeds(range(seed, seed + seeds), days, workers or os.cpu_count() or 1, as_json)
+        return
     from edge.simulate import simulate_store
 
     with _reported(as_json):
         report = simulate_store(seed, days)
     _say(as_json, msgspec.to_builtins(report), report.as_text())
     if report.violations:
+        raise SystemExit(FAILED)
+
+
+SEEDS_TOLD_EVERY = 10
+"""Where nobody looks at a bar: how often a log hears how far the seeds are."""
+
+
+def _simulate_seeds(seeds: range, days: float, workers: int, as_json: bool) -> None:
+    """A bar on a terminal, elsewhere a line now and then; and one for every broken seed as soon as it is known."""
+    from edge.simulate_seeds import BrokenSeed, simulate_seeds
+
+    with _reported(as_json), click.progressbar(length=len(seeds), label="Seeds", file=sys.stderr, show_pos=True) as bar:
+        def broke(broken: BrokenSeed) -> None:
+            if not as_json:
+                click.echo(("\n" if sys.stderr.isatty() else "") + broken.as_line())
+
+        def ended() -> None:
+            bar.update(1)
+            if not sys.stderr.isatty() and bar.pos % SEEDS_TOLD_EVERY == 0:
+                click.echo(f"{bar.pos} of {len(seeds)} seeds", err=True)
+
+        report = simulate_seeds(seeds, days, workers, ended, broke)
+    _say(as_json, msgspec.to_builtins(report), report.as_text())
+    if report.broken:
         raise SystemExit(FAILED)
 
 

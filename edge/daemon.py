@@ -160,6 +160,7 @@ class Rooms:
     transactions: TransactionDesk
     pickups: PickupDesk
     guard: GuardDesk
+    reports: PriceReports
     tasks: TaskDesk
     planner: LabelPlanner
     ahead: PicturesAhead
@@ -285,8 +286,9 @@ class Daemon:
             store, prices, pickups, guard, planner, wanted, labels, stations, parts.artist, self._link_state, issues,
             members_of(settings.staff, self._credentials)))
         store.listeners.append(page.follow_news)
-        rooms = Rooms(store, prices, book, events, TransactionDesk(store, prices), pickups, guard, tasks, planner,
-                      ahead, labels, housekeeper, intake, link, issues, page, stations)
+        reports = PriceReports(store, prices, partial(self._open_reader, Path(settings.state_directory)), parts.aside)
+        rooms = Rooms(store, prices, book, events, TransactionDesk(store, prices), pickups, guard, reports, tasks,
+                      planner, ahead, labels, housekeeper, intake, link, issues, page, stations)
         self._doctor = Doctor(store, intake, recount, link,
                               partial(self._open_reader, Path(settings.state_directory)), parts.aside)
         self._poslog = PoslogDesk(store, rooms.transactions)
@@ -299,8 +301,6 @@ class Daemon:
         self._comparer = Comparer(store, prices, book, partial(_hub_agrees_on_prices, link))
         self._nightly = NightlyComparison(store, self._comparer)
         issues.add(partial(comparison_issues, self._nightly))
-        self._reports = PriceReports(store, prices, partial(self._open_reader, Path(settings.state_directory)),
-                                     parts.aside)
         issues.add(partial(till_clock_issues, rooms.transactions.clocks))
         issues.add(StoreChecks(store, planner, guard, book, stations, self._link_state, self._supervisor.status,
                                self._heartbeats.stalled, self._insecure_listeners()).issues)
@@ -316,7 +316,7 @@ class Daemon:
                     **basket_handlers(BasketDesk(rooms.store, rooms.prices)),
                     **store_handlers(rooms.pickups, rooms.guard, rooms.tasks),
                     **doctor_handlers(self._doctor), **label_handlers(rooms.labels), **health_handlers(view),
-                    **report_handlers(self._reports, self._comparer, self._nightly), **description_handlers(),
+                    **report_handlers(rooms.reports, self._comparer, self._nightly), **description_handlers(),
                     **poslog_handlers(self._poslog),
                     **staff_handlers(rooms.staff_page)}
         return build_app((*RULES, *STAFF_RULES), handlers, self._tokens, rooms.staff_page.door)

@@ -5,9 +5,10 @@ Lookups are right without it, because they look at the clock themselves; the she
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 
+import msgspec
 import structlog
 
 from edge.db.connection import Connection
@@ -17,6 +18,7 @@ from edge.db.replica import activate_due, look_again_at_dated
 from edge.errors import Corrupt, Transient
 from edge.forgetting import Forgetting
 from edge.limits import (
+    BOOK_LINES_AT_ONCE,
     FACT_KEEP_DAYS,
     HOUSEKEEPING_BATCH_MAX,
     HOUSEKEEPING_PAUSE_MAX_S,
@@ -30,7 +32,7 @@ from edge.limits import (
 from edge.pickups.desk import PickupDesk
 from edge.prices.claim_book import expire
 from edge.prices.price_book import PriceBook, mark_changed
-from edge.prices.price_desk import NoPrice, PriceDesk
+from edge.prices.price_desk import NoPrice, PriceDesk, Quote
 from edge.recount import Recount
 from edge.store import News, Store, Topic
 
@@ -65,6 +67,7 @@ class Housekeeper:
 
     async def run(self) -> None:
         """Keep house until cancelled. A disk that takes nothing stops the work, not the worker."""
+        await self._find_what_was_missed()
         while True:
             self.progress += 1
             self._wake.clear()
@@ -128,26 +131,44 @@ class Housekeeper:
                 self._changed_set.add(sku)
                 self._changed.append(sku)
 
+    async def _find_what_was_missed(self) -> None:
+        """What changed a price in the last moments of the store's last life was perhaps not written down: then a till's
+        copy would never hear of it. Every product is compared with what was written last, some at a time."""
+        missed: list[str] = []
+        replica, after = self._store.books.replica_reader, ""
+        while rows := replica.execute(REPLICA.skus_after, (after, BOOK_LINES_AT_ONCE)).fetchall():
+            missed += self._missed_among([sku for (sku,) in rows])
+            after = rows[-1][0]
+            self.progress += 1
+            await asyncio.sleep(0)  # lookups go first
+        self._note(missed)
+        self._book.looked_through(missed)
+
+    def _missed_among(self, skus: list[str]) -> list[str]:
+        quotes = self._prices.by_skus(skus)
+        rows = self._store.books.ledger_reader.execute(LEDGER.last_charges, (msgspec.json.encode(skus).decode(),))
+        written = {sku: (charge_minor, bool(held)) for sku, charge_minor, held in rows.fetchall()}
+        return [sku for sku, quote in quotes.items() if (quote.charge_minor, quote.held_low) != written[sku]]
+
     async def _write_intervals(self) -> None:
         """Write down what a till could be asked to charge from now on, where that changed."""
         while self._changed:
             skus = [self._changed.popleft() for _ in range(min(len(self._changed), PRICE_INTERVALS_BATCH_MAX))]
             self._changed_set.difference_update(skus)
-            charges = [(sku, charge) for sku in skus if (charge := self._charge_of(sku)) is not None]
-            now_ms = self._store.clock.wall_ms()
+            quotes = {sku: self._quote_of(sku) for sku in skus}
+            now = self._store.clock.wall_ms(), self._store.clock.powered_ms()
             try:
-                await self._store.books.ledger.submit(partial(_write, skus=skus, charges=charges, now_ms=now_ms))
+                await self._store.books.ledger.submit(partial(_write, quotes=quotes, now=now))
                 self._book.written(skus)
             except (Transient, Corrupt):
                 self._note(skus)
                 raise
 
-    def _charge_of(self, sku: str) -> int | None:
+    def _quote_of(self, sku: str) -> Quote | None:
         try:
-            quote = self._prices.by_sku(sku)
+            return self._prices.by_sku(sku)
         except NoPrice:
             return None
-        return quote.charge_minor if quote else None
 
     def _pause_s(self) -> float:
         """Until the next date or the end of the next grace, at most a named pause."""
@@ -176,10 +197,16 @@ class Housekeeper:
         return due_ms is not None and due_ms <= now_ms
 
 
-def _write(connection: Connection, skus: list[str], charges: list[tuple[str, int]], now_ms: int) -> None:
-    mark_changed(connection, skus)
-    for sku, charge_minor in charges:
+def _write(connection: Connection, quotes: Mapping[str, Quote | None], now: tuple[int, int]) -> None:
+    """`now`: by the wall clock and by the powered one, in milliseconds."""
+    now_ms, now_powered_ms = now
+    mark_changed(connection, quotes)
+    for sku, quote in quotes.items():
+        if quote is None or not quote.held_low:
+            connection.execute(LEDGER.delete_hold, (sku,))
+        else:
+            connection.execute(LEDGER.put_hold, (sku, now_ms, now_powered_ms))
         last = connection.execute(LEDGER.last_interval, (sku,)).fetchone()
-        if last is None or last[0] != charge_minor:
-            connection.execute(LEDGER.put_interval, (sku, now_ms, charge_minor))
+        if quote is not None and (last is None or last[0] != quote.charge_minor):
+            connection.execute(LEDGER.put_interval, (sku, now_ms, quote.charge_minor))
             connection.execute(LEDGER.prune_intervals, (sku, sku, now_ms - FACT_KEEP_DAYS * 86_400_000))

@@ -177,6 +177,9 @@ BASKET_PIECES_MAX = 5_000
 PROMOTIONS_MAX = 20_000
 """Promotions kept in memory; the rest is told and not applied."""
 
+HOLD_LABELS_NAMED_MAX = 20
+"""Labels that the report of holds names for one product."""
+
 PRICE_HISTORY_MAX = 1_000
 """Price changes of one product that a reduction is measured by; more than two a day for a year."""
 

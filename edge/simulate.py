@@ -47,6 +47,7 @@ from edge.labels.shipped_templates import store_templates
 from edge.pos.stock_routes import CountedIn, CountIn, MovementIn, ReceivedLine, count, receive
 from edge.proving.box_clock import BoxClock
 from edge.proving.catalogue import Truth
+from edge.proving.customers import Customers
 from edge.proving.day import Day
 from edge.proving.disk import Disk
 from edge.proving.faults import Faults
@@ -61,7 +62,7 @@ from edge.proving.restores import Restores
 from edge.proving.servers import HubServer, StoreBox
 from edge.proving.shelf_eyes import ShelfEyes
 from edge.proving.shoppers import Shoppers
-from edge.proving.sightings import BooksSeen, Buckets, LedgerEntry
+from edge.proving.sightings import BooksSeen, Buckets, LedgerEntry, SoldLine, TillTransaction
 from edge.proving.staff import Staff
 from edge.proving.tally import Tally
 from edge.proving.tills import Till
@@ -118,7 +119,7 @@ def replay(seed: int, days: float) -> Outcome:
         shutil.rmtree(directory, ignore_errors=True)
     return Outcome(
         SimulationReport(seed=seed, virtual_s=round(virtual_s, 3), wall_s=round(time.perf_counter() - began_s, 3),
-                         facts=report.facts, faults=report.faults, checked=report.checked,
+                         facts=report.facts, done=report.done, faults=report.faults, checked=report.checked,
                          violations=[*report.violations, *complaints.said]), fingerprint)
 
 
@@ -131,7 +132,7 @@ async def _simulate(plan: Plan, directory: Path, complaints: "Complaints") -> tu
     world, virtual_s = day.world, asyncio.get_running_loop().time()
     violations = [*world.violations, *(violation for finding in findings for violation in finding.violations)]
     world.tally.note("end", facts, *violations)
-    report = SimulationReport(plan.seed, virtual_s, 0.0, facts, world.tally.faults,
+    report = SimulationReport(plan.seed, virtual_s, 0.0, facts, world.tally.done, world.tally.faults,
                               {finding.promise: finding.checked for finding in findings}, violations)
     return report, world.tally.fingerprint, virtual_s
 
@@ -150,7 +151,8 @@ async def _build(plan: Plan, directory: Path) -> Day:
     hub.start()
     office = HeadOffice(world)
     maker.hub_token = await office.open_store()
-    tills = [Till(world, number, maker.till_token(number)) for number in range(1, plan.tills + 1)]
+    tills = [Till(world, number, maker.till_token(number), copies=number > plan.tills - plan.copying_tills)
+             for number in range(1, plan.tills + 1)]
     staff, shop = Staff(world), OnlineShop(world)
     crew = PickupCrew(world, maker.till_token(1), shop.codes)
 
@@ -163,9 +165,10 @@ async def _build(plan: Plan, directory: Path) -> Day:
         return StoreBox(directory / name, twin_clock, twin.open, plan.randomness(name))
 
     restores = Restores(world, make_twin, maker.fact_keys, (office.send_again, shop.send_again))
-    faults = Faults(world, staff, restores)
+    faults = Faults(world, staff, restores, tills)
     maker.commit_begins, line.page_arrives = faults.commit_begins, faults.page_arrives
-    return Day(world, office, tills, maker.till_token(1), staff, shop, crew, Shoppers(world, tills), faults)
+    return Day(world, office, tills, maker.till_token(1), staff, shop, crew, Shoppers(world, tills),
+               Customers(world, tills), faults)
 
 
 def _floor(plan: Plan, witness: Witness) -> Floor:
@@ -320,6 +323,36 @@ class SimulatedStore:
         for batch in held:
             await self._rooms.guard.decide(batch.digest, True, ACTOR, "as head office said")
         return len(held)
+
+    async def refuse(self, digest: str) -> None:
+        if digest in {batch.digest for batch in self._rooms.guard.held()}:
+            await self._rooms.guard.decide(digest, False, ACTOR, "that cannot be right")
+
+    def refusable(self) -> dict[str, list[str]]:
+        rows = self._rooms.store.books.replica_reader.execute(
+            "SELECT batch_digest, entry_id, doc IS NULL FROM held_price ORDER BY entry_id").fetchall()
+        batches: dict[str, list[str]] = {}
+        other: set[str] = set()
+        for digest, entry_id, gone in rows:
+            sku = entry_id.removeprefix("regular-")
+            if gone or sku == entry_id:
+                other.add(digest)
+            batches.setdefault(digest, []).append(sku)
+        return {digest: skus for digest, skus in batches.items() if digest not in other}
+
+    def held_prices(self) -> dict[str, bool]:
+        return {hold.sku: hold.late for hold in self._rooms.reports.holds()}
+
+    def labels_waited_for(self) -> set[LabelId]:
+        return {label for hold in self._rooms.reports.holds() if hold.late for label in hold.waits_for}
+
+    async def refunds(self) -> set[SoldLine]:
+        report = await self._rooms.reports.accuracy("0001-01-01", "9999-12-31")
+        return {SoldLine(TillTransaction(each.till, each.business_day, each.sequence).fact_key, each.line)
+                for each in report.refunds}
+
+    def issues(self) -> set[str]:
+        return {issue.key for issue in self._rooms.issues.now()}
 
     def labels(self) -> list[LabelStanding]:
         return [LabelStanding(each.label, each.sku, each.state) for each in self._rooms.labels.all()]

@@ -98,7 +98,8 @@ class Policy(msgspec.Struct, frozen=True):
     `hours`: one entry per weekday from Monday, `None` for a closed day; an empty tuple means always open.
     `prior_price_days`, `progressive_reductions`: how a reduction is measured (`edge.domain.prior_price`);
     `perishables`: categories and departments whose reductions are measured by the price just before.
-    `cash_step_minor`: the smallest coin, 0 for the currency's own.
+    `cash_step_minor`: the smallest coin, 0 for the currency's own. `held_price_alert_s`: a price that labels hold low
+    for so long beyond the grace is told to people.
     """
 
     grace_s: int = 3600
@@ -119,6 +120,7 @@ class Policy(msgspec.Struct, frozen=True):
     taxes: tuple[TaxRate, ...] = ()
     prices_include_tax: bool = True
     cash_step_minor: int = 0
+    held_price_alert_s: int = 3600
 
 
 class Person(msgspec.Struct, frozen=True):

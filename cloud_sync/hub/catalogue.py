@@ -230,7 +230,7 @@ def text_mistakes(texts: Mapping[str, str], chars_max: int, *, filled: bool = Fa
 
 
 def _policy_mistakes(policy: Policy) -> Iterator[str]:
-    for name in ("grace_s", "clear_out_s", "hold_s", "hold_max_s", "person_keep_s"):
+    for name in ("grace_s", "clear_out_s", "hold_s", "hold_max_s", "person_keep_s", "held_price_alert_s"):
         if not 0 <= getattr(policy, name) <= _DURATION_MAX_S:
             yield f"{name} is not within 0 to {_DURATION_MAX_S}"
     for name in ("guard_share_percent", "guard_decrease_percent", "guard_increase_percent"):

@@ -34,6 +34,12 @@ class ScreenChange:
     payload: bytes
 
     @property
+    def spoilt(self) -> bool:
+        """Whether this is not what was sent, though every block's sum was right: a zero byte that a cable loses is made
+        up for by the padding (1.4). No label looks at the version, which would tell."""
+        return codec.version_of(self.payload) != self.version
+
+    @property
     def picture(self) -> Picture | None:
         """Decoded anew at every call; `None` when what was sent cannot be drawn: the screen shows rubbish."""
         try:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from cloud_sync.client.link_state import Fence, FenceReason, LinkState
+from cloud_sync.contract.documents import PriceIntegrity
 from drivers.paper.session import PaperStation
 from drivers.port import BaseStation, StationState
 from edge.db.queries import LEDGER
@@ -14,6 +15,7 @@ from edge.labels.planner import LabelPlanner
 from edge.limits import BATTERY_LOW_MV, LABEL_SILENT_S, PAPER_WAITS_S
 from edge.prices.guard_desk import GuardDesk
 from edge.prices.price_book import PriceBook
+from edge.prices.reports import late_since_powered_ms
 from edge.store import Store
 from edge.supervisor import PartState, PartStatus
 
@@ -120,6 +122,12 @@ class StoreChecks:
         for copy in self._book.late():
             yield Issue(f"till-copy-{copy.till}", Severity.WARNING, f"Till {copy.till} keeps an old price book",
                         "It may charge more than the shelf shows: check its line, or let it load the book again.")
+        late, sku, label = self._late_holds()
+        if late:
+            yield Issue("prices-wait", Severity.WARNING,
+                        f"{late} prices are held low by labels that do not change, {sku} by label {label} the longest",
+                        "Look at that label on its shelf, and at the others that the report of holds names: one that "
+                        "is gone or broken has to be excluded, and the price rises after that.")
         held = self._guard.held()
         if held:
             yield Issue("prices-held", Severity.WARNING, f"{len(held)} price batches are held: {held[0].reason}",
@@ -128,6 +136,19 @@ class StoreChecks:
         if exceptions:
             yield Issue("exceptions", Severity.WARNING, f"{exceptions} exceptions wait for a person",
                         "Open the list of exceptions and decide each.")
+
+    def _late_holds(self) -> tuple[int, str, str]:
+        """How many prices have waited for labels longer than the policy lets them wait untold; the oldest's SKU, and a
+        label that holds it."""
+        reader = self._store.books.ledger_reader
+        if self._store.policy.price_integrity is PriceIntegrity.REPORT_ONLY:
+            return 0, "", ""  # tills are told list prices
+        late = reader.execute(LEDGER.late_holds, (late_since_powered_ms(self._store),)).fetchone()[0]
+        if not late:
+            return 0, "", ""
+        sku = reader.execute(LEDGER.oldest_hold).fetchone()[0]
+        label = reader.execute(LEDGER.labels_holding, (sku, 1)).fetchone()
+        return late, sku, label[0] if label else "?"
 
     def _machine(self) -> Iterable[Issue]:
         for name, writer in (("ledger", self._store.books.ledger), ("replica", self._store.books.replica)):

@@ -64,10 +64,14 @@ class TillCopy:
 
 @dataclass(slots=True)
 class _Change:
-    """A SKU whose line changes: since when on the loop's clock, and whether tills can load the change already."""
+    """A SKU whose line changes: since when on the loop's clock, and whether tills can load the change already.
+
+    `doubted`: nobody said that it changes; it may have in the last moments of the store's last life.
+    """
 
     since_s: float
     has_version: bool = False
+    doubted: bool = False
 
 
 class PriceBook:
@@ -83,6 +87,7 @@ class PriceBook:
         self._copies = {till: TillCopy(till, version, acked_ms) for till, version, acked_ms in
                         store.books.ledger_reader.execute(LEDGER.till_copies).fetchall()}
         self._changing: dict[str, _Change] = {}
+        self._looked_through = False
         self.released: Callable[[Iterable[str]], None] = _nobody
 
     # --- what tills ask ---------------------------------------------------------------------------------------
@@ -153,15 +158,28 @@ class PriceBook:
             if change is not None:
                 change.has_version = True
 
+    def looked_through(self, missed: Iterable[str]) -> None:
+        """After a start, every product was compared with what was written last: of these a change was not, and is
+        being written now. Until then any label of a copied product waits."""
+        missing = set(missed)
+        self._looked_through = True
+        for sku, change in self._changing.items():
+            if change.doubted and sku not in missing:
+                change.has_version = True
+        for sku in missing:
+            self._changing.setdefault(sku, _Change(_now_s()))
+        self._release()
+
     def label_waits_s(self, sku: str) -> float:
         """How long a label must still wait before it may show less than copies of tills may charge; 0: no longer."""
         if not self.copies():
             return 0.0
         change = self._changing.get(sku)
         if change is None:
-            if self._everybody_has(sku):
+            if self._looked_through and self._everybody_has(sku):
                 return 0.0
-            change = self._changing[sku] = _Change(_now_s(), has_version=True)  # the store has just begun
+            change = self._changing[sku] = _Change(_now_s(), has_version=self._looked_through,
+                                                   doubted=True)  # the store has just begun
         elif change.has_version and self._everybody_has(sku):
             del self._changing[sku]
             return 0.0

@@ -18,7 +18,7 @@ from edge.domain.price_accuracy import SoldLine, Tally, judge
 from edge.domain.prior_price import Applied
 from edge.domain.till_clock import Step, corrected_ms
 from edge.domain.transaction import fact_key
-from edge.limits import PRICE_HISTORY_MAX, REPORT_ROWS_MAX
+from edge.limits import HOLD_LABELS_NAMED_MAX, PRICE_HISTORY_MAX, REPORT_ROWS_MAX
 from edge.prices.price_desk import NoPrice, PriceDesk
 from edge.store import Store
 
@@ -57,7 +57,11 @@ class AccuracyReport(msgspec.Struct, frozen=True):
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """A product whose increase waits: `labels` still may show less, the oldest was offered a picture at `since_ms`."""
+    """A product whose increase waits: `labels` still may show less, since `since_ms` (`None`: since just now).
+
+    `late`: for longer than the policy lets a price wait untold (`held_price_alert_s` beyond the grace); `waits_for`
+    names labels that a person should look at, at most a named number of them.
+    """
 
     sku: str
     name: str
@@ -65,6 +69,8 @@ class Hold(msgspec.Struct, frozen=True):
     charge_minor: int
     labels: int
     since_ms: int | None
+    late: bool
+    waits_for: list[str]
 
 
 class Announced(msgspec.Struct, frozen=True):
@@ -94,9 +100,17 @@ class PriceReports:
     def holds(self) -> list[Hold]:
         """Increases that wait for labels, the oldest first."""
         rows = self._store.books.ledger_reader.execute(LEDGER.held_low).fetchall()
-        found = [Hold(sku, quote.name, quote.list_price_minor, quote.charge_minor, labels, since_ms)
-                 for sku, _, since_ms, labels in rows if (quote := self._quote(sku)) is not None and quote.held_low]
-        return sorted(found, key=lambda hold: (hold.since_ms or 0, hold.sku))[:REPORT_ROWS_MAX]
+        late_powered_ms = late_since_powered_ms(self._store)
+        found = [Hold(sku, quote.name, quote.list_price_minor, quote.charge_minor, labels, since_ms,
+                      since_powered_ms is not None and since_powered_ms <= late_powered_ms, [])
+                 for sku, labels, since_ms, since_powered_ms in rows
+                 if (quote := self._quote(sku)) is not None and quote.held_low]
+        oldest = sorted(found, key=lambda hold: (hold.since_ms is None, hold.since_ms or 0, hold.sku))[:REPORT_ROWS_MAX]
+        return [msgspec.structs.replace(hold, waits_for=self._labels_holding(hold.sku)) for hold in oldest]
+
+    def _labels_holding(self, sku: str) -> list[str]:
+        rows = self._store.books.ledger_reader.execute(LEDGER.labels_holding, (sku, HOLD_LABELS_NAMED_MAX)).fetchall()
+        return [label for (label,) in rows]
 
     def not_announced(self) -> list[Announced]:
         """Offers that may not be called reductions."""
@@ -126,6 +140,11 @@ class PriceReports:
         shown = refunds[:REPORT_ROWS_MAX]
         return AccuracyReport(from_day, to_day, tally.exact, tally.over, tally.under, tally.unknown, tally.over_minor,
                               struck, shown, len(refunds) - len(shown))
+
+
+def late_since_powered_ms(store: Store) -> int:
+    """A price that was held low then or before is late: the powered clock's milliseconds."""
+    return store.clock.powered_ms() - (store.policy.grace_s + store.policy.held_price_alert_s) * 1000
 
 
 class _History:

@@ -7,7 +7,14 @@ import msgspec
 
 from edge.proving.asgi import Question
 from edge.proving.ports import MONITOR_TOKEN, OPERATOR_TOKEN, SHOWN, STORE_ID
-from edge.proving.sightings import BooksSeen, Buckets, Finding, LedgerEntry
+from edge.proving.sightings import (
+    BooksSeen,
+    Buckets,
+    Finding,
+    LedgerEntry,
+    WitnessedTransaction,
+    read_payload,
+)
 from edge.proving.tills import Till
 from edge.proving.world import World
 
@@ -110,6 +117,12 @@ class AfterTheDay:
         store, hub = world.box.store.books(world.truth.items), await self._hub_books()
         clock = world.clock
         seconds_of = None if clock.was_wrong else clock.powered_at_wall_ms
+        if not (world.restored or world.doubled or clock.was_wrong):  # the store's own history of prices is right then
+            voids = (read_payload(entry) for entry in store.entries if entry.kind == "transaction")
+            taken_back = {f"till/{fact.till}/{fact.business_day}/{fact.voids_sequence:010d}" for fact in voids
+                          if isinstance(fact, WitnessedTransaction) and fact.voids_sequence is not None}
+            world.witness.look_back(clock.powered_s())
+            world.witness.owed(await world.box.do(lambda running: running.refunds()), taken_back)
         findings = [finding for finding in world.witness.verdict(store, hub, clock.powered_s(), seconds_of)
                     if finding.promise != "P8"]
         return [*findings, Finding("P8", world.stood_alone, ()), await self._converged()]

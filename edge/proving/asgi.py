@@ -41,9 +41,10 @@ class Question:
 async def ask(app: ASGIApp, question: Question) -> Answer:
     """One request to its end. Raises what the application raises."""
     path, _, query = question.target.partition("?")
-    scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": question.method,
-             "scheme": "http", "path": _unquoted(path), "raw_path": path.encode(), "query_string": query.encode(),
-             "root_path": "", "headers": list(question.headers), "client": ("store", 1), "server": ("hub", 80)}
+    scope = {"type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1",
+             "method": question.method, "scheme": "http", "path": _unquoted(path), "raw_path": path.encode(),
+             "query_string": query.encode(), "root_path": "", "headers": list(question.headers),
+             "client": ("store", 1), "server": ("hub", 80)}
     inbox: list[Message] = [{"type": "http.request", "body": question.body, "more_body": False}]
     status, headers, body = 0, (), bytearray()
 

@@ -31,6 +31,11 @@ class BoxClock:
         """Changes with every boot."""
         return f"boot-{self._boots}"
 
+    @property
+    def boots(self) -> int:
+        """How often it was switched on."""
+        return self._boots
+
     def wall_ms(self) -> int:
         """As the box has it."""
         return self.true_ms() + self._wrong_ms

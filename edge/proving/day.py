@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge.proving.after_the_day import AfterTheDay
+from edge.proving.customers import Customers
 from edge.proving.faults import Faults
 from edge.proving.head_office import HeadOffice
 from edge.proving.online_orders import OnlineShop, PickupCrew
@@ -20,6 +21,7 @@ SET_UP_S_MAX = 3600.0
 """A store whose catalogue and labels are not there after this has a fault of its own."""
 
 SET_UP_LOOK_S = 2.0
+PUT_RIGHT_EVERY_S = 300.0
 SALES_IN_A_RUSH = 2
 MISTAKES_IN_A_RUSH = 3
 
@@ -36,6 +38,7 @@ class Day:
     shop: OnlineShop
     crew: PickupCrew
     shoppers: Shoppers
+    customers: Customers
     faults: Faults
 
     async def run(self) -> tuple[list[Finding], int]:
@@ -47,14 +50,17 @@ class Day:
         await self._set_up()
         world.ends_s = asyncio.get_running_loop().time() + world.plan.duration_s
         shoppers = asyncio.get_running_loop().create_task(self.shoppers.run(), name="shoppers")
+        holds = asyncio.get_running_loop().create_task(world.holds.watch(world, self.tills), name="holds")
         people = [self._alive(work) for work in (
             *(till.run() for till in self.tills), self.staff.run(), self.office.run(), self.shop.run(),
-            self.crew.run(), self._rush(), self.faults.run())]
+            self.crew.run(), self.customers.run(), self._put_right(), self._rush(), self.faults.run())]
         await asyncio.gather(*people)
         found = await self._end_of_day()
-        for task in (shelf, watch, shoppers):
+        for task in (shelf, watch, shoppers, holds):
             task.cancel()
-        await asyncio.gather(shelf, watch, shoppers, return_exceptions=True)
+        for ended in await asyncio.gather(shelf, watch, shoppers, holds, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
         return found
 
     async def _end_of_day(self) -> tuple[list[Finding], int]:
@@ -62,7 +68,9 @@ class Day:
         await self.faults.heal()
         await asyncio.sleep(SET_UP_LOOK_S)
         await self.shoppers.done()
+        await self.customers.done()
         for till in self.tills:
+            await till.done()
             await till.close_days()
         await self._tidy_up()
         world.violations += await after.drain()
@@ -74,9 +82,21 @@ class Day:
 
     async def _tidy_up(self) -> None:
         """People do what only people can: what waits for a word is decided."""
+        await self._put_right_now()
         for _ in range(3):
             await self.staff.approve_held()
             await asyncio.sleep(SET_UP_LOOK_S)
+
+    async def _put_right(self) -> None:
+        """Head office hears of what supervisors refused."""
+        while not self.world.over:
+            await asyncio.sleep(PUT_RIGHT_EVERY_S)
+            await self._put_right_now()
+
+    async def _put_right_now(self) -> None:
+        refused = sorted(set(self.world.refused))
+        self.world.refused.clear()
+        await self.office.offers.put_right(refused)
 
     async def _set_up(self) -> None:
         """Wait for catalogue and labels, then fill the shelves."""

@@ -4,13 +4,14 @@ A fault that is over leaves the world able to heal; `heal` mends whatever is sti
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from edge.proving.hub_line import FINE, Fate, Weather
 from edge.proving.plan import CALM_AFTER_S
 from edge.proving.restores import Restores
 from edge.proving.staff import Staff
+from edge.proving.tills import Till
 from edge.proving.world import World
 
 CUT_S = (2.0, 900.0)
@@ -24,6 +25,14 @@ CLOCK_WRONG_S = (10.0, 600.0)
 DISK_FULL_S = (5.0, 600.0)
 BELL_LOST_S = (5.0, 1800.0)
 CLOCK_JUMPS_S = (-7200, -300, -90, 60, 100, 400, 3600, 40_000)
+TILL_AWAY_S = (5.0, 3 * 3600.0)
+TILL_CLOCK_WRONG_S = (60.0, 7200.0)
+TILL_CLOCK_WRONG_BY_S = (-800_000_000, -200_000, -3_600, -120, 90, 5_400, 90_000, 900_000_000)
+"""A battery that is empty says 2001; others were set by hand."""
+
+NOTICED_SHARE = 0.5
+"""Labels that are gone are seen by somebody who passes; the others when the store says that a price waits for them."""
+
 COPY_EVERY_S = (20.0, 400.0)
 REPLICA_LOST_SHARE = 0.1
 REPLICA_BACK_SHARE = 0.7
@@ -46,10 +55,11 @@ DRIZZLE = Weather(shares=((Fate.LOST, 0.005), (Fate.REPLY_LOST, 0.01), (Fate.DUP
 class Faults:
     """The day's misfortunes. `commit_begins` is to be called by the writers whenever a commit is under way."""
 
-    def __init__(self, world: World, staff: Staff, restores: Restores) -> None:
+    def __init__(self, world: World, staff: Staff, restores: Restores, tills: Sequence[Till]) -> None:
         self._world = world
         self._staff = staff
         self._restores = restores
+        self._tills = tills
         self._randomness = world.plan.randomness("faults")
         self._aim: asyncio.Future[float] | None = None
         self._aim_commits = 0
@@ -71,7 +81,8 @@ class Faults:
             self._strike(rates.labels_lost, self._lose_label), self._strike(rates.clock_jumps, self._jump_clock),
             self._strike(rates.full_disks, self._fill_disk), self._strike(rates.bell_losses, self._lose_bell),
             self._strike(rates.box_restores, self._restore_box), self._strike(rates.hub_restores, self._restore_hub),
-            self._strike(rates.second_boxes, self._double_box),
+            self._strike(rates.second_boxes, self._double_box), self._strike(rates.tills_away, self._send_till_away),
+            self._strike(rates.till_clock_jumps, self._put_till_clock_wrong),
             self._restores.back_up(), self._copy_replica())
 
     async def heal(self) -> None:
@@ -91,6 +102,9 @@ class Faults:
             world.box.power_up()
         elif not world.box.up:
             world.box.start_daemon()
+        for till in self._tills:
+            till.line.mend()
+            till.wrong_ms = 0
         for label in world.floor.labels.values():
             label.restore_power()
 
@@ -214,6 +228,26 @@ class Faults:
         await self._lasts(BELL_LOST_S)
         self._world.bell.mend()
 
+    # --- tills ----------------------------------------------------------------------------------------------------
+
+    async def _send_till_away(self) -> None:
+        """Its line to the store is cut; it sells on, by its copy of the price book or by its own prices."""
+        till = self._randomness.choice(self._tills)
+        if not till.line.there:
+            return
+        self._world.tally.count("till_line_cut")
+        till.line.cut()
+        low_s, high_s = TILL_AWAY_S
+        await self._lasts((low_s, min(high_s, max(low_s + 1, self._world.plan.duration_s))))
+        till.line.mend()
+
+    async def _put_till_clock_wrong(self) -> None:
+        till = self._randomness.choice(self._tills)
+        self._world.tally.count("till_clock_jump")
+        till.wrong_ms = 1000 * self._randomness.choice(TILL_CLOCK_WRONG_BY_S)
+        await self._lasts(TILL_CLOCK_WRONG_S)
+        till.wrong_ms = 0
+
     # --- radio and labels -----------------------------------------------------------------------------------------
 
     async def _reset_radio(self) -> None:
@@ -261,7 +295,10 @@ class Faults:
         world.tally.count("label_lost")
         world.eyes.look()
         world.floor.lost[address] = world.floor.shelf.take_away(address)
-        await asyncio.sleep(self._randomness.uniform(60, 1200))
+        if self._randomness.random() < NOTICED_SHARE:
+            await asyncio.sleep(self._randomness.uniform(60, 1200))
+        elif not await self._staff.told_of(address):
+            return
         await self._staff.take_off(address, "lost")
 
     async def _lasts(self, bounds_s: tuple[float, float]) -> None:

@@ -1,4 +1,4 @@
-"""Head office: imports the catalogue and changes prices: up, down, dated, promotions that end by themselves."""
+"""Head office: imports the catalogue, changes everyday prices up and down, and has other ideas (`offers.py`)."""
 
 import asyncio
 
@@ -6,6 +6,7 @@ import msgspec
 
 from edge.proving.asgi import Question
 from edge.proving.catalogue import Entry, make_items
+from edge.proving.offers import Offers
 from edge.proving.plan import CLEAR_OUT_S, OPENS_MINUTE
 from edge.proving.ports import CURRENCY, OPERATOR_TOKEN, STORE_ID
 from edge.proving.process import Gone
@@ -15,17 +16,15 @@ TRY_AGAIN_S = 2.0
 PRICES_MINOR = (49, 2_999)
 CHANGED_AT_ONCE_MAX = 5
 STEP_FACTORS = (0.75, 0.85, 0.93, 1.04, 1.1, 1.2, 1.35)
-PROMOTION_FACTORS = (0.7, 0.8, 0.9)
-DATED_AHEAD_S = (5.0, 900.0)
-PROMOTION_LASTS_S = (60.0, 1800.0)
-PROMOTION_SHARE = 0.25
+OFFER_SHARE = 0.45
+"""Of what head office does: something else than moving everyday prices."""
+
 GUARD_SHARE_PERCENT = 40
 SECOND_THOUGHTS_SHARE = 0.4
 SECOND_THOUGHTS_S = (0.2, 60.0)
-HOT_SHARE = 0.5
-"""Share of changes that go to a few products, so that increases and decreases chase each other."""
-
-HOT_PRODUCTS = 8
+TAX_CLASSES = ("", "full", "reduced")
+TAXES = [{"tax_class": "full", "basis_points": 2100}, {"tax_class": "reduced", "basis_points": 1000}]
+DEPOSITS_MINOR = (0, 0, 0, 25)
 
 
 class _Registered(msgspec.Struct):
@@ -38,7 +37,8 @@ class HeadOffice:
     def __init__(self, world: World) -> None:
         self._world = world
         self._randomness = world.plan.randomness("head office")
-        self._promotions = 0
+        self.offers = Offers(world, self._put, lambda target: self._ask(Question.of("DELETE", target, OPERATOR_TOKEN),
+                                                                        also=404))
 
     async def open_store(self) -> str:
         """Register the store and give it policy and catalogue; returns the store's token."""
@@ -46,7 +46,8 @@ class HeadOffice:
         registered = msgspec.json.decode(answer, type=_Registered)
         assert registered.token is not None
         await self._put("/v1/policy", {"grace_s": self._world.plan.grace_s, "guard_share_percent": GUARD_SHARE_PERCENT,
-                                       "clear_out_s": CLEAR_OUT_S, "hours": self._hours()})
+                                       "clear_out_s": CLEAR_OUT_S, "hours": self._hours(), "taxes": TAXES,
+                                       "held_price_alert_s": self._world.plan.held_price_alert_s})
         await self._import()
         return registered.token
 
@@ -54,22 +55,25 @@ class HeadOffice:
         """Change prices until the busy time is over."""
         world = self._world
         while await world.pause(world.plan.rates.price_changes, self._randomness):
-            if self._randomness.random() < PROMOTION_SHARE:
-                await self._promote()
+            if self._randomness.random() < OFFER_SHARE:
+                await self.offers.something()
             else:
                 await self._reprice()
 
     async def send_again(self) -> None:
         """The hub lost some of what it had acknowledged: everything that holds is sent to it once more."""
         truth = self._world.truth
-        entries = [entry for sku in truth.items for entry in (truth.regular(sku), *truth.promotions(sku))]
+        entries = [entry for sku in truth.items for entry in truth.entries(sku)]
         await self._put("/v1/catalogue", {"items": self._items(), "prices": entries})
-        for entry_id in truth.gone:
-            await self._ask(Question.of("DELETE", f"/v1/catalogue/prices/{entry_id}", OPERATOR_TOKEN), also=404)
+        await self.offers.send_again()
+        for path in tuple(truth.gone):
+            await self._ask(Question.of("DELETE", path, OPERATOR_TOKEN), also=404)
 
     def _items(self) -> list[dict[str, object]]:
         return [{"sku": item.sku, "name": item.name, "codes": [item.gtin] if item.gtin else [],
-                 "package_size": item.package} for item in self._world.truth.items.values()]
+                 "package_size": item.package, "tax_class": TAX_CLASSES[place % 3],
+                 "deposit_minor": DEPOSITS_MINOR[place % 4]}
+                for place, item in enumerate(self._world.truth.items.values())]
 
     def _hours(self) -> list[dict[str, int]]:
         closes_minute = self._world.plan.closes_minute
@@ -91,7 +95,7 @@ class HeadOffice:
     async def _reprice(self) -> None:
         """A few everyday prices move; now and then somebody thinks again, or takes it back."""
         truth = self._world.truth
-        before = [truth.regular(sku) for sku in self._products(self._randomness.randint(1, CHANGED_AT_ONCE_MAX))]
+        before = [truth.regular(sku) for sku in self.offers.products(self._randomness.randint(1, CHANGED_AT_ONCE_MAX))]
         await self._set([self._stepped(entry) for entry in before])
         if self._randomness.random() < SECOND_THOUGHTS_SHARE:
             await asyncio.sleep(self._randomness.uniform(*SECOND_THOUGHTS_S))
@@ -102,32 +106,7 @@ class HeadOffice:
         await self._put("/v1/catalogue/prices", entries)
         for entry in entries:
             self._world.truth.took(entry)
-        self._world.tally.note("repriced", *(f"{entry.sku}={entry.price_minor}" for entry in entries))
-
-    async def _promote(self) -> None:
-        """A dated price that begins and ends by the store's clock; now and then an old one is taken back."""
-        truth = self._world.truth
-        sku = self._products(1)[0]
-        standing = truth.promotions(sku)
-        if standing:
-            entry_id = standing[0].id
-            await self._ask(Question.of("DELETE", f"/v1/catalogue/prices/{entry_id}", OPERATOR_TOKEN), also=404)
-            truth.dropped(sku, entry_id)
-            return
-        self._promotions += 1
-        begins_ms = self._world.clock.true_ms() + int(1000 * self._randomness.uniform(*DATED_AHEAD_S))
-        ends_ms = begins_ms + int(1000 * self._randomness.uniform(*PROMOTION_LASTS_S))
-        price_minor = max(1, int(truth.regular(sku).price_minor * self._randomness.choice(PROMOTION_FACTORS)))
-        entry = Entry(f"promotion-{self._promotions}", sku, price_minor, CURRENCY, "promotion", 10, begins_ms, ends_ms)
-        await self._put("/v1/catalogue/prices", [entry])
-        truth.took(entry)
-        self._world.tally.note("promotion", sku, price_minor)
-
-    def _products(self, count: int) -> list[str]:
-        skus = list(self._world.truth.items)
-        if self._randomness.random() < HOT_SHARE:
-            skus = skus[:HOT_PRODUCTS]
-        return self._randomness.sample(skus, count)
+        self._world.tally.did("everyday prices changed", *(f"{entry.sku}={entry.price_minor}" for entry in entries))
 
     def _stepped(self, entry: Entry) -> Entry:
         factor = self._randomness.choice(STEP_FACTORS)

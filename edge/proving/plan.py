@@ -36,7 +36,8 @@ class Size:
     counts: float
 
 
-CORNER_SHOP = Size(items=48, labels=40, calm=1.0, baskets=110, price_changes=30, orders=5, counts=0.5)
+TILLS = 3
+CORNER_SHOP = Size(items=48, labels=40, calm=1.0, baskets=110, price_changes=70, orders=5, counts=0.5)
 SUPERMARKET = Size(items=320, labels=300, calm=8.0, baskets=110, price_changes=6, orders=4, counts=0.3)
 SUPERMARKET_DAYS = 0.5
 """Runs from this length on are of a supermarket."""
@@ -48,6 +49,7 @@ class Rates:
 
     baskets: float
     shoppers: float
+    customers: float
     price_changes: float
     rebinds: float
     exclusions: float
@@ -79,11 +81,14 @@ class FaultRates:
     box_restores: float
     hub_restores: float
     second_boxes: float
+    tills_away: float
+    till_clock_jumps: float
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One run. `check_in_s`: how often labels ask; `radio_loss`: share of messages lost in the air, each way.
+    """One run. `copying_tills` of its `tills` keep a copy of the price book; `held_price_alert_s`: the policy's.
+    `check_in_s`: how often labels ask; `radio_loss`: share of messages lost in the air, each way.
 
     `slow_air`: a picture takes seconds, as in life, and not milliseconds. `closes_minute`: when the store closes
     every day, after local midnight; `None`: it is always open.
@@ -94,7 +99,9 @@ class Plan:
     items: int
     labels: int
     tills: int
+    copying_tills: int
     grace_s: int
+    held_price_alert_s: int
     check_in_s: float
     radio_loss: float
     line_noise: float
@@ -117,23 +124,27 @@ class Plan:
 def draw_plan(seed: int, days: float) -> Plan:
     """The plan of a seed."""
     draw = random.Random(f"{seed}/plan")  # noqa: S311 - replays are the point
+    tills = random.Random(f"{seed}/tills")  # noqa: S311 - replays are the point
     busy = draw.uniform(0.6, 1.6)
     size = SUPERMARKET if days >= SUPERMARKET_DAYS else CORNER_SHOP
     bad = draw.uniform(0.4, 1.6) / size.calm
     return Plan(
-        seed=seed, days=days, items=size.items, labels=size.labels, tills=3,
+        seed=seed, days=days, items=size.items, labels=size.labels, tills=TILLS,
+        copying_tills=tills.choice((0, 1, 1, 2)), held_price_alert_s=tills.choice((120, 300, 900)),
         grace_s=draw.choice((30, 90, 240, 600)), check_in_s=size.calm * draw.choice((45.0, 90.0, 150.0)),
         radio_loss=draw.choice((0.0, 0.05, 0.15, 0.3)), line_noise=draw.choice((0.0, 0.0, 0.00002)),
         slow_air=draw.random() < 0.6, slow_commits=draw.choice((0.02, 0.1, 0.3)),
         closes_minute=_closes_minute(draw, days),
         rates=Rates(baskets=size.baskets * busy, shoppers=240 * busy / size.calm,
+                    customers=120 * busy / size.calm,
                     price_changes=size.price_changes * busy, rebinds=8, exclusions=6, lights=4, receipts=2,
                     counts=size.counts, rushes=6, orders=size.orders * busy, cancels=1.5),
         faults=FaultRates(line_cuts=1.5 * bad, storms=1.5 * bad, hub_restarts=1.0 * bad, power_cuts=2.5 * bad,
                           daemon_kills=1.0 * bad, commit_kills=12 * bad, radio_resets=1.0 * bad, unplugs=0.7 * bad,
                           label_power_cuts=4 * bad, labels_lost=0.4 * bad, clock_jumps=draw.choice((0.0, 1.2 * bad)),
                           full_disks=0.6 * bad, bell_losses=0.6 * bad, box_restores=0.5 * bad,
-                          hub_restores=0.5 * bad, second_boxes=0.4 * bad),
+                          hub_restores=0.5 * bad, second_boxes=0.4 * bad,
+                          tills_away=1.5 * bad, till_clock_jumps=tills.choice((0.0, 2.0 * bad))),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 from starlette.types import ASGIApp
 
 from drivers.port import LabelId
-from edge.proving.sightings import BooksSeen
+from edge.proving.sightings import BooksSeen, SoldLine
 
 SHOWN = "shown"
 """The state in which the store says that a label shows what it should."""
@@ -67,6 +67,30 @@ class RunningStore(Protocol):
 
     async def approve_held(self) -> int:
         """A supervisor approves every price batch that the guard holds; returns how many."""
+        ...
+
+    async def refuse(self, digest: str) -> None:
+        """A supervisor drops a held batch; one that is no longer held is none to drop."""
+        ...
+
+    def refusable(self) -> dict[str, list[str]]:
+        """Held batches of nothing but everyday prices, by digest, with their SKUs."""
+        ...
+
+    def held_prices(self) -> dict[str, bool]:
+        """SKUs of the report of holds, and whether it calls each late."""
+        ...
+
+    def labels_waited_for(self) -> set[LabelId]:
+        """Labels that this report names as those that hold a price low for too long."""
+        ...
+
+    async def refunds(self) -> set[SoldLine]:
+        """Lines of all days that the accuracy report lists as charged too much."""
+        ...
+
+    def issues(self) -> set[str]:
+        """Keys of the issues that people are shown."""
         ...
 
     def labels(self) -> list[LabelStanding]:

@@ -5,7 +5,7 @@ Every check says how often it really compared something; a promise that was neve
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 
 import msgspec
 
@@ -17,6 +17,7 @@ from edge.proving.sightings import (
     WitnessedCount,
     WitnessedException,
     WitnessedFact,
+    WitnessedLine,
     WitnessedMove,
     WitnessedMovement,
     WitnessedPickup,
@@ -82,6 +83,38 @@ def no_sale_refused(tills: TillRecord, store: BooksSeen, lost: Set[str] = frozen
     violations += [f"P4: {key} was answered as a recorded conflict, and no exception says so"
                    for key in tills.conflicts() if key not in conflicts]
     return Finding("P4", tills.finished_count(), tuple(violations))
+
+
+ODD_QUANTITY_MILLI = 1_000_000
+
+
+def odd_ones_flagged(store: BooksSeen, is_known: Callable[[str], bool]) -> Finding:
+    """P4: what is odd about a sale is not refused, and not passed over: somebody is to look at it.
+
+    `is_known`: whether a code or SKU is one of the catalogue's.
+    """
+    violations: list[str] = []
+    checked = 0
+    for entry in store.entries:
+        fact = read_payload(entry) if entry.kind == "transaction" and entry.counts else None
+        if not isinstance(fact, WitnessedTransaction) or fact.type == "void":
+            continue
+        for line in fact.lines:
+            wanted = _oddities(line, is_known)
+            checked += len(wanted)
+            violations += [f"P4: {entry.fact_key} has {line} without the flag {flag}" for flag in wanted
+                           if flag not in line.flags or flag not in fact.flags]
+        total = sum(-line.amount_minor if line.kind == "return" else line.amount_minor for line in fact.lines)
+        if total != fact.total_minor and "total-differs" not in fact.flags:
+            violations.append(f"P4: {entry.fact_key} comes to {total}, says {fact.total_minor}, and is not flagged")
+    return Finding("P4", checked, tuple(violations))
+
+
+def _oddities(line: WitnessedLine, is_known: Callable[[str], bool]) -> list[str]:
+    quantity = line.quantity_milli
+    said = {"unknown-item": not is_known(line.code or line.sku), "zero-quantity": quantity == 0,
+            "negative-quantity": quantity < 0, "odd-quantity": quantity >= ODD_QUANTITY_MILLI}
+    return [flag for flag, is_so in said.items() if is_so]
 
 
 def promised_once(store: BooksSeen, placed: Mapping[str, Mapping[str, int]]) -> Finding:

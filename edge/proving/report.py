@@ -4,12 +4,14 @@ import msgspec
 
 
 class SimulationReport(msgspec.Struct, frozen=True):
-    """One run. `faults`: how often each struck; `checked`: how often each promise was put to the test."""
+    """One run. `done`: how often people did what; `faults`: how often each struck; `checked`: how often each promise
+    was put to the test."""
 
     seed: int
     virtual_s: float
     wall_s: float
     facts: int
+    done: dict[str, int]
     faults: dict[str, int]
     checked: dict[str, int]
     violations: list[str]
@@ -19,6 +21,7 @@ class SimulationReport(msgspec.Struct, frozen=True):
         speed = 3600 * (self.virtual_s / 86_400) / self.wall_s if self.wall_s else 0.0
         lines = [f"Seed {self.seed}: {self.virtual_s / 3600:.1f} virtual hours in {self.wall_s:.1f} s "
                  f"({speed:.0f} store-days per hour), {self.facts} facts at the hub.",
+                 "Done: " + ", ".join(f"{name} {count}" for name, count in self.done.items()),
                  "Faults: " + ", ".join(f"{name} {count}" for name, count in self.faults.items()),
                  "Checked: " + ", ".join(f"{promise} {count}" for promise, count in self.checked.items())]
         broken = [f"BROKEN {violation}" for violation in self.violations]

@@ -71,6 +71,7 @@ class Restores:
         await asyncio.sleep(self._randomness.uniform(*NEW_DISK_S))
         world.eyes.look()
         world.witness.disk_died(lost)
+        world.holds.begin_anew()
         await world.floor.radio.restart()
         world.box.power_up()
 

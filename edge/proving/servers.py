@@ -194,6 +194,10 @@ class StoreBox:
             return await ask(store.app, question)
         return await self._process.ask(ask(store.app, question))
 
+    async def stream(self, question: Question) -> Answer:
+        """A request whose answer comes in pieces, with pauses in which to die. Raises `Gone`."""
+        return await self._process.ask(ask(self.store.app, question))
+
     async def failure(self) -> BaseException:
         """Wait until a daemon ends by itself; why it did."""
         return await self._failures.get()

@@ -15,14 +15,38 @@ HELD_PER_LABEL_MAX = 64
 """How often a label is remembered to have said "done"; the oldest goes, and no claim about it is judged any more."""
 
 
+KNOWN_TO_COPIES_S = 5.0
+"""A label that a person put back counts at once; so long after it every price book that a till loads says so too."""
+
+
 @dataclass(slots=True)
 class Exposure:
-    """A price that shoppers could read; `ended_s` is `None` while they still can."""
+    """A price that shoppers could read; `ended_s` is `None` while they still can.
+
+    `by_hand`: it began because a person put the label back, not because the label drew something.
+    """
 
     label: LabelId
     price_minor: int
     began_s: float
     ended_s: float | None = None
+    by_hand: bool = False
+
+    def is_known_to(self, copied_s: float | None) -> bool:
+        """Whether a till must know of it whose copy of the price book was loaded then, and is not late; without a copy
+        every till must. What a label draws waited for the copies."""
+        return copied_s is None or not self.by_hand or self.began_s <= copied_s - KNOWN_TO_COPIES_S
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A customer read this price, of this item, at that moment. `life`: of what screens are held against the store."""
+
+    item: ItemKey
+    price_minor: int
+    at_s: float
+    exposure: Exposure
+    life: int
 
 
 @dataclass(slots=True)
@@ -46,13 +70,19 @@ class ShelfRecord:
         self._labels: dict[LabelId, _LabelRecord] = defaultdict(_LabelRecord)
         self._exposures: dict[ItemKey, list[Exposure]] = defaultdict(list)
         self._nobody_there: list[Span] = []
+        self._life = 0
         self.unreadable: list[str] = []
 
-    def saw_screen(self, label: LabelId, at_s: float, version: PictureVersion, picture: Picture | None) -> None:
-        """The screen changed; `None`: it shows rubbish, which promises nothing."""
+    def saw_screen(self, label: LabelId, at_s: float, version: PictureVersion, picture: Picture | None, *,
+                   spoilt: bool = False) -> None:
+        """The screen changed; `None`: it shows rubbish, which promises nothing. `spoilt`: it was sent something else,
+        and the protocol's proof cannot tell: what it says then is held against nobody."""
         record = self._labels[label]
         self._end_exposure(record, at_s)
-        record.printed = self._reader.read(picture) if picture is not None else None
+        record.printed = self._reader.read(picture) if picture is not None and not spoilt else None
+        if spoilt:
+            record.says.pop(version, None)
+            return
         if picture is not None and record.printed is None:
             self.unreadable.append(f"label {label} shows a picture without a readable price since {at_s:.1f} s")
         record.says[version] = record.printed
@@ -78,10 +108,11 @@ class ShelfRecord:
         record = self._labels[label]
         if record.off_shelf:
             record.off_shelf = False
-            self._begin_exposure(label, record, at_s)
+            self._begin_exposure(label, record, at_s, by_hand=True)
 
     def disregard_screens(self) -> None:
-        """What stands on any screen binds nobody until that screen changes."""
+        """What stands on any screen, or was read on one, binds nobody until that screen changes."""
+        self._life += 1
         self._exposures.clear()
         for record in self._labels.values():
             record.exposure = record.printed = None
@@ -91,12 +122,29 @@ class ShelfRecord:
         """The store is closed and cleared out: nobody reads a screen, nobody still walks to a till."""
         self._nobody_there.append(away)
 
-    def lowest_read(self, item: ItemKey, asked: Span) -> Exposure | None:
-        """The cheapest that a shopper at the till certainly may have read, whenever in `asked` the price was said."""
+    def lowest_read(self, item: ItemKey, asked: Span, copied_s: float | None = None) -> Exposure | None:
+        """The cheapest that a shopper at the till certainly may have read, whenever in `asked` the price was said.
+
+        `copied_s`: when the copy of the price book was loaded that said it.
+        """
         since_s = self._read_since(asked.ended_s)
         read = [exposure for exposure in self._exposures.get(item, ())
-                if exposure.began_s <= asked.began_s and (exposure.ended_s is None or exposure.ended_s >= since_s)]
+                if exposure.began_s <= asked.began_s and (exposure.ended_s is None or exposure.ended_s >= since_s)
+                and exposure.is_known_to(copied_s)]
         return min(read, key=lambda exposure: exposure.price_minor, default=None)
+
+    def read(self, label: LabelId, at_s: float) -> Reading | None:
+        """Somebody stands before the label now; `None`: it is blank, off the shelf, or nobody is in the store."""
+        record = self._labels[label]
+        if record.exposure is None or record.printed is None or any(
+                away.began_s <= at_s < away.ended_s for away in self._nobody_there):
+            return None
+        return Reading(record.printed.item, record.printed.price_minor, at_s, record.exposure, self._life)
+
+    def binds(self, reading: Reading, asked: Span, copied_s: float | None = None) -> bool:
+        """Whether a customer who read this may be charged no more by what a till was told in `asked`."""
+        return (reading.life == self._life and reading.at_s >= self._read_since(asked.ended_s)
+                and reading.exposure.is_known_to(copied_s))
 
     def standing(self) -> Iterator[tuple[LabelId, ItemKey, int]]:
         """Every price that shoppers can read now."""
@@ -144,9 +192,9 @@ class ShelfRecord:
                 since_s = max(since_s, min(away.ended_s, at_s))
         return since_s
 
-    def _begin_exposure(self, label: LabelId, record: _LabelRecord, at_s: float) -> None:
+    def _begin_exposure(self, label: LabelId, record: _LabelRecord, at_s: float, *, by_hand: bool = False) -> None:
         if record.printed is not None and not record.off_shelf:
-            record.exposure = Exposure(label, record.printed.price_minor, at_s)
+            record.exposure = Exposure(label, record.printed.price_minor, at_s, by_hand=by_hand)
             self._exposures[record.printed.item].append(record.exposure)
 
     @staticmethod

@@ -40,7 +40,8 @@ class ShelfEyes:
         for done in label.said_done[seen.done:]:
             self._witness.held(label.address, done.version, self._to_store_s(done.at_s))
         for change in label.history[seen.changes:]:
-            self._witness.saw_screen(label.address, self._to_store_s(change.at_s), change.version, change.picture)
+            self._witness.saw_screen(label.address, self._to_store_s(change.at_s), change.version, change.picture,
+                                     spoilt=change.spoilt)
             self._pass_on(label, change)
         seen.done, seen.changes = len(label.said_done), len(label.history)
 

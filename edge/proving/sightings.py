@@ -35,13 +35,27 @@ class TillTransaction:
 
 @dataclass(frozen=True, slots=True)
 class SentLine:
-    """A line as the till sent it. `scanned`: when its price was asked; `None`: the till had a price of its own."""
+    """A line as the till sent it. `scanned`: when its price was asked; `None`: the till had a price of its own.
+
+    `copied_s`: when the till began to load the copy of the price book in which it found the price; `late_at_s`: when it
+    was scanned, by a copy that the till had failed to renew.
+    """
 
     code: str
     quantity_milli: int
     amount_minor: int
     unit_price_minor: int | None = None
     scanned: Span | None = None
+    copied_s: float | None = None
+    late_at_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SoldLine:
+    """A line of a transaction in the books."""
+
+    fact_key: str
+    line: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +131,10 @@ class WitnessedTransaction(msgspec.Struct, frozen=True, tag_field="kind", tag="t
     type: str
     total_minor: int
     lines: tuple[WitnessedLine, ...]
+    flags: tuple[str, ...] = ()
+    till: str = ""
+    business_day: str = ""
+    voids_sequence: int | None = None
 
 
 class WitnessedMovement(msgspec.Struct, frozen=True, tag_field="kind", tag="movement"):

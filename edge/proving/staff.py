@@ -5,6 +5,7 @@ Everything somebody does carries an id and is done again until it was acknowledg
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from drivers.port import LabelId
@@ -19,11 +20,17 @@ TWICE_LABELLED = 8
 
 EXCLUDED_S = (20.0, 900.0)
 APPROVE_EVERY_S = 120.0
+REFUSES_SHARE = 0.3
+READ_REPORT_EVERY_S = 60.0
 LOOK_AT_LABELS_EVERY_S = 97.0
 RECEIVED_UNITS = (20, 400)
 COUNTED_UNITS = (0, 120)
 
 Act = Callable[[RunningStore], Coroutine[Any, Any, object]]
+
+
+def _refuse(digest: str, store: RunningStore) -> Coroutine[Any, Any, None]:
+    return store.refuse(digest)
 
 
 class Staff:
@@ -80,6 +87,16 @@ class Staff:
         """Say yes to whatever the price guard holds."""
         await self._do(lambda store: store.approve_held())
 
+    async def told_of(self, label: LabelId) -> bool:
+        """Wait until the store says that a price waits for this label; false when the busy time is over before."""
+        world = self._world
+        while not world.over:
+            await asyncio.sleep(READ_REPORT_EVERY_S)
+            if world.box.up and label in world.box.store.labels_waited_for():
+                world.tally.did("lost labels named by the store", label)
+                return True
+        return False
+
     # --- what they do all day -----------------------------------------------------------------------------------
 
     async def _now_and_then(self, per_hour: float, do: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -131,7 +148,17 @@ class Staff:
     async def _approve(self) -> None:
         while not self._world.over:
             await asyncio.sleep(APPROVE_EVERY_S)
+            await self._refuse_some()
             await self.approve_held()
+
+    async def _refuse_some(self) -> None:
+        """A supervisor says no to everyday prices that look wrong; head office will hear of it, whatever came of it."""
+        world = self._world
+        for digest, skus in (world.box.store.refusable() if world.box.up else {}).items():
+            if self._randomness.random() < REFUSES_SHARE:
+                world.refused += skus
+                world.tally.did("price batches refused", digest)
+                await self._do(partial(_refuse, digest))
 
     async def _look_at_labels(self) -> None:
         """Somebody looks at the wall of labels and believes what is green."""
@@ -178,6 +205,7 @@ class Staff:
         world.tally.note("act", act_id, label)
         world.eyes.look()
         if on_shelf:
+            world.holds.begin_anew(*world.floor.recent.get(label, ()))
             world.floor.off_shelf.discard(label)
             world.witness.on_shelf(label, world.asked(began_s))
 

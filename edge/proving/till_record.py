@@ -94,6 +94,10 @@ class TillRecord:
         """Whether a till ever sent anything under this key, as far as that is remembered."""
         return self.let_go > 0 or self.is_known(fact_key)
 
+    def was_taken(self, fact_key: str) -> bool:
+        """Whether what was sent first under this key was acknowledged."""
+        return any(sending.end is _End.TAKEN for sending in list(self._sendings.get(fact_key, {}).values())[:1])
+
     def is_known(self, fact_key: str) -> bool:
         """Whether anything that was sent under this key is remembered."""
         return fact_key in self._sendings

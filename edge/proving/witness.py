@@ -6,17 +6,20 @@ Times are seconds on the store's powered clock: time switched off does not pass.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
 
 from drivers.port import LabelId, Picture, PictureVersion
 from edge.proving.picture_reader import ItemKey, PictureReader, Printed
-from edge.proving.promises import exactly_once, no_sale_refused, nothing_is_lost, promised_once
-from edge.proving.shelf import ShelfRecord
+from edge.proving.promises import exactly_once, no_sale_refused, nothing_is_lost, odd_ones_flagged, promised_once
+from edge.proving.receipts import AskedBasket, Known, Receipt, mistakes
+from edge.proving.shelf import Reading, ShelfRecord
 from edge.proving.sightings import (
     BooksSeen,
     Finding,
     LedgerEntry,
     SentLine,
+    SoldLine,
     Span,
     TillTransaction,
     WitnessedProof,
@@ -33,8 +36,23 @@ GTIN_LENGTHS = (8, 12, 13, 14)
 P8_KINDS = ("lookups", "sales", "label proofs", "pickup steps")
 """What must go on while the line to the hub is down."""
 
-_Charged = tuple[str, str, Span, int]
+@dataclass(frozen=True, slots=True)
+class _Charged:
+    """Somebody was told, or charged, so much per unit. `copied_s`: by a copy of the price book, loaded then."""
+
+    who: str
+    code: str
+    asked: Span
+    charge_minor: int
+    copied_s: float | None = None
+
+
 _ClaimedShown = tuple[LabelId, str, Span]
+
+
+BESIDE = ("customers", "receipts", "holds", "refunds", "spoilt pictures")
+"""What is told beside the numbered promises: how many of each were judged. Spoilt pictures are only counted: labels
+drew them, and their protocol cannot tell."""
 
 
 class Witness:
@@ -46,6 +64,8 @@ class Witness:
         self._keys: dict[str, ItemKey] = {}
         self._charged: deque[_Charged] = deque()
         self._claimed: deque[_ClaimedShown] = deque()
+        self._late: deque[tuple[SoldLine, SentLine]] = deque()
+        self.overcharged: dict[SoldLine, int] = {}
         self._shown: set[tuple[LabelId, str]] = set()
         self._acknowledged: set[str] = set()
         self._lost: set[str] = set()
@@ -78,9 +98,12 @@ class Witness:
 
     # --- the shelf --------------------------------------------------------------------------------------------
 
-    def saw_screen(self, label: LabelId, at_s: float, version: PictureVersion, picture: Picture | None) -> None:
-        """A label's screen really changed. Per label in order of time."""
-        self._shelf.saw_screen(label, at_s, version, picture)
+    def saw_screen(self, label: LabelId, at_s: float, version: PictureVersion, picture: Picture | None, *,
+                   spoilt: bool = False) -> None:
+        """A label's screen really changed. Per label in order of time. `spoilt`: see `ShelfRecord.saw_screen`."""
+        self._shelf.saw_screen(label, at_s, version, picture, spoilt=spoilt)
+        if spoilt:
+            self._checked["spoilt pictures"] += 1
 
     def held(self, label: LabelId, version: PictureVersion, at_s: float) -> None:
         """A label holds this picture and begins to say so (`VirtualLabel.said_done`)."""
@@ -110,11 +133,50 @@ class Witness:
 
     # --- tills ------------------------------------------------------------------------------------------------
 
-    def lookup(self, till: str, code: str, asked: Span, charge_minor: int) -> None:
-        """A till was told what to charge for a barcode or SKU."""
-        self._charged.append((f"till {till} was told", code, asked, charge_minor))
+    def lookup(self, till: str, code: str, asked: Span, charge_minor: int, copied_s: float | None = None) -> None:
+        """A till was told what to charge for a barcode or SKU; `copied_s`: by its copy of the price book, which is not
+        late and was loaded then."""
+        self._charged.append(_Charged(f"till {till} was told", code, asked, charge_minor, copied_s))
         self._goes_on("lookups")
 
+    def receipt(self, till: str, basket: AskedBasket, receipt: Receipt, asked: Span, promotions: Known) -> None:
+        """A till had a whole basket priced. `promotions`: every one that the hub was ever given."""
+        who, codes = f"till {till}'s receipt says", {line.line: line.code for line in basket.lines}
+        self._charged.extend(_Charged(who, codes[line.line], asked, line.unit_minor) for line in receipt.lines
+                             if line.line in codes)
+        self._checked["receipts"] += 1
+        for mistake in mistakes(basket, receipt, promotions):
+            self._violated("receipts", f"till {till} at {asked.ended_s:.3f} s: {mistake}")
+
+    # --- customers --------------------------------------------------------------------------------------------
+
+    def read(self, label: LabelId, at_s: float) -> Reading | None:
+        """A customer reads what stands on the label now; `None` when that promises nothing. Look at screens before."""
+        return self._shelf.read(label, at_s)
+
+    def paid(self, reading: Reading, quantity_milli: int, amount_minor: int, asked: Span,
+             copied_s: float | None = None) -> bool:
+        """The customer paid this much for what was read, deposits aside; returns whether it bound anybody.
+
+        `asked`: when the till was told the price, `copied_s` as in `lookup`.
+        """
+        if not self._shelf.binds(reading, asked, copied_s):
+            return False
+        self._checked["customers"] += 1
+        most_minor = (reading.price_minor * quantity_milli + 500) // 1000
+        if amount_minor > most_minor:
+            self._violated("P3", f"a customer read {reading.price_minor} of {reading.item} on label "
+                                 f"{reading.exposure.label} at {reading.at_s:.3f} s and paid {amount_minor} for "
+                                 f"{quantity_milli} thousandths at {asked.ended_s:.3f} s")
+        return True
+
+    # --- held prices ------------------------------------------------------------------------------------------
+
+    def held_and_told(self, sku: str, held_s: float, *, told: bool) -> None:
+        """A price has been held low for longer than it may be without a person's knowing; whether one was told."""
+        self._checked["holds"] += 1
+        if not told:
+            self._violated("holds", f"{sku} has been held low for {held_s:.0f} s, and nobody was told")
     def lookup_failed(self, till: str, code: str, why: str) -> None:
         """A till got no price for an item that has one. Not for a store that was switched off."""
         self._violated("P8", f"till {till} got no price for {code}: {why}")
@@ -123,8 +185,11 @@ class Witness:
         """A till sends a transaction (`kind`: sale, return or void), for the first time or again."""
         lines, who = tuple(lines), f"{transaction.fact_key} charged"
         if kind == "sale" and not self.tills.is_known(transaction.fact_key):
-            self._charged.extend((who, line.code, line.scanned, line.unit_price_minor) for line in lines
+            self._charged.extend(_Charged(who, line.code, line.scanned, line.unit_price_minor, line.copied_s)
+                                 for line in lines
                                  if line.unit_price_minor is not None and line.scanned is not None)
+            self._late.extend((SoldLine(transaction.fact_key, number), line)
+                              for number, line in enumerate(lines, start=1) if line.late_at_s is not None)
         return self.tills.sent(transaction, kind, lines)
 
     def answered(self, sending: Sending, status: int, recorded: bool | None = None) -> bool:
@@ -168,8 +233,10 @@ class Witness:
 
     def look_back(self, until_s: float) -> None:
         """Judge everything asked until then. Everything about screens until then has been told."""
-        while self._charged and self._charged[0][2].ended_s <= until_s:
-            self._judge_charge(*self._charged.popleft())
+        while self._charged and self._charged[0].asked.ended_s <= until_s:
+            self._judge_charge(self._charged.popleft())
+        while self._late and (self._late[0][1].late_at_s or 0.0) <= until_s:
+            self._judge_late_copy(*self._late.popleft())
         while self._claimed and self._claimed[0][2].ended_s <= until_s:
             self._judge_claimed_shown(*self._claimed.popleft())
         self._shelf.forget_before(until_s)
@@ -197,10 +264,11 @@ class Witness:
             nothing_is_lost(self.tills, self._acknowledged, store, hub, self._lost),
             exactly_once(self.tills, store, hub),
             Finding("P3", self._checked["P3"], tuple(f"P3: {each}" for each in self._shelf.unreadable)),
-            no_sale_refused(self.tills, store, self._lost),
+            self._no_sale_refused(store),
             Finding("P5", 0, ()) if self._lost else promised_once(store, self._placed),
             Finding("P7", self._checked["P7"], ()),
             self._store_stood_alone(),
+            *(Finding(name, self._checked[name], ()) for name in BESIDE if self._checked[name]),
         ]
         if "trouble" in self._violations:
             findings.append(Finding("trouble", 0, ()))
@@ -214,15 +282,34 @@ class Witness:
         """What was broken so far, as far as that shows on the way."""
         return [each for violations in self._violations.values() for each in violations]
 
-    def _judge_charge(self, who: str, code: str, asked: Span, charge_minor: int) -> None:
-        read = self._shelf.lowest_read(self._key(code), asked)
+    def _judge_charge(self, charged: _Charged) -> None:
+        asked = charged.asked
+        read = self._shelf.lowest_read(self._key(charged.code), asked, charged.copied_s)
         if read is None:
             return
         self._checked["P3"] += 1
-        if charge_minor > read.price_minor:
+        if charged.charge_minor > read.price_minor:
             since = f"{read.began_s:.3f} to {'now' if read.ended_s is None else f'{read.ended_s:.3f}'}"
-            self._violated("P3", f"{who} {charge_minor} for {code} at {asked.ended_s:.3f} s; label {read.label} showed "
-                                 f"{read.price_minor} ({since} s)")
+            self._violated("P3", f"{charged.who} {charged.charge_minor} for {charged.code} at {asked.ended_s:.3f} s; "
+                                 f"label {read.label} showed {read.price_minor} ({since} s)")
+
+    def _judge_late_copy(self, sold: SoldLine, line: SentLine) -> None:
+        """What is charged by a late copy is not the store's to prevent, but to find: who paid too much is owed."""
+        read = self._shelf.lowest_read(self._key(line.code), Span.at(line.late_at_s or 0.0))
+        if read is None or line.unit_price_minor is None or line.quantity_milli <= 0:
+            return
+        too_much_minor = (line.unit_price_minor - read.price_minor) * line.quantity_milli // 1000
+        if too_much_minor > 1 and not read.by_hand:
+            self.overcharged[sold] = too_much_minor
+
+    def owed(self, refunds: Set[SoldLine], taken_back: Set[str]) -> None:
+        """What the store's own report says that customers are owed, over all days; `taken_back`: voided sales."""
+        for sold, too_much_minor in self.overcharged.items():
+            if sold.fact_key not in taken_back and self.tills.was_taken(sold.fact_key):
+                self._checked["refunds"] += 1
+                if sold not in refunds:
+                    self._violated("refunds", f"line {sold.line} of {sold.fact_key} was charged {too_much_minor} too "
+                                              "much by a late copy, and is on no refund list")
 
     def _judge_claimed_shown(self, label: LabelId, sku: str, asked: Span) -> None:
         versions = self._shelf.held_during(label, asked)
@@ -257,6 +344,13 @@ class Witness:
             if printed is None or (printed.item, printed.price_minor) != (self._key(proof.sku), proof.price_minor):
                 self._violated("P7", f"a proof says that label {label} shows {proof.sku} at {proof.price_minor}; "
                                      f"its picture says {printed}")
+
+    def _no_sale_refused(self, store: BooksSeen) -> Finding:
+        refused, flagged = no_sale_refused(self.tills, store, self._lost), odd_ones_flagged(store, self._is_known)
+        return Finding("P4", refused.checked + flagged.checked, (*refused.violations, *flagged.violations))
+
+    def _is_known(self, code: str) -> bool:
+        return (code.zfill(14) if code.isdecimal() and len(code) in GTIN_LENGTHS else code) in self._keys
 
     def _judge_lost_proofs(self, store: BooksSeen) -> None:
         """What the store once called shown, it had proven: the proof must still be in its ledger."""

@@ -13,6 +13,7 @@ from drivers.virtual.shelf import VirtualShelf
 from edge.proving.box_clock import BoxClock
 from edge.proving.catalogue import Truth
 from edge.proving.disk import Disk
+from edge.proving.held_prices import HeldPrices
 from edge.proving.hub_line import HubLine
 from edge.proving.plan import Plan
 from edge.proving.servers import HubServer, StoreBox
@@ -67,7 +68,8 @@ class World:
     """One run. `ends_s`: when the busy time ends, on the loop's clock; then nobody begins anything new.
 
     `stood_alone`: how many answers tills got while the line was cut. `doubled`: a second box believed
-    that it was this store. `restored`: a disk of the box was lost.
+    that it was this store. `restored`: a disk of the box was lost. `refused`: SKUs whose
+    prices a supervisor refused, until head office has put them right.
     """
 
     plan: Plan
@@ -86,6 +88,8 @@ class World:
     stood_alone: int = 0
     doubled: bool = False
     restored: bool = False
+    refused: list[str] = field(default_factory=list)
+    holds: HeldPrices = field(default_factory=HeldPrices)
     ends_s: float = float("inf")
 
     @property

@@ -193,6 +193,13 @@ _SENTENCES = (
     (r"Look at them on the shelf: a label that is gone or broken has to be excluded or replaced\.",
      marked("Look at them on the shelf: a label that is gone or broken has to be excluded or replaced.")),
     (r"Open the wall, filter by failed, and look at each reason\.", marked("Look at the reason of each.")),
+    (r"(?P<number>\d+) prices are held low by labels that do not change, (?P<sku>.+) by label (?P<label>\S+) the "
+     r"longest",
+     marked("Prices held low by labels that do not change: %(number)s, %(sku)s by label %(label)s the longest.")),
+    (r"Look at that label on its shelf, and at the others that the report of holds names: one that is gone or broken "
+     r"has to be excluded, and the price rises after that\.",
+     marked("Look at these labels on their shelves: one that is gone or broken has to be excluded, and the price rises "
+            "after that.")),
     (r"(?P<number>\d+) price batches are held: .*", marked("Price batches that wait for a person: %(number)s.")),
     (r"A supervisor approves or drops them on the page 'held prices'\.",
      marked("A supervisor approves or drops them.")),

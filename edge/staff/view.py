@@ -44,7 +44,7 @@ STATE_ICONS = {"failed": "failed", "queued": "queued", "on air": "on-air", "show
 
 ISSUE_PATHS = {"hub-": "/staff/link", "ledger-": "/staff/link", "station-": "/staff/link",
                "labels-failed": "/staff/labels?show=failed", "prices-held": "/staff/held",
-               "exceptions": "/staff/exceptions"}
+               "prices-wait": "/staff/labels", "exceptions": "/staff/exceptions"}
 
 
 def guarded(response: Response) -> Response:

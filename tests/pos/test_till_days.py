@@ -2,6 +2,7 @@
 
 import pytest
 
+from edge.limits import PRUNE_EVERY_S
 from edge.pos.access import Role
 from tests.store_kit import BUSINESS_DAY, StoreKit
 
@@ -117,3 +118,12 @@ async def test_staff_and_till_see_what_is_odd_about_a_day(store: StoreKit) -> No
         async with store.caller(role, name) as client:
             answer = await client.get("/v1/tills/1/exceptions", params={"business_day": BUSINESS_DAY})
         assert [row["reason"] for row in answer.json()] == ["total-differs"]
+
+
+async def test_p4_a_till_whose_clock_says_2000_closes_its_day_like_any_other(store: StoreKit) -> None:
+    """Its business day is long past what is kept; its sales are of today, and so is the account of them."""
+    for sequence in (1, 2):
+        await store.till().sells(sequence, "milk", day="2000-08-30")
+        await store.time_passes(PRUNE_EVERY_S + 60)
+    answer = (await store.till().closes(1, 2, 2, "2.00", day="2000-08-30")).json()
+    assert (answer["agrees"], answer["count"], answer["total_minor"]) == (True, 2, 200)

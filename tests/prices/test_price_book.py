@@ -138,6 +138,30 @@ async def test_a_label_waits_for_copies_also_after_a_restart(store: StoreKit) ->
     assert label.is_offered() == "0.89"
 
 
+async def test_p3_a_copy_hears_of_a_change_that_came_in_the_last_moment_before_the_store_was_killed(
+        store: StoreKit) -> None:
+    """The replica had it, and nobody had written down that the book changed."""
+    till, label = CopyingTill(store), store.label("aisle 4")
+    await label.shows("milk", "0.99")
+    await till.is_up_to_date()
+    await store.parts_stop()
+    await store.hub.sets_price("milk", "0.89")
+    await store.restarts()
+    await store.a_moment()
+    assert label.is_offered() == "0.99", "the till does not have it yet"
+    await till.is_up_to_date()
+    assert till.copy["milk"]["charge_minor"] == 89
+    assert label.is_offered() == "0.89"
+
+
+async def test_a_start_without_news_is_none_for_copies(store: StoreKit) -> None:
+    till = CopyingTill(store)
+    await till.is_up_to_date()
+    await store.restarts()
+    await store.time_passes(5)
+    assert await till.loads() == []
+
+
 async def test_a_till_that_keeps_no_copy_any_more_is_not_waited_for(store: StoreKit) -> None:
     till, label = CopyingTill(store), store.label("aisle 4")
     await label.shows("milk", "0.99")

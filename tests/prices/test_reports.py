@@ -2,10 +2,12 @@
 
 import pytest
 
-from cloud_sync.contract.documents import PriceKind
+from cloud_sync.client.link_state import LinkState
+from cloud_sync.contract.documents import PriceIntegrity, PriceKind
 from edge.db.books import derive_key
-from edge.db.connection import connect
+from edge.db.connection import Connection, connect
 from edge.doctor import in_the_loop
+from edge.health.checks import StoreChecks
 from edge.pos.problems import ProblemAnswer
 from edge.pos.report_routes import report_handlers
 from edge.prices.comparison import Comparer, NightlyComparison
@@ -53,10 +55,62 @@ async def test_a_held_price_is_listed_with_its_labels_until_they_proved(store: S
     await store.hub.sets_price("milk", "1.09")
     (hold,) = reports.holds()
     assert (hold.sku, hold.list_price_minor, hold.charge_minor, hold.labels) == ("milk", 109, 99, 1)
-    assert hold.since_ms is not None
+    assert hold.since_ms == pytest.approx(store.clock.wall_ms() - 1000, abs=500)
+    assert (hold.late, hold.waits_for) == (False, ["aisle 4"])
     await label.proves()
     await store.time_passes(store.settle_s + store.policy.grace_s + 2)
     assert reports.holds() == []
+
+
+async def test_p3_a_price_that_a_label_holds_low_for_too_long_is_told_until_somebody_takes_the_label_off(
+        store: StoreKit, reports: PriceReports) -> None:
+    """A label that cannot prove an increase: only a person can say that nobody reads it any more."""
+    label = store.label("aisle 4")
+    await label.shows("milk", "0.99")
+    await store.hub.sets_policy(held_price_alert_s=900)
+    await store.hub.sets_price("milk", "1.09")
+    began_ms = store.clock.wall_ms() - 1000
+    await store.time_passes(store.policy.grace_s + 890)
+    assert ([hold.late for hold in reports.holds()], _told(store)) == ([False], [])
+
+    await store.hub.sets_price("milk", "1.19")
+    await store.restarts()
+    await store.power_fails(3600)
+    await store.time_passes(60)
+    (hold,) = PriceReports(store.store, store.prices, _no_reader, in_the_loop).holds()
+    assert hold.since_ms == pytest.approx(began_ms, abs=500), "neither another price nor a restart makes it younger"
+    assert (hold.late, hold.waits_for) == (True, ["aisle 4"])
+    (what,) = _told(store)
+    assert "milk by label aisle 4" in what
+
+    await store.hub.sets_policy(price_integrity=PriceIntegrity.REPORT_ONLY)
+    assert _told(store) == [], "tills are told the list price"
+    await store.hub.sets_policy(price_integrity=PriceIntegrity.CUSTOMER_FIRST)
+    assert len(_told(store)) == 1
+    await label.is_excluded()
+    await store.time_passes(store.policy.grace_s + 2)
+    assert store.till().asks("milk") == "1.19"
+    assert _told(store) == []
+
+
+async def test_a_hold_that_began_in_the_last_moment_before_the_store_was_killed_is_told_too(store: StoreKit) -> None:
+    await store.label("aisle 4").shows("milk", "0.99")
+    await store.parts_stop()
+    await store.hub.sets_price("milk", "1.09")
+    await store.restarts()
+    await store.time_passes(store.policy.grace_s + store.policy.held_price_alert_s + 2)
+    assert len(_told(store)) == 1
+
+
+def _told(store: StoreKit) -> list[str]:
+    """What people are told of prices that wait."""
+    checks = StoreChecks(store.store, store.planner, store.guard, store.book, store.stations,
+                         lambda: LinkState(up=True, since_ms=0), list, list, [])
+    return [issue.what for issue in checks.issues() if issue.key == "prices-wait"]
+
+
+def _no_reader(name: str) -> Connection:
+    raise AssertionError(f"nobody reads {name}.db aside")
 
 
 async def test_struck_claims_are_counted(store: StoreKit, reports: PriceReports) -> None:

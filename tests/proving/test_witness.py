@@ -6,15 +6,27 @@ from collections.abc import Iterable
 import msgspec
 import pytest
 
+from drivers.openepaperlink import codec
 from drivers.openepaperlink.codec import TransferComplete
 from drivers.openepaperlink.picture_codec import tag_types
 from drivers.port import Picture
+from drivers.virtual.label import ScreenChange
 from edge.labels.content import label_content
 from edge.labels.render import render
 from edge.labels.template import load_templates
 from edge.proving.picture_reader import PictureReader, Printed, read_link
 from edge.proving.promises import GENESIS_HASH
-from edge.proving.sightings import BooksSeen, Buckets, Finding, LedgerEntry, SentLine, Span, TillTransaction
+from edge.proving.receipts import AskedBasket, AskedLine, Receipt, ReceiptLine
+from edge.proving.sightings import (
+    BooksSeen,
+    Buckets,
+    Finding,
+    LedgerEntry,
+    SentLine,
+    SoldLine,
+    Span,
+    TillTransaction,
+)
 from edge.proving.wire_ear import WireEar
 from edge.proving.witness import Witness
 from edge.shipped import shipped
@@ -61,7 +73,8 @@ def ledger(*facts: tuple[str, dict[str, object]]) -> tuple[LedgerEntry, ...]:
 
 
 def sale_fact(*lines: tuple[str, int, int]) -> tuple[str, dict[str, object]]:
-    return SALE.fact_key, {"kind": "transaction", "type": "sale", "total_minor": 0, "lines": [
+    total_minor = sum(amount for *_, amount in lines)
+    return SALE.fact_key, {"kind": "transaction", "type": "sale", "total_minor": total_minor, "lines": [
         {"kind": "sale", "sku": sku, "quantity_milli": quantity, "amount_minor": amount}
         for sku, quantity, amount in lines]}
 
@@ -161,6 +174,82 @@ def test_p3_a_receipt_that_charges_more_than_the_shelf_showed_at_the_scan_is_cau
     assert any("charged 109" in each for each in finding(witness, "P3").violations)
 
 
+@pytest.mark.parametrize(("paid_s", "paid_minor", "caught"), [
+    (12.9, 198, False), (12.9, 199, True), (13.1, 220, False)], ids=["as read", "more", "after the grace"])
+def test_p3_a_customer_who_pays_more_than_was_read_is_caught(witness, paid_s, paid_minor, caught):
+    witness.saw_screen(LABEL, 1.0, "v1", picture_of(99))
+    reading = witness.read(LABEL, 10.0)
+    witness.saw_screen(LABEL, 10.5, "v2", picture_of(110))
+    assert reading is not None
+    binds = witness.paid(reading, 2000, paid_minor, Span(paid_s - 0.1, paid_s))
+    assert binds is (paid_s < 13)
+    assert bool(finding(witness, "P3").violations) is caught
+
+
+def test_nobody_reads_a_label_that_is_off_the_shelf_blank_or_in_an_empty_store(witness):
+    assert witness.read(LABEL, 0.5) is None
+    witness.saw_screen(LABEL, 1.0, "v1", picture_of(99))
+    witness.nobody_there(Span(5.0, 6.0))
+    assert witness.read(LABEL, 5.5) is None
+    assert witness.read(LABEL, 6.0) is not None
+    witness.off_shelf(LABEL, Span(10.0, 10.1))
+    assert witness.read(LABEL, 10.2) is None
+
+
+def test_what_a_customer_read_binds_nobody_after_the_disk_died(witness):
+    witness.saw_screen(LABEL, 1.0, "v1", picture_of(99))
+    reading = witness.read(LABEL, 2.0)
+    assert reading is not None
+    witness.disk_died([])
+    assert witness.paid(reading, 1000, 200, Span.at(3.0)) is False
+
+
+@pytest.mark.parametrize(("copied_s", "caught"), [(10.0, False), (16.0, True)])
+def test_p3_a_copy_must_know_of_a_label_that_was_put_back_some_seconds_before_it_was_loaded(witness, copied_s, caught):
+    witness.saw_screen(LABEL, 1.0, "v1", picture_of(99))
+    witness.off_shelf(LABEL, Span(2.0, 2.1))
+    witness.on_shelf(LABEL, Span(9.0, 10.0))
+    witness.lookup("1 with a copy", MILK, Span.at(20.0), 109, copied_s)
+    assert bool(finding(witness, "P3").violations) is caught
+
+
+def test_p3_a_copy_that_is_not_late_must_know_what_a_label_drew(witness):
+    """A decrease goes to the shelf only when every copy has it."""
+    witness.saw_screen(LABEL, 15.0, "v1", picture_of(99))
+    witness.lookup("1 with a copy", MILK, Span.at(20.0), 109, copied_s=10.0)
+    assert len(finding(witness, "P3").violations) == 1
+
+
+def test_p3_a_receipt_that_charges_more_than_the_shelf_showed_is_caught(witness):
+    line = ReceiptLine(1, "milk", 2000, 109, 109, 218, 0, 218, 0)
+    basket = AskedBasket((AskedLine(1, MILK, 2000),), member=False)
+    witness.saw_screen(LABEL, 1.0, "v1", picture_of(99))
+    witness.receipt("1", basket, Receipt([line], [], 0, 218, []), Span(2.0, 2.1), {})
+    witness.receipt("1", basket, Receipt([line], [], 0, 217, []), Span(2.0, 2.1), {})
+    assert len(finding(witness, "P3").violations) == 2
+    assert (finding(witness, "receipts").checked, len(finding(witness, "receipts").violations)) == (2, 1)
+
+
+def test_a_price_that_is_held_low_without_anybody_being_told_is_caught(witness):
+    witness.held_and_told("milk", 900.0, told=True)
+    witness.held_and_told("milk", 930.0, told=False)
+    found = finding(witness, "holds")
+    assert (found.checked, len(found.violations)) == (2, 1)
+
+
+@pytest.mark.parametrize(("refunds", "taken_back", "caught"), [
+    (set(), set(), True), ({SoldLine(SALE.fact_key, 1)}, set(), False), (set(), {SALE.fact_key}, False)])
+def test_what_a_late_copy_charged_too_much_must_be_on_the_refund_list(witness, refunds, taken_back, caught):
+    witness.saw_screen(LABEL, 1.0, "v1", picture_of(99))
+    line = SentLine(MILK, 2000, 218, 109, None, copied_s=0.5, late_at_s=2.0)
+    witness.answered(witness.sent(SALE, "sale", [line]), 201)
+    witness.look_back(3.0)
+    witness.owed(refunds, taken_back)
+    assert finding(witness, "P3").violations == (), "not the store's to prevent"
+    if not taken_back:
+        assert bool(finding(witness, "refunds").violations) is caught
+
+
 def test_p3_a_claim_that_the_store_lost_is_caught(witness):
     witness.saw_screen(LABEL, 1.0, "v1", picture_of(99))
     assert witness.claims_stand([(LABEL, "milk", 99), (LABEL, "milk", 109)]) == []
@@ -233,6 +322,26 @@ def test_p4_a_conflict_is_fine_when_an_exception_for_a_person_says_so(witness):
     assert (found.checked, found.violations) == (2, ())
 
 
+@pytest.mark.parametrize(("line", "flag"), [
+    (("milk", 0, 0), "zero-quantity"), (("milk", -1000, -99), "negative-quantity"),
+    (("milk", 1_000_000, 99_000), "odd-quantity"), (("ghost", 1000, 99), "unknown-item")])
+def test_p4_an_odd_line_that_nobody_is_told_of_is_caught(witness, line, flag):
+    key, fact = sale_fact(line)
+    fact["total_minor"] = line[2]
+    assert len(finding(witness, "P4", ledger((key, fact))).violations) == 1
+    (body,) = fact["lines"]
+    fact["lines"], fact["flags"] = [{**body, "flags": [flag]}], [flag]
+    assert finding(witness, "P4", ledger((key, fact))).violations == ()
+
+
+def test_p4_a_sum_that_is_wrong_and_not_flagged_is_caught(witness):
+    key, fact = sale_fact(("milk", 1000, 99))
+    fact["total_minor"] = 100
+    assert len(finding(witness, "P4", ledger((key, fact))).violations) == 1
+    fact["flags"] = ["total-differs"]
+    assert finding(witness, "P4", ledger((key, fact))).violations == ()
+
+
 def test_p5_a_unit_promised_to_two_customers_is_caught(witness):
     once = (receipt(1000), pickup_fact("accept", "A-1", sellable_milli=-1000, reserved_milli=1000))
     assert finding(witness, "P5", ledger(*once)).violations == ()
@@ -257,6 +366,25 @@ def test_p7_a_proof_without_a_done_on_the_line_is_caught(witness, heard, caught)
     if heard:
         hears_done(witness)
     assert bool(finding(witness, "P7", ledger(proof_fact(99))).violations) is caught
+
+
+def test_what_a_cable_spoilt_past_the_protocols_sum_is_counted_and_held_against_nobody(witness):
+    """A zero byte that is lost is made up for by the padding: the block's sum stays right, and no label can tell."""
+    sent = b"\x00".join([b"a picture"] * 9)
+    wire = codec.wire_block(sent)
+    lost_at = wire.index(bytes((codec.BLOCK_XOR,)), 4)
+    arrived = codec.block_from_wire(wire[:lost_at] + wire[lost_at + 1:] + bytes((codec.BLOCK_XOR,)))
+    assert arrived != sent
+    assert ScreenChange(1.5, codec.version_of(sent), tag_types()[0x01], 0x20, arrived).spoilt
+    assert not ScreenChange(1.5, codec.version_of(sent), tag_types()[0x01], 0x20, sent).spoilt
+
+    witness.held(LABEL, "v1", 1.0)
+    witness.saw_screen(LABEL, 1.5, "v1", Picture(8, 1, bytes(8)), spoilt=True)
+    hears_done(witness)
+    witness.label_claimed_shown(LABEL, "milk", Span(2.0, 2.1))
+    for promise in ("P3", "P7"):
+        assert finding(witness, promise, ledger(proof_fact(99))).violations == ()
+    assert finding(witness, "spoilt pictures").checked == 1
 
 
 @pytest.mark.parametrize(("version", "price_minor"), [("v2", 99), ("v1", 98)], ids=["not held", "other price"])

@@ -219,6 +219,7 @@ async def test_every_issue_and_what_to_do_about_it_is_said_in_the_persons_langua
     shop.station.goes(StationState.OFFLINE)
     await shop.books.ledger.submit(
         lambda c: c.execute("UPDATE label SET failure = 'x', battery_mv = 2300, seen_ms = 0"))
+    await shop.books.ledger.submit(lambda c: c.execute("INSERT INTO price_hold VALUES (?, 0, ?)", (MILK, -10**12)))
     monkeypatch.setattr(health_checks, "LABEL_SILENT_S", 0.0)
     failed = [PartStatus("planner", True, state, 1.0, 1, "boom", None) for state in PartState]
     found = []
@@ -234,7 +235,7 @@ async def test_every_issue_and_what_to_do_about_it_is_said_in_the_persons_langua
     monkeypatch.setattr(books, "WAL_BYTES_MAX", 0)
     found += list(checks.issues())
 
-    assert {"labels-battery", "labels-silent"} <= {issue.key for issue in found}
+    assert {"labels-battery", "labels-silent", "prices-wait"} <= {issue.key for issue in found}
     assert len({issue.key for issue in found}) >= 16
     for issue in found:
         is_said_in_spanish(issue.what)

@@ -384,10 +384,33 @@ SELECT COUNT(*) FROM entry WHERE kind = 'staff-act' AND business_day BETWEEN ? A
 SELECT voided_key FROM voided
 
 -- name: held_low
-SELECT price_cap.sku, price_cap.cap_minor, MIN(label.offered_ms), COUNT(DISTINCT claim.label)
+SELECT price_cap.sku, COUNT(DISTINCT claim.label), price_hold.since_ms, price_hold.since_powered_ms
 FROM price_cap JOIN claim ON claim.sku = price_cap.sku AND claim.price_minor = price_cap.cap_minor AND claim.term = ''
     JOIN label ON label.label = claim.label
+    LEFT JOIN price_hold ON price_hold.sku = price_cap.sku
 GROUP BY price_cap.sku
+
+-- name: labels_holding
+SELECT DISTINCT claim.label FROM price_cap
+    JOIN claim ON claim.sku = price_cap.sku AND claim.price_minor = price_cap.cap_minor AND claim.term = ''
+WHERE price_cap.sku = ? ORDER BY claim.label LIMIT ?
+
+-- name: put_hold
+INSERT INTO price_hold (sku, since_ms, since_powered_ms) VALUES (?, ?, ?) ON CONFLICT (sku) DO NOTHING
+
+-- name: delete_hold
+DELETE FROM price_hold WHERE sku = ?
+
+-- name: late_holds
+SELECT COUNT(*) FROM price_hold WHERE since_powered_ms <= ?
+
+-- name: oldest_hold
+SELECT sku FROM price_hold ORDER BY since_powered_ms, sku LIMIT 1
+
+-- name: last_charges
+SELECT wanted.value, (SELECT charge_minor FROM price_interval WHERE sku = wanted.value ORDER BY from_ms DESC LIMIT 1),
+    EXISTS (SELECT 1 FROM price_hold WHERE sku = wanted.value)
+FROM json_each(?) AS wanted
 
 -- name: proven_prices
 SELECT label.label, picture.sku, picture.price_minor FROM label JOIN picture ON picture.label = label.label
@@ -549,7 +572,9 @@ DELETE FROM exception WHERE exception_key IN (SELECT exception_key FROM exceptio
 
 -- name: prune_till_days
 DELETE FROM till_day WHERE (till, business_day) IN (
-    SELECT till, business_day FROM till_day WHERE business_day < ? LIMIT ?)
+    SELECT till, business_day FROM till_day WHERE business_day < ? AND NOT EXISTS (
+        SELECT 1 FROM fact WHERE fact_key > 'till/' || till || '/' || business_day || '/'
+            AND fact_key < 'till/' || till || '/' || business_day || '0') LIMIT ?)
 
 -- name: prune_guard_decisions
 DELETE FROM guard_decision WHERE batch_digest IN (

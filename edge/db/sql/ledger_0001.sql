@@ -166,6 +166,14 @@ CREATE TABLE price_interval (
     PRIMARY KEY (sku, from_ms)
 ) STRICT, WITHOUT ROWID;
 
+-- Prices that tills are held low for, because a shelf may still show less: since when, by both clocks.
+CREATE TABLE price_hold (
+    sku TEXT PRIMARY KEY,
+    since_ms INTEGER NOT NULL,
+    since_powered_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX price_hold_by_age ON price_hold (since_powered_ms);
+
 -- Which version of the price book last changed a SKU: a till that keeps a copy asks for what is newer.
 CREATE TABLE book_change (sku TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX book_change_by_version ON book_change (version);
