@@ -11,7 +11,7 @@ import pytest
 
 from tests.planted.hunt import PATCHES, SEEDS_MAX, PlantedBug, hunt
 
-PLANTED_MIN = 25
+PLANTED_MIN = 40
 CAUGHT_MIN = 25
 BUGS = [pytest.param(bug, id=bug.name, marks=() if bug.caught_seed is not None else pytest.mark.soak)
         for bug in map(PlantedBug, PATCHES)]
