@@ -47,7 +47,8 @@ def until(true: Callable[[], bool], within_s: float = 30.0) -> None:
 
 async def put(box: VirtualBox, sequence: int, operator: str = "") -> tuple[int, dict[str, object]]:
     """A sale at till 1; a long operator's name makes it a large one."""
-    answer = await box.ask("PUT", f"/v1/transactions/1/2026-11-23/{sequence}", body=sale(operator=operator))
+    answer = await box.ask("PUT", f"/v1/transactions/1/2026-11-23/{sequence}", body=sale(
+        operator=operator, occurred_at="2026-11-23T12:00:00+01:00"))
     return answer.status, msgspec.json.decode(answer.body)
 
 
