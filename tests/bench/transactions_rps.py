@@ -21,7 +21,7 @@ from starlette.routing import Route
 from cloud_sync.contract.facts import LineKind, SaleLine, Transaction, TransactionKind
 from edge.db.books import derive_key
 from edge.db.connection import Connection, connect, migrate
-from edge.db.ledger import Chain, Draft
+from edge.db.ledger import Chain, Draft, load_chain
 from edge.domain.transaction import fact_key, meaning_digest
 from edge.limits import WRITER_GROUP_MAX
 from edge.pos.transactions import TransactionIn, record_transaction
@@ -131,4 +131,7 @@ def _recorded(path: Path, seed: int, count: int) -> list[list[list[tuple[str, tu
 def _ledger(path: Path) -> Connection:
     connection = connect(path, derive_key(DATABASE_KEY, "ledger.db"), synchronous="FULL")
     migrate(connection, "ledger")
+    connection.execute("BEGIN IMMEDIATE")
+    load_chain(connection, "bench")
+    connection.execute("COMMIT")
     return connection
