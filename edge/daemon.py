@@ -27,6 +27,7 @@ from cloud_sync.client.link_state import LinkState
 from cloud_sync.client.port import Doorbell
 from cloud_sync.client.session import HubLink
 from cloud_sync.client.transport import HubAddress
+from cloud_sync.contract.feeds import Feed
 from drivers.openepaperlink.session import OpenEPaperLinkStation
 from drivers.paper.session import PaperStation
 from drivers.port import BaseStation, EventSink
@@ -46,6 +47,7 @@ from edge.doctor import Aside, Doctor, doctor_handlers, in_the_loop, technician_
 from edge.enrolment import HubCredential, hub_credential
 from edge.errors import ConfigurationError, Rejected
 from edge.health.checks import StoreChecks
+from edge.health.comparison_checks import comparison_issues
 from edge.health.folder_checks import folder_issues
 from edge.health.issues import IssueList
 from edge.health.routes import HealthView, health_handlers
@@ -81,10 +83,10 @@ from edge.pos.stock_routes import stock_handlers
 from edge.pos.store_routes import store_handlers
 from edge.pos.till_routes import till_handlers
 from edge.pos.transactions import TransactionDesk
+from edge.prices.comparison import Comparer, NightlyComparison
 from edge.prices.guard_desk import GuardDesk
 from edge.prices.price_book import PriceBook
 from edge.prices.price_desk import PriceDesk
-from edge.prices.promotion_book import PromotionBook
 from edge.prices.reports import PriceReports
 from edge.rebase import RebaseBooks
 from edge.recount import Recount
@@ -294,6 +296,9 @@ class Daemon:
         self._hot_folders = [self._hot_folder(each) for each in settings.hot_folders]
         for folder in self._hot_folders:
             issues.add(partial(folder_issues, folder))
+        self._comparer = Comparer(store, prices, book, partial(_hub_agrees_on_prices, link))
+        self._nightly = NightlyComparison(store, self._comparer)
+        issues.add(partial(comparison_issues, self._nightly))
         self._reports = PriceReports(store, prices, partial(self._open_reader, Path(settings.state_directory)),
                                      parts.aside)
         issues.add(partial(till_clock_issues, rooms.transactions.clocks))
@@ -308,10 +313,10 @@ class Daemon:
                           self._link_state, self._supervisor.status, self._heartbeats.stalled)
         handlers = {**till_handlers(rooms.store, rooms.prices, rooms.transactions),
                     **stock_handlers(rooms.store), **book_handlers(rooms.book), **event_handlers(rooms.events),
-                    **basket_handlers(BasketDesk(rooms.store, rooms.prices, PromotionBook(rooms.store))),
+                    **basket_handlers(BasketDesk(rooms.store, rooms.prices)),
                     **store_handlers(rooms.pickups, rooms.guard, rooms.tasks),
                     **doctor_handlers(self._doctor), **label_handlers(rooms.labels), **health_handlers(view),
-                    **report_handlers(self._reports), **description_handlers(),
+                    **report_handlers(self._reports, self._comparer, self._nightly), **description_handlers(),
                     **poslog_handlers(self._poslog),
                     **staff_handlers(rooms.staff_page)}
         return build_app((*RULES, *STAFF_RULES), handlers, self._tokens, rooms.staff_page.door)
@@ -415,6 +420,7 @@ class Daemon:
                 pulse=Counter(partial(_progress, scanner), limits.station_s))
         for folder in self._hot_folders:
             add(f"hot folder {folder.name}", folder.run, pulse=Counter(partial(_progress, folder), limits.room_s))
+        add("price comparison", self._nightly.run, pulse=Counter(lambda: self._nightly.progress, limits.room_s))
         add("disk budget", rooms.store.disk.run,
             pulse=Counter(lambda: rooms.store.disk.progress, limits.room_s))
         add("hub link", self._run_link)
@@ -481,6 +487,12 @@ class Daemon:
         for listener, _ in self._listeners:
             listener.close()
         self._listeners.clear()
+
+
+def _hub_agrees_on_prices(link: HubLink) -> bool | None:
+    """Whether the store's price list was the hub's when they were last compared; `None` before."""
+    known = link.state.feeds.get(Feed.PRICES)
+    return known.equal if known is not None else None
 
 
 def _scanned(events: Events, page: StaffPage, person: str | None, scan: Scan) -> None:

@@ -486,3 +486,11 @@ HELD_PRICES_SHOWN_MAX = 200
 
 EXCEPTIONS_SHOWN_MAX = 200
 """Open exceptions listed at once, newest first."""
+
+COMPARISON_LOOK_S = 60.0
+COMPARISON_AGAIN_S = 3600.0
+COMPARISON_FROM_HOUR = 3
+"""The comparison of a business day is made from this hour of the next day on, in the store's zone."""
+COMPARISON_SLICE_LABELS = 200
+COMPARISON_NIGHTS_MAX = 31
+"""Nights that one answer tells of."""

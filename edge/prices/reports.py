@@ -1,5 +1,5 @@
 """What a price manager asks the morning after: did tills charge what they should have, whom do we owe, which prices
-wait and for whom, and do hub, till and shelf say the same (DESIGN.md section 5).
+wait and for whom (DESIGN.md section 5). Whether hub, till and shelf say the same is for `edge.prices.comparison`.
 
 Read on demand from the books, aside from the event loop; nothing is kept beside them that could drift.
 """
@@ -76,25 +76,6 @@ class Announced(msgspec.Struct, frozen=True):
     kind: str
 
 
-class Mismatch(msgspec.Struct, frozen=True):
-    """A label where hub, till and shelf do not say the same. `proven_minor`: what it last proved, of `proven_sku`."""
-
-    label: str
-    proven_sku: str
-    proven_minor: int
-    charge_minor: int | None
-    list_price_minor: int | None
-
-
-class Comparison(msgspec.Struct, frozen=True):
-    """Every label that proved something, compared three ways."""
-
-    labels: int
-    agree: int
-    mismatches: list[Mismatch]
-    left_out: int
-
-
 class PriceReports:
     """Works reports out when they are asked for."""
 
@@ -123,18 +104,6 @@ class PriceReports:
         perishables = self._store.policy.perishables
         return [Announced(sku, name, price_minor, kind) for sku, name, price_minor, kind, *where in rows
                 if self._prices.was_price(sku, price_minor, perishable=not set(where).isdisjoint(perishables)) is None]
-
-    def comparison(self) -> Comparison:
-        """Hub, till and proven label side by side. A price that waits for its grace is a mismatch, too: see `holds`."""
-        mismatches: list[Mismatch] = []
-        rows = self._store.books.ledger_reader.execute(LEDGER.proven_prices).fetchall()
-        for label, sku, proven_minor in rows:
-            quote = self._quote(sku)
-            charge, listed = (quote.charge_minor, quote.list_price_minor) if quote is not None else (None, None)
-            if not proven_minor == charge == listed:
-                mismatches.append(Mismatch(label, sku, proven_minor, charge, listed))
-        shown = mismatches[:REPORT_ROWS_MAX]
-        return Comparison(len(rows), len(rows) - len(mismatches), shown, len(mismatches) - len(shown))
 
     def _quote(self, sku: str) -> Any:
         try:

@@ -131,7 +131,5 @@ def _recorded(path: Path, seed: int, count: int) -> list[list[list[tuple[str, tu
 def _ledger(path: Path) -> Connection:
     connection = connect(path, derive_key(DATABASE_KEY, "ledger.db"), synchronous="FULL")
     migrate(connection, "ledger")
-    connection.execute("BEGIN IMMEDIATE")
     load_chain(connection, "bench")
-    connection.execute("COMMIT")
     return connection
