@@ -3,6 +3,7 @@
 import http.client
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -16,7 +17,8 @@ from edge.db.replica import Moment, apply_batch
 from tests.service import Service, free_port
 
 MILK, MILK_GTIN, PRICE_MINOR = "1001", "4006381333931", 99
-DAY = "2026-11-23"
+DAY = datetime.now(UTC).date().isoformat()
+"""Today: a sale of another day would be a late one."""
 SECRETS = {"TRASTIENDA_HUB_TOKEN": "the hub's token", "TRASTIENDA_DATABASE_KEY": "a database key",
            "TRASTIENDA_STORE_KEY": "a store key", "TRASTIENDA_MONITOR": "monitor", "TRASTIENDA_TILL_1": "till 1",
            "TRASTIENDA_TILL_2": "till 2"}
@@ -126,4 +128,4 @@ def sale(**changes: object) -> bytes:
     """The body of a sale of one carton of milk."""
     line = {"line": 1, "sku": MILK, "quantity_milli": 1000, "amount_minor": PRICE_MINOR}
     return json.dumps({"type": "sale", "currency": "EUR", "total_minor": PRICE_MINOR,
-                       "occurred_at": f"{DAY}T12:00:00+01:00", "lines": [line], **changes}).encode()
+                       "occurred_at": datetime.now(UTC).isoformat(), "lines": [line], **changes}).encode()

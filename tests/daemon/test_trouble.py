@@ -8,6 +8,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -47,7 +48,9 @@ def until(true: Callable[[], bool], within_s: float = 30.0) -> None:
 
 async def put(box: VirtualBox, sequence: int, operator: str = "") -> tuple[int, dict[str, object]]:
     """A sale at till 1; a long operator's name makes it a large one."""
-    answer = await box.ask("PUT", f"/v1/transactions/1/2026-11-23/{sequence}", body=sale(operator=operator))
+    moment = datetime.fromtimestamp(box.clock.wall_ms() / 1000, UTC)
+    answer = await box.ask("PUT", f"/v1/transactions/1/{moment.date()}/{sequence}",
+                           body=sale(operator=operator, occurred_at=moment.isoformat()))
     return answer.status, msgspec.json.decode(answer.body)
 
 
