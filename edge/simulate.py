@@ -53,6 +53,7 @@ from edge.proving.disk import Disk
 from edge.proving.faults import Faults
 from edge.proving.head_office import HeadOffice
 from edge.proving.hub_line import HubLine
+from edge.proving.last_days import LastDays
 from edge.proving.online_orders import OnlineShop, PickupCrew
 from edge.proving.plan import START_WALL_MS, TIME_ZONE, Plan, draw_plan
 from edge.proving.ports import CURRENCY, MONITOR_TOKEN, OPERATOR_TOKEN, STORE_ID, LabelStanding
@@ -148,6 +149,9 @@ async def _build(plan: Plan, directory: Path) -> Day:
     box = StoreBox(directory / "box", clock, maker.open, plan.randomness("box"), maker.mark_restored)
     eyes = ShelfEyes(witness, floor.labels.values(), clock.powered_at)
     world = World(plan, tally, clock, hub, box, line, bell, disk, floor, Truth(), witness, eyes)
+    last_days = LastDays(clock, TIME_ZONE)
+    world.truth.when_offered = last_days.offered
+    witness.names_last_days(last_days.over_s)
     hub.start()
     office = HeadOffice(world)
     maker.hub_token = await office.open_store()

@@ -4,6 +4,7 @@ The winning entry is worked out here again, by hand, so that a mistake in the st
 """
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
@@ -52,8 +53,8 @@ class Entry(msgspec.Struct, frozen=True):
 class Truth:
     """What the hub holds by what it acknowledged. `gone`: paths of what it deleted, in its API.
 
-    `own`: price list entries that this store has otherwise than its zone. `promotions_known`: every version that ever
-    was; `offers`: those that hold or will.
+    `when_offered`: told of every entry that it took, with the key of its item. `own`: price list entries that this store
+    has otherwise than its zone. `promotions_known`: every version that ever was; `offers`: those that hold or will.
     """
 
     def __init__(self) -> None:
@@ -62,14 +63,17 @@ class Truth:
         self.own: dict[str, Entry] = {}
         self.offers: dict[str, PromotionTerms] = {}
         self.promotions_known: dict[tuple[str, int], PromotionTerms] = {}
+        self.when_offered: Callable[[str, Entry], None] = _nobody_asks
         self._entries: dict[str, dict[str, Entry]] = {}
+        self._keys: dict[str, str] = {}
         self._by_key: dict[str, Item] = {}
 
     def knows(self, item: Item) -> None:
         """An item the hub took."""
         self.items[item.sku] = item
         self._entries.setdefault(item.sku, {})
-        self._by_key[f"01/{item.gtin.zfill(14)}" if item.gtin else f"s/{item.sku}"] = item
+        key = self._keys[item.sku] = f"01/{item.gtin.zfill(14)}" if item.gtin else f"s/{item.sku}"
+        self._by_key[key] = item
 
     def on_label(self, key: str) -> Item:
         """The item that a label's link names."""
@@ -77,6 +81,7 @@ class Truth:
 
     def took(self, entry: Entry) -> None:
         """An entry the hub took."""
+        self.when_offered(self._keys[entry.sku], entry)
         self._entries[entry.sku][entry.id] = entry
         self.gone.pop(price_path(entry.id), None)
 
@@ -87,6 +92,7 @@ class Truth:
 
     def took_own(self, entry: Entry) -> None:
         """The store has this entry otherwise."""
+        self.when_offered(self._keys[entry.sku], entry)
         self.own[entry.id] = entry
         self.gone.pop(own_price_path(entry.id), None)
 
@@ -131,6 +137,10 @@ class Truth:
         holding = [entry for entry in entries.values() if entry.valid_from_ms <= at_ms
                    and (entry.valid_until_ms is None or at_ms < entry.valid_until_ms)]
         return min(holding, key=lambda entry: (-entry.priority, entry.price_minor)).price_minor
+
+
+def _nobody_asks(_key: str, _entry: Entry) -> None:
+    """Nobody asks what was offered."""
 
 
 def price_path(entry_id: str) -> str:

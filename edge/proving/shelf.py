@@ -1,7 +1,7 @@
 """What stood on the shelf and when: screens as labels really showed them, and what shoppers may have read (P3, P7)."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from drivers.port import LabelId, Picture, PictureVersion
@@ -17,6 +17,11 @@ HELD_PER_LABEL_MAX = 64
 
 KNOWN_TO_COPIES_S = 5.0
 """A label that a person put back counts at once; so long after it every price book that a till loads says so too."""
+
+
+def _never_over(_item: ItemKey, _price_minor: int) -> float | None:
+    """No picture names a last day."""
+    return None
 
 
 @dataclass(slots=True)
@@ -62,7 +67,11 @@ class _LabelRecord:
 
 
 class ShelfRecord:
-    """Told in order of time for each label; different labels may be told in any order."""
+    """Told in order of time for each label; different labels may be told in any order.
+
+    `over_s`: when the last day that an item's pictures name with a price was over; `None`: it is not, or they name
+    none.
+    """
 
     def __init__(self, grace_s: float, reader: PictureReader) -> None:
         self._grace_s = grace_s
@@ -71,6 +80,7 @@ class ShelfRecord:
         self._exposures: dict[ItemKey, list[Exposure]] = defaultdict(list)
         self._nobody_there: list[Span] = []
         self._life = 0
+        self.over_s: Callable[[ItemKey, int], float | None] = _never_over
         self.unreadable: list[str] = []
 
     def saw_screen(self, label: LabelId, at_s: float, version: PictureVersion, picture: Picture | None, *,
@@ -130,7 +140,7 @@ class ShelfRecord:
         since_s = self._read_since(asked.ended_s)
         read = [exposure for exposure in self._exposures.get(item, ())
                 if exposure.began_s <= asked.began_s and (exposure.ended_s is None or exposure.ended_s >= since_s)
-                and exposure.is_known_to(copied_s)]
+                and exposure.is_known_to(copied_s) and not self._is_over(item, exposure.price_minor, since_s)]
         return min(read, key=lambda exposure: exposure.price_minor, default=None)
 
     def read(self, label: LabelId, at_s: float) -> Reading | None:
@@ -144,12 +154,14 @@ class ShelfRecord:
     def binds(self, reading: Reading, asked: Span, copied_s: float | None = None) -> bool:
         """Whether a customer who read this may be charged no more by what a till was told in `asked`."""
         return (reading.life == self._life and reading.at_s >= self._read_since(asked.ended_s)
-                and reading.exposure.is_known_to(copied_s))
+                and reading.exposure.is_known_to(copied_s)
+                and not self._is_over(reading.item, reading.price_minor, reading.at_s))
 
     def standing(self) -> Iterator[tuple[LabelId, ItemKey, int]]:
         """Every price that shoppers can read now."""
         for label, record in self._labels.items():
-            if record.exposure is not None and record.printed is not None:
+            if record.exposure is not None and record.printed is not None and self.over_s(
+                    record.printed.item, record.printed.price_minor) is None:
                 yield label, record.printed.item, record.printed.price_minor
 
     def held_during(self, label: LabelId, asked: Span) -> list[PictureVersion]:
@@ -183,6 +195,11 @@ class ShelfRecord:
                 self._exposures[item] = kept
             else:
                 del self._exposures[item]
+
+    def _is_over(self, item: ItemKey, price_minor: int, at_s: float) -> bool:
+        """Whether the last day that an offer names was over by then."""
+        over_s = self.over_s(item, price_minor)
+        return over_s is not None and over_s < at_s
 
     def _read_since(self, at_s: float) -> float:
         """From when on somebody who is at a till now may have read a price."""

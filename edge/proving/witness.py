@@ -131,6 +131,10 @@ class Witness:
         """The store says that the label shows what it should, of this SKU."""
         self._claimed.append((label, sku, asked))
 
+    def names_last_days(self, over_s: Callable[[ItemKey, int], float | None]) -> None:
+        """When the last day that pictures name with a price was over (`edge.proving.last_days`)."""
+        self._shelf.over_s = over_s
+
     # --- tills ------------------------------------------------------------------------------------------------
 
     def lookup(self, till: str, code: str, asked: Span, charge_minor: int, copied_s: float | None = None) -> None:

@@ -157,6 +157,14 @@ def test_p3_an_excluded_label_counts_for_the_grace_and_again_when_it_is_included
     assert bool(finding(witness, "P3").violations) is caught
 
 
+@pytest.mark.parametrize(("asked_s", "caught"), [(149.0, True), (151.0, False)])
+def test_p3_an_offer_that_names_its_last_day_binds_until_that_day_and_the_grace_are_over(witness, asked_s, caught):
+    witness.names_last_days(lambda item, price_minor: 150.0 - GRACE_S if price_minor == 89 else None)
+    witness.saw_screen(LABEL, 10.0, "offer", picture_of(89))
+    witness.lookup("1", MILK, Span.at(asked_s), 99)
+    assert bool(finding(witness, "P3").violations) is caught
+
+
 def test_p3_nobody_walks_to_a_till_once_the_store_was_cleared(witness):
     witness.saw_screen(LABEL, 1.0, "v1", picture_of(99))
     witness.nobody_there(Span(9.0, 100.0))
