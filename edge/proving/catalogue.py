@@ -53,7 +53,7 @@ class Entry(msgspec.Struct, frozen=True):
 class Truth:
     """What the hub holds by what it acknowledged. `gone`: paths of what it deleted, in its API.
 
-    `when_offered`: told of every entry that it took, with the key of its item. `own`: price list entries that this store
+    `when_offered`: told of every entry that it took, with its item's key. `own`: price list entries that this store
     has otherwise than its zone. `promotions_known`: every version that ever was; `offers`: those that hold or will.
     """
 

@@ -160,6 +160,8 @@ class Faults:
                 world.box.lose_replica()
             elif went_back:
                 world.tally.count("replica_back_in_time")
+            if lost or went_back:
+                world.holds.begin_anew()  # an older list price ends a hold for a moment, and its age with it
             if draw.random() < RADIO_TOO_SHARE:
                 world.floor.radio.power_off()
             await self._lasts(BOX_OFF_S)

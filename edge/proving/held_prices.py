@@ -56,7 +56,7 @@ class HeldPrices:
             for sku in tuple(self._holds):
                 began_s = world.begun()
                 told = [await till.price(world.truth.items[sku].code) for till in tills if till.line.there][-1:]
-                if world.box.up and told[-1:] != [None] and began_s == world.clock.powered_s():
+                if world.box.up and told not in ([], [None]) and began_s == world.clock.powered_s():
                     self._judge(world, sku)
 
     def _judge(self, world: "World", sku: str) -> None:
