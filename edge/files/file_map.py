@@ -25,6 +25,7 @@ Encoding = Literal["utf-8", "utf-16", "utf-16-le", "utf-16-be", "windows-1250", 
 Place = Annotated[str, msgspec.Meta(min_length=1, max_length=200, description="a place, or =TEXT for a constant")]
 Places = tuple[Place, ...]
 Word = Annotated[str, msgspec.Meta(min_length=1, max_length=64, description="text of up to 64 characters")]
+DatePattern = Annotated[str, msgspec.Meta(min_length=2, max_length=64, pattern="^[^%]*%", description="as %d.%m.%Y")]
 Decimals = Annotated[int, msgspec.Meta(ge=0, le=6, description="a whole number from 0 to 6")]
 
 
@@ -65,7 +66,8 @@ class SalesColumns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class FileMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A file of `config/files`. `encodings`: those that are taken, the first where the file itself says nothing.
-    `full`: patterns of the names of full price lists; other names are deltas. `*_decimals`: digits without a sign."""
+    `full`: patterns of the names of full price lists; other names are deltas. `*_decimals`: digits without a sign.
+    `dates`: the first that fits, ISO 8601 without any."""
 
     shape: Shape
     encodings: tuple[Encoding, ...] = ("utf-8",)
@@ -78,7 +80,7 @@ class FileMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     grouping: Literal["", ".", ",", " ", "'"] = ""
     price_decimals: Decimals | None = None
     quantity_decimals: Decimals | None = None
-    dates: Annotated[str, msgspec.Meta(max_length=64, description="as %d.%m.%Y; empty for ISO 8601")] = ""
+    dates: tuple[DatePattern, ...] = ()
     full: tuple[Word, ...] = ("*",)
     deletes: tuple[Word, ...] = ()
     returns: tuple[Word, ...] = ()

@@ -13,6 +13,7 @@ _NUMBERS = {(decimal, grouping): re.compile(
 _DIGITS = re.compile(r"[+-]?\d+", re.ASCII)
 _DIGITS_MAX = 18
 _DAY_CHARACTERS = 10
+_HOURS = ("%H", "%I", "%X", "%c")
 YEARS = range(1971, 2201)
 """Anything else is a mistake, and no time zone's arithmetic ends in between."""
 
@@ -41,20 +42,25 @@ def whole(value: Decimal, exponent: int, what: str) -> int:
 
 def moment(text: str, what: str, file_map: FileMap) -> datetime:
     """A time, naive where the file names no zone; a day alone is its midnight. Raises `BadRow`."""
-    try:
-        at = datetime.strptime(text, file_map.dates) if file_map.dates else datetime.fromisoformat(text)
-    except ValueError as error:
-        how = file_map.dates or "ISO 8601"
-        raise BadRow(f"the {what} {text[:40]!r} is no time written as {how}" if text else
-                     f"there is no {what}") from error
-    if at.year not in YEARS:
-        raise BadRow(f"the {what} {text[:40]!r} is not of our time")
-    return at
+    return _read(text, what, file_map)[0]
 
 
 def end_of(text: str, what: str, file_map: FileMap) -> datetime:
     """The end of a time that is said by its last day, or by a moment. Raises `BadRow`."""
-    at = moment(text, what, file_map)
-    dates = file_map.dates
-    by_day = "%H" not in dates and "%I" not in dates if dates else len(text) == _DAY_CHARACTERS
+    at, by_day = _read(text, what, file_map)
     return at + timedelta(days=1) if by_day else at
+
+
+def _read(text: str, what: str, file_map: FileMap) -> tuple[datetime, bool]:
+    """The time, and whether it is a day alone."""
+    if not text:
+        raise BadRow(f"there is no {what}")
+    for pattern in file_map.dates or ("",):
+        try:
+            at = datetime.strptime(text, pattern) if pattern else datetime.fromisoformat(text)
+        except ValueError:
+            continue
+        if at.year not in YEARS:
+            raise BadRow(f"the {what} {text[:40]!r} is not of our time")
+        return at, len(text) <= _DAY_CHARACTERS if not pattern else not any(each in pattern for each in _HOURS)
+    raise BadRow(f"the {what} {text[:40]!r} is no time written as {' or '.join(file_map.dates) or 'ISO 8601'}")

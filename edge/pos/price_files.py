@@ -1,12 +1,14 @@
 """A price list from a file: all of it or nothing, into the local price book that has the folder's name."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 
 from cloud_sync.contract.documents import Price
+from edge.domain.barcode import check_digit_holds
 from edge.domain.local_book import PRIORITY, entry_id
 from edge.domain.money import currency_exponent
 from edge.errors import Rejected
@@ -20,6 +22,7 @@ from edge.prices.local_prices import LocalPrices, PriceList, Took
 from edge.prices.price_desk import PriceDesk
 from edge.store import Store
 
+_SHORT_GTIN = re.compile(r"[1-9]\d{8,12}", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -86,8 +89,12 @@ class PriceFiles:
         return max(0, (aware - _EPOCH) // timedelta(milliseconds=1))
 
     def sku_of(self, code: str) -> str:
-        """Empty for a code that the catalogue does not know."""
-        return self._prices.sku_of(code)
+        """Empty for a code that the catalogue does not know. Zeros that a spreadsheet or a statutory list left off a
+        GTIN are put back."""
+        found = self._prices.sku_of(code)
+        if not found and _SHORT_GTIN.fullmatch(code) and check_digit_holds(code.zfill(14)):
+            found = self._prices.sku_of(code.zfill(14))
+        return found
 
     @property
     def map(self) -> FileMap:
