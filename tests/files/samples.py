@@ -1,4 +1,4 @@
-"""Sample files of every shape, as makers write them; `python -m tests.files.samples` writes those in `samples/` anew."""
+"""Sample files of every shape, as makers write them; `python -m tests.files.samples` writes `samples/` anew."""
 
 from pathlib import Path
 
@@ -34,8 +34,8 @@ def il_prices() -> str:
         f"<UnitQty>גרם</UnitQty><Quantity>500.00</Quantity><bIsWeighted>0</bIsWeighted>"
         f"<ItemPrice>{_euros(PRICES[sku])}</ItemPrice><AllowDiscount>1</AllowDiscount><ItemStatus /></Item>\n"
         for number, sku in enumerate(SKUS, start=1))
-    return (f'<?xml version="1.0" encoding="UTF-8"?>\n<Root><ChainID>7290000000000</ChainID><SubChainID>001</SubChainID>'
-            f"<StoreID>042</StoreID><BikoretNo>7</BikoretNo><Items>\n{items}</Items></Root>\n")
+    return (f'<?xml version="1.0" encoding="UTF-8"?>\n<Root><ChainID>7290000000000</ChainID>'
+            f"<SubChainID>001</SubChainID><StoreID>042</StoreID><BikoretNo>7</BikoretNo><Items>\n{items}</Items></Root>\n")
 
 
 def hr_prices() -> str:

@@ -1,6 +1,8 @@
 """Price lists by hot folder: whole or not at all, guarded, and in force until something else is said."""
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -9,10 +11,12 @@ from cloud_sync.contract.feeds import Feed
 from cloud_sync.hub.catalogue import PriceEntry, price_documents
 from cloud_sync.hub.errors import Rejected as HubRejected
 from edge.db import local_prices as rows
+from edge.db.connection import Connection
 from edge.errors import Transient
 from edge.files.file_map import load_map
 from edge.health.folder_checks import book_issues
 from edge.housekeeper import HOUSEKEEPING_PAUSE_MAX_S
+from edge.limits import LOCAL_PRICES_AT_ONCE
 from edge.prices import local_prices
 from edge.prices.local_prices import LocalPrices, PriceList
 from tests.files.conftest import Folder
@@ -45,8 +49,8 @@ async def decide(store: StoreKit, *, approved: bool) -> None:
 async def test_a_list_wins_over_the_hubs_regular_prices_and_is_told(store: StoreKit, prices: Folder) -> None:
     report = await prices.takes(listing({"milk": "1.09", "bread": "1.79"}))
     assert asked(store, "milk", "bread") == ["1.09", "1.79"]
-    assert report.splitlines() == ["full.csv was taken.", "Whole price list of 2 rows: 2 prices put in force, 0 taken out, "
-                                   "0 rows left out; all others are as before."]
+    assert report.splitlines() == ["full.csv was taken.", "Whole price list of 2 rows: 2 prices put in force, 0 taken "
+                                   "out, 0 rows left out; all others are as before."]
     await store.hub.sets_price("milk", "0.95")
     assert asked(store, "milk") == ["1.09"], "the hub's regular price stays below"
     await store.hub.sets_price("milk", "0.79", entry="offer", priority=10, kind=PriceKind.PROMOTION)
@@ -67,7 +71,8 @@ async def test_p3_a_dearer_list_waits_for_the_shelf(store: StoreKit, prices: Fol
 
 async def test_every_shape_comes_into_force(store: StoreKit) -> None:
     await store.hub.sends(Feed.ITEMS, {sku: Item(sku, sku, codes=(gtin_of(sku),)) for sku in SKUS})
-    for name, map_name in (("prices.csv", "prices-csv"), ("prices.txt", "prices-fixed"), ("prices-hr.xml", "prices-hr")):
+    for name, map_name in (("prices.csv", "prices-csv"), ("prices.txt", "prices-fixed"),
+                           ("prices-hr.xml", "prices-hr")):
         folder = Folder(store, map_name, "prices", load_map(map_name, "prices"))
         await folder.takes((DIRECTORY / name).read_bytes(), f"full-{name}")
         assert asked(store, *SKUS) == [f"{PRICES[sku] / 100:.2f}" for sku in SKUS], name
@@ -78,8 +83,9 @@ async def test_every_shape_comes_into_force(store: StoreKit) -> None:
 
 async def test_a_file_that_cannot_be_read_in_every_row_changes_nothing(store: StoreKit, prices: Folder) -> None:
     await prices.takes(listing({"milk": "1.09"}))
-    said = await prices.takes(listing({"milk": "1.19"}, f"{gtin_of('bread')};1.79;;;", ";1,00;;;",
-                                      f"{gtin_of('bread')};1,795;;;", f"{gtin_of('bread')};1,79;2026-12-24;2026-12-01;"))
+    bread = gtin_of("bread")
+    said = await prices.takes(listing({"milk": "1.19"}, f"{bread};1.79;;;", ";1,00;;;", f"{bread};1,795;;;",
+                                      f"{bread};1,79;2026-12-24;2026-12-01;"))
     assert prices.went_to == "bad"
     assert said.splitlines() == [
         "full.csv could not be taken in whole.", "Nothing of it is in force. Mend it and put it into inbox again.",
@@ -97,7 +103,8 @@ async def test_a_list_that_was_cut_off_changes_nothing(store: StoreKit, prices: 
 
 async def test_unknown_codes_and_no_prices_are_left_out_and_named(store: StoreKit, prices: Folder) -> None:
     await prices.takes(listing({"milk": "1.09", "bread": "1.79"}))
-    report = await prices.takes(listing({"milk": "0.00", "ghost": "1.00", "bread": "1.69"}, f"{gtin_of('bread')};1,59;;;"))
+    report = await prices.takes(listing({"milk": "0.00", "ghost": "1.00", "bread": "1.69"},
+                                        f"{gtin_of('bread')};1,59;;;"))
     assert report.splitlines()[2:] == [
         f"line 2: left out '{gtin_of('milk')}': 0.00 is no price; what was in force stays",
         f"line 3: left out '{gtin_of('ghost')}': no product has this code",
@@ -121,7 +128,8 @@ async def test_zeros_that_were_left_off_a_code_are_put_back(store: StoreKit, pri
 # --- dates ------------------------------------------------------------------------------------------------------
 
 
-async def test_a_dated_price_begins_by_the_stores_clock_and_the_one_before_ends(store: StoreKit, prices: Folder) -> None:
+async def test_a_dated_price_begins_by_the_stores_clock_and_ends_the_one_before(store: StoreKit,
+                                                                                prices: Folder) -> None:
     await prices.takes(listing({}, f"{gtin_of('milk')};1,09;;;", f"{gtin_of('milk')};1,19;2026-11-24;;"))
     assert asked(store, "milk") == ["1.09"]
     await store.time_passes(13 * 3600)
@@ -177,8 +185,8 @@ async def test_a_list_that_lacks_too_much_of_its_book_waits_for_a_supervisor(sto
     await decide(store, approved=True)
     short = listing(dict.fromkeys(list(skus)[:7], "2.20"))
     report = await prices.takes(short)
-    assert "10 prices wait for a supervisor on the page of held prices: a whole price list would take 3 of 10 products" in (
-        report)
+    assert ("10 prices wait for a supervisor on the page of held prices: a whole price list would take 3 of 10 products"
+            in report)
     assert set(asked(store, *skus)) == {"2.10"}, "nothing of it is in force, its new prices neither"
     await decide(store, approved=True)
     assert asked(store, "item00", "item06", "item07") == ["2.20", "2.20", "2.00"]
@@ -255,9 +263,9 @@ async def test_p1_a_stop_at_any_step_leaves_the_list_whole_or_out(store: StoreKi
     again = listing({**dict.fromkeys(skus, "2.20"), "milk": "10.00"})
     (prices.path / "inbox" / "full.csv").write_text(again)
     monkeypatch.setattr(room, stops_at, stops)
+    await prices.folder.look()
     with pytest.raises(Transient):
-        for _ in range(2):
-            await prices.folder.look()
+        await prices.folder.look()
     monkeypatch.setattr(room, stops_at, works)
     await store.restarts()
     prices.starts()
@@ -295,25 +303,45 @@ async def test_p10_a_book_has_so_many_prices_and_no_more(store: StoreKit, prices
     assert asked(store, "milk", "bread") == ["0.99", "1.89"]
 
 
-async def test_tills_are_answered_while_a_big_book_is_taken_in(store: StoreKit) -> None:
-    """No job of a writer has more than a slice, and the loop comes round between slices."""
+async def test_a_big_book_is_written_in_slices_with_room_for_tills_in_between(
+        store: StoreKit, monkeypatch: pytest.MonkeyPatch) -> None:
     said = PriceList(whole=True)
     for number in range(5_000):
         said.rows[f"s{number}"] = {f"{LOCAL_PRICES}big/s{number}": Price(f"s{number}", 100, "EUR", priority=1)}
-    rounds = 0
+    sizes: list[int] = []
+
+    def measured(writer: Any) -> None:
+        submit = writer.submit
+
+        def counted(operation: Callable[[Connection], Any]) -> Any:
+            def job(connection: Connection) -> Any:
+                before = connection.total_changes
+                try:
+                    return operation(connection)
+                finally:
+                    sizes.append(connection.total_changes - before)
+            return submit(job)
+        monkeypatch.setattr(writer, "submit", counted)
+
+    measured(store.books.ledger)
+    measured(store.books.replica)
+    asks = 0
 
     async def till() -> None:
-        nonlocal rounds
+        nonlocal asks
         while True:
-            rounds += 1
             assert store.till().asks("milk") == "0.99"
-            await asyncio.sleep(0)
+            asks += 1
+            await store.time_passes(0.0005)
 
     asking = asyncio.create_task(till())
     took = await store.local.take("big", said)
     asking.cancel()
     assert took.put == 5_000
-    assert rounds >= 3 * 5_000 // local_prices.LOCAL_PRICES_AT_ONCE
+    jobs = 5_000 // LOCAL_PRICES_AT_ONCE
+    assert len(sizes) >= 3 * jobs
+    assert max(sizes) <= 4 * LOCAL_PRICES_AT_ONCE, "an entry, its winner, and what is written down of both"
+    assert asks >= 3 * jobs
 
 
 def test_the_hub_refuses_ids_that_stores_keep_for_themselves() -> None:
