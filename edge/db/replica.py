@@ -345,8 +345,12 @@ def hold_local(connection: Connection, digest: str, reason: str, now_ms: int,
 
 
 def drop_held(connection: Connection, keys: Iterable[str]) -> None:
-    """Forget that these changes are held, and batches that hold nothing any more."""
+    """Forget that these changes are held. `drop_empty_batches` is to follow."""
     connection.executemany(REPLICA.delete_held_price, [(key,) for key in keys])
+
+
+def drop_empty_batches(connection: Connection) -> None:
+    """Forget batches that hold nothing any more."""
     connection.execute(REPLICA.delete_empty_held_batches)
 
 

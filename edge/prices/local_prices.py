@@ -130,7 +130,11 @@ class LocalPrices:
             return await self._release(digest, approved)
 
     async def _release(self, digest: str, approved: bool) -> set[str]:
-        held: list[Change] = self._store.books.replica_reader.execute(REPLICA.held_prices, (digest,)).fetchall()
+        held: list[Change] = []
+        while rows := self._store.books.replica_reader.execute(
+                REPLICA.held_prices_from, (digest, held[-1][0] if held else "", LOCAL_PRICES_AT_ONCE)).fetchall():
+            held += rows
+            await asyncio.sleep(0)
         skus: set[str] = set()
         if held and approved:
             book = held[0][0].removeprefix(LOCAL_PRICES).partition("/")[0]
@@ -194,6 +198,8 @@ class LocalPrices:
     async def _drop_held(self, keys: Sequence[str]) -> None:
         for part in _slices(keys):
             await self._store.books.replica.submit(partial(replica.drop_held, keys=part))
+        if keys:
+            await self._store.books.replica.submit(replica.drop_empty_batches)
 
     async def _put_in_force(self, book: str, version: int, changes: Sequence[Change]) -> set[str]:
         """Written down first, then sealed in one stroke, then moved over: a stop in between loses and doubles nothing.

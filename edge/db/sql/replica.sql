@@ -364,3 +364,6 @@ SELECT entry_id FROM held_price WHERE batch_digest = ? LIMIT 1
 
 -- name: local_entries_of
 SELECT entry_id, version, sku, price_minor FROM price_entry WHERE entry_id IN (SELECT value FROM json_each(?))
+
+-- name: held_prices_from
+SELECT entry_id, version, doc FROM held_price WHERE batch_digest = ? AND entry_id > ? ORDER BY entry_id LIMIT ?
