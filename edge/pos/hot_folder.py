@@ -172,10 +172,10 @@ class HotFolder:
             when = self._store.local(known.taken_ms).isoformat(timespec="seconds")
             return Taken(report=[f"The same contents were taken on {when} as {known.name}: nothing was taken twice."])
         taken = await self._taker.take(file)
-        if not taken.problems and not taken.waits:
-            now_ms = self._store.clock.wall_ms()
-            await books.ledger.submit(partial(remember_file, folder=self.name, digest=digest, name=_shown(file.name),
-                                              now_ms=now_ms))
+        if not taken.problems:  # one of which something waits is not known when it comes again, but it was the newest
+            await books.ledger.submit(partial(
+                remember_file, folder=self.name, digest=f"{digest}/waits" if taken.waits else digest,
+                name=_shown(file.name), now_ms=self._store.clock.wall_ms()))
         return taken
 
     async def _counted(self, work: Callable[[], Any]) -> Any:

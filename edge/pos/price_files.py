@@ -52,7 +52,7 @@ class PriceFiles:
 
     async def take(self, file: HotFile) -> Taken:
         """See `edge.pos.hot_folder.FileTaker`."""
-        reading = _Reading(self, self._map.is_full(file.name))
+        reading = _Reading(self, self._map.is_full(file.name), self._store.clock.wall_ms())
         async for part in row_slices(file, self._map):
             for row in part:
                 reading.add(row)
@@ -108,8 +108,9 @@ class PriceFiles:
 class _Reading:
     """A file as far as it was read: what it says, what is wrong with it, and what was left out."""
 
-    def __init__(self, files: PriceFiles, is_full: bool) -> None:
+    def __init__(self, files: PriceFiles, is_full: bool, now_ms: int) -> None:
         self._files = files
+        self._now_ms = now_ms
         self.said = PriceList(is_full)
         self.problems: list[str] = []
         self.notes: list[str] = []
@@ -135,7 +136,11 @@ class _Reading:
             self.said.unusable.add(sku)
             self._left_out(row, f"{row.price} is no price; what was in force stays")
         else:
-            self._put(row, sku, self._files.price_of(row, sku))
+            price = self._files.price_of(row, sku)
+            if price.valid_until_ms is not None and price.valid_until_ms <= self._now_ms:
+                self._left_out(row, "its price is over already")
+            else:
+                self._put(row, sku, price)
 
     def _take_out(self, row: PriceRow, sku: str) -> None:
         """A row with dates names one price, one without all of its product's."""

@@ -168,6 +168,21 @@ async def test_the_same_list_again_changes_nothing_unless_another_came_between(s
     assert asked(store, "milk") == ["1.09"], "a price may go back to what it was"
 
 
+async def test_a_list_that_comes_again_after_one_that_partly_waits_is_taken(store: StoreKit, prices: Folder) -> None:
+    first = listing({"milk": "1.09", "bread": "1.79"})
+    await prices.takes(first)
+    await prices.takes(listing({"milk": "10.90", "bread": "1.69"}))
+    assert (asked(store, "milk", "bread"), [count for count, _ in waits(store)]) == (["1.09", "1.69"], [1])
+    await prices.takes(first)
+    assert (asked(store, "milk", "bread"), waits(store)) == (["1.09", "1.79"], [])
+
+
+async def test_a_price_that_is_over_is_left_out_and_named(store: StoreKit, prices: Folder) -> None:
+    report = await prices.takes(listing({}, f"{gtin_of('milk')};0,50;2026-11-01;2026-11-22;"))
+    assert f"line 2: left out '{gtin_of('milk')}': its price is over already" in report
+    assert asked(store, "milk") == ["0.99"]
+
+
 # --- the guard --------------------------------------------------------------------------------------------------
 
 

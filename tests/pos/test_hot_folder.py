@@ -1,5 +1,6 @@
 """Hot folders: inbox to done or bad, whatever happens in the middle (DESIGN.md section 8, retail.md 1.2)."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from edge.db import taken_files
 from edge.doctor import in_the_loop
 from edge.errors import Transient
 from edge.health.folder_checks import folder_issues
+from edge.limits import HOT_FILE_BYTES_MAX
 from edge.pos import hot_folder
 from edge.pos.hot_folder import PLACES, HotFile, HotFolder, Taken
 from edge.pos.poslog.desk import PoslogDesk, PoslogFiles
@@ -206,12 +208,28 @@ async def test_a_file_that_may_not_be_read_is_put_aside(folder: Folder) -> None:
     assert "it may not be read" in folder.beside("bad", ".err")
 
 
-async def test_a_file_beyond_all_measure_is_put_aside_unread(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hot_folder, "HOT_FILE_BYTES_MAX", 10)
-    folder.put("a.xml", log(1))
+async def test_p10_ten_gigabytes_are_put_aside_unread(folder: Folder) -> None:
+    os.truncate(folder.put("a.xml", log(1)), 10 * 2**30)  # with a hole: it takes no room
     await folder.looks()
     assert folder.sold() == 0
-    assert len(folder.names("bad")) == 2
+    assert folder.names("bad") == ["unread-a.xml", "unread-a.xml.err"]
+    assert f"the file has {10 * 2**30} bytes, at most {HOT_FILE_BYTES_MAX}: split it" in folder.beside("bad", ".err")
+
+
+async def test_a_disk_without_room_for_the_word_on_a_file_is_waited_for(folder: Folder,
+                                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_path: Path, _lines: list[str]) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(hot_folder, "_write", full)
+    folder.put("a.xml", log(1))
+    folder.put("b.xml", "not xml")
+    await folder.looks(1)
+    with pytest.raises(OSError, match="No space left"):
+        await folder.looks(1)
+    monkeypatch.undo()
+    await folder.looks()
+    assert ([len(folder.originals(place)) for place in PLACES], folder.sold()) == ([0, 0, 1, 1], 1000)
 
 
 async def test_p11_originals_are_deleted_when_their_time_is_over(folder: Folder) -> None:
