@@ -15,7 +15,7 @@ from edge.errors import Rejected
 from edge.files.file_map import FileMap
 from edge.files.price_rows import PriceRow, read_price
 from edge.files.rows import BadRow, Row, read_rows
-from edge.files.values import whole
+from edge.files.values import whole as whole_units
 from edge.limits import AMOUNT_MINOR_MAX, FILE_ROWS_AT_ONCE, HOT_FOLDER_PROBLEMS_MAX, LOCAL_PRICE_ROWS_MAX
 from edge.pos.hot_folder import HotFile, Taken
 from edge.prices.local_prices import LocalPrices, PriceList, Took
@@ -52,7 +52,7 @@ class PriceFiles:
 
     async def take(self, file: HotFile) -> Taken:
         """See `edge.pos.hot_folder.FileTaker`."""
-        reading = _Reading(self, self._map.is_full(file.name), self._store.clock.wall_ms())
+        reading = _Reading(self._store, self._prices, self._book, self._map, whole=self._map.is_full(file.name))
         async for part in row_slices(file, self._map):
             for row in part:
                 reading.add(row)
@@ -64,54 +64,17 @@ class PriceFiles:
         took = await self._local.take(self._book, reading.said)
         return Taken(report=[*_summary(reading, took), *reading.notes], waits=bool(took.held))
 
-    def price_of(self, row: PriceRow, sku: str) -> Price:
-        """The price list entry of a row that has a price. Raises `BadRow`."""
-        assert row.price is not None
-        currency = self._store.identity.currency
-        if row.currency and row.currency != currency:
-            raise BadRow(f"the currency is {row.currency[:10]!r}, the store's is {currency}")
-        price_minor = whole(row.price, currency_exponent(currency), "price")
-        if price_minor > AMOUNT_MINOR_MAX:
-            raise BadRow(f"the price {row.price} is beyond all measure")
-        from_ms, until_ms = self.span_ms(row)
-        return Price(sku, price_minor, currency, priority=PRIORITY, valid_from_ms=from_ms, valid_until_ms=until_ms)
-
-    def span_ms(self, row: PriceRow) -> tuple[int, int | None]:
-        """From when until when, by the store's own time where the file names no zone. Raises `BadRow`."""
-        from_ms = self._milliseconds(row.valid_from) if row.valid_from else 0
-        until_ms = self._milliseconds(row.valid_until) if row.valid_until else None
-        if until_ms is not None and until_ms <= from_ms:
-            raise BadRow("its price ends before it begins")
-        return from_ms, until_ms
-
-    def _milliseconds(self, moment: datetime) -> int:
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=self._store.identity.time_zone)
-        return max(0, (aware - _EPOCH) // timedelta(milliseconds=1))
-
-    def sku_of(self, code: str) -> str:
-        """Empty for a code that the catalogue does not know. Zeros that a spreadsheet or a statutory list left off a
-        GTIN are put back."""
-        found = self._prices.sku_of(code)
-        if not found and _SHORT_GTIN.fullmatch(code) and check_digit_holds(code.zfill(14)):
-            found = self._prices.sku_of(code.zfill(14))
-        return found
-
-    @property
-    def map(self) -> FileMap:
-        return self._map
-
-    @property
-    def book(self) -> str:
-        return self._book
-
 
 class _Reading:
     """A file as far as it was read: what it says, what is wrong with it, and what was left out."""
 
-    def __init__(self, files: PriceFiles, is_full: bool, now_ms: int) -> None:
-        self._files = files
-        self._now_ms = now_ms
-        self.said = PriceList(is_full)
+    def __init__(self, store: Store, prices: PriceDesk, book: str, file_map: FileMap, *, whole: bool) -> None:
+        self._identity = store.identity
+        self._now_ms = store.clock.wall_ms()
+        self._prices = prices
+        self._book = book
+        self._map = file_map
+        self.said = PriceList(whole)
         self.problems: list[str] = []
         self.notes: list[str] = []
         self.rows = 0
@@ -122,12 +85,12 @@ class _Reading:
         if self.rows > LOCAL_PRICE_ROWS_MAX:
             raise Rejected(f"it has more than {LOCAL_PRICE_ROWS_MAX} rows")
         try:
-            self._add(read_price(row, self._files.map))
+            self._add(read_price(row, self._map))
         except BadRow as problem:
             self.problems.append(f"{row.where}: {problem}")
 
     def _add(self, row: PriceRow) -> None:
-        sku = self._files.sku_of(row.code)
+        sku = self._sku_of(row.code)
         if not sku:
             self._left_out(row, "no product has this code")
         elif row.price is None:
@@ -136,7 +99,7 @@ class _Reading:
             self.said.unusable.add(sku)
             self._left_out(row, f"{row.price} is no price; what was in force stays")
         else:
-            price = self._files.price_of(row, sku)
+            price = self._price_of(row, sku)
             if price.valid_until_ms is not None and price.valid_until_ms <= self._now_ms:
                 self._left_out(row, "its price is over already")
             else:
@@ -147,13 +110,13 @@ class _Reading:
         if row.valid_from is None and row.valid_until is None:
             self.said.goes[sku] = set()
         elif self.said.goes.get(sku, {""}):
-            self.said.goes.setdefault(sku, set()).add(self._id(sku, *self._files.span_ms(row)))
+            self.said.goes.setdefault(sku, set()).add(self._id(sku, *self._span_ms(row)))
 
     def _id(self, sku: str, from_ms: int, until_ms: int | None) -> str:
-        return entry_id(self._files.book, Price(sku, 0, "", valid_from_ms=from_ms, valid_until_ms=until_ms))
+        return entry_id(self._book, Price(sku, 0, "", valid_from_ms=from_ms, valid_until_ms=until_ms))
 
     def _put(self, row: PriceRow, sku: str, price: Price) -> None:
-        entries, key = self.said.rows.setdefault(sku, {}), entry_id(self._files.book, price)
+        entries, key = self.said.rows.setdefault(sku, {}), entry_id(self._book, price)
         other = entries.get(key)
         if other is not None and other.price_minor != price.price_minor:
             self._left_out(row, f"{sku} has another price in this file; the lowest counts")
@@ -162,6 +125,38 @@ class _Reading:
 
     def _left_out(self, row: PriceRow, why: str) -> None:
         self.notes.append(f"{row.where}: left out {row.code[:40]!r}: {why}")
+
+    def _price_of(self, row: PriceRow, sku: str) -> Price:
+        """The price list entry of a row that has a price. Raises `BadRow`."""
+        assert row.price is not None
+        currency = self._identity.currency
+        if row.currency and row.currency != currency:
+            raise BadRow(f"the currency is {row.currency[:10]!r}, the store's is {currency}")
+        price_minor = whole_units(row.price, currency_exponent(currency), "price")
+        if price_minor > AMOUNT_MINOR_MAX:
+            raise BadRow(f"the price {row.price} is beyond all measure")
+        from_ms, until_ms = self._span_ms(row)
+        return Price(sku, price_minor, currency, priority=PRIORITY, valid_from_ms=from_ms, valid_until_ms=until_ms)
+
+    def _span_ms(self, row: PriceRow) -> tuple[int, int | None]:
+        """From when until when, by the store's own time where the file names no zone. Raises `BadRow`."""
+        from_ms = self._milliseconds(row.valid_from) if row.valid_from else 0
+        until_ms = self._milliseconds(row.valid_until) if row.valid_until else None
+        if until_ms is not None and until_ms <= from_ms:
+            raise BadRow("its price ends before it begins")
+        return from_ms, until_ms
+
+    def _milliseconds(self, moment: datetime) -> int:
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=self._identity.time_zone)
+        return max(0, (aware - _EPOCH) // timedelta(milliseconds=1))
+
+    def _sku_of(self, code: str) -> str:
+        """Empty for a code that the catalogue does not know. Zeros that a spreadsheet or a statutory list left off a
+        GTIN are put back."""
+        found = self._prices.sku_of(code)
+        if not found and _SHORT_GTIN.fullmatch(code) and check_digit_holds(code.zfill(14)):
+            found = self._prices.sku_of(code.zfill(14))
+        return found
 
 
 def _summary(reading: _Reading, took: Took) -> list[str]:

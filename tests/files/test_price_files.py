@@ -14,13 +14,14 @@ from edge.db import local_prices as rows
 from edge.db.connection import Connection
 from edge.errors import Transient
 from edge.files.file_map import load_map
-from edge.health.folder_checks import book_issues
+from edge.health.folder_checks import book_issues, folder_issues
 from edge.housekeeper import HOUSEKEEPING_PAUSE_MAX_S
 from edge.limits import LOCAL_PRICES_AT_ONCE
 from edge.prices import local_prices
 from edge.prices.local_prices import LocalPrices, PriceList
 from tests.files.conftest import Folder
 from tests.files.samples import DIRECTORY, PRICES, SKUS
+from tests.staff.test_words import is_said_in_spanish
 from tests.store_kit import StoreKit, gtin_of
 
 DAY_S = 86_400
@@ -357,6 +358,17 @@ async def test_a_big_book_is_written_in_slices_with_room_for_tills_in_between(
     assert len(sizes) >= 3 * jobs
     assert max(sizes) <= 4 * LOCAL_PRICES_AT_ONCE, "an entry, its winner, and what is written down of both"
     assert asks >= 3 * jobs
+
+
+async def test_what_waits_is_said_to_a_supervisor_in_spanish_too(store: StoreKit, prices: Folder) -> None:
+    await prices.takes(listing({"milk": "1.09", "bread": "1.79"}))
+    await prices.takes(listing({"milk": "1.09"}))
+    is_said_in_spanish(waits(store)[0][1])
+    await prices.takes("nothing")
+    prices.folder.trouble = "the disk is full"
+    for issue in (*folder_issues(prices.folder), *book_issues(store.local, set())):
+        is_said_in_spanish(issue.what)
+        is_said_in_spanish(issue.action)
 
 
 def test_the_hub_refuses_ids_that_stores_keep_for_themselves() -> None:
