@@ -33,19 +33,22 @@ def id_without_dates(entry_id: str) -> str:
     return _DATED.sub("", entry_id)
 
 
-def put_in(before: Entries, rows: Iterable[tuple[str, Price]], now_ms: int, *, whole: bool) -> dict[str, Price]:
+def put_in(before: Entries, rows: Iterable[tuple[str, Price]], now_ms: int, *, whole: bool,
+           trusted: bool = True) -> dict[str, Price]:
     """The SKU's entries after a file: `rows` as it has them, with their ids; `whole`: it has all there are.
 
-    A price without an end holds until the next such begins; one from now on ends those that have begun. What is over
-    is dropped.
+    A price without an end holds until the next such begins; one from now on ends those that had begun. What is over
+    is dropped, by a clock that is `trusted`.
     """
-    kept = {key: _as_written(key, price) for key, price in before.items() if not whole and not _is_over(price, now_ms)}
-    for key, price in rows:
-        if not price.valid_from_ms and price.valid_until_ms is None:
-            kept = {other: each for other, each in kept.items()
-                    if each.valid_until_ms is not None or each.valid_from_ms > now_ms}
-        kept[key] = price
-    return {key: price for key, price in _each_until_the_next(kept).items() if not _is_over(price, now_ms)}
+    over_ms = now_ms if trusted else -1
+    given = dict(rows)
+    from_now_on = any(not price.valid_from_ms and price.valid_until_ms is None for price in given.values())
+    kept = {key: _as_written(key, price) for key, price in before.items() if not whole and not _is_over(price, over_ms)}
+    if from_now_on:
+        kept = {key: price for key, price in kept.items()
+                if price.valid_until_ms is not None or price.valid_from_ms > now_ms}
+    entries = _each_until_the_next({**kept, **given})
+    return {key: price for key, price in entries.items() if not _is_over(price, over_ms)}
 
 
 def _each_until_the_next(entries: Entries) -> dict[str, Price]:

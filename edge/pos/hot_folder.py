@@ -24,7 +24,7 @@ from typing import Any, Protocol
 import structlog
 
 from edge.db.taken_files import remember_file, taken_file
-from edge.errors import Rejected, Transient
+from edge.errors import Corrupt, Rejected, Transient
 from edge.limits import (
     HOT_FILE_BYTES_MAX,
     HOT_FILES_AT_ONCE,
@@ -159,6 +159,12 @@ class HotFolder:
             taken = Taken([str(problem)])
         except PermissionError as problem:
             taken = Taken([f"it may not be read: {problem.strerror}; give the store's user the right to"])
+        except (OSError, Transient, Corrupt):
+            raise
+        except Exception as error:  # a file that breaks its reader must not keep all others waiting for ever
+            _log.error("a file broke its reader", folder=self.name, file=_shown(path.name), exc_info=error)
+            taken = Taken([f"the program failed on it ({type(error).__name__}), which the log tells more about: please "
+                           "report it"])
         if taken.problems:
             _log.warning("a file could not be taken in whole", folder=self.name, file=_shown(path.name),
                          first=taken.problems[0])

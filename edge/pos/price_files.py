@@ -70,7 +70,7 @@ class _Reading:
 
     def __init__(self, store: Store, prices: PriceDesk, book: str, file_map: FileMap, *, whole: bool) -> None:
         self._identity = store.identity
-        self._now_ms = store.clock.wall_ms()
+        self._now_ms = store.clock.wall_ms() if store.clock.trusted else 0
         self._prices = prices
         self._book = book
         self._map = file_map

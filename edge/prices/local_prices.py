@@ -155,14 +155,14 @@ class LocalPrices:
         return found
 
     async def _after(self, before: _Book, said: PriceList) -> _Book:
-        now_ms = self._store.clock.wall_ms()
+        put = partial(put_in, now_ms=self._store.clock.wall_ms(), trusted=self._store.clock.trusted)
         after = {sku: dict(entries) for sku, entries in before.items() if not said.whole or sku in said.unusable}
         for number, (sku, goes) in enumerate(said.goes.items()):
             entries = {key: price for key, price in after.get(sku, {}).items() if goes and key not in goes}
-            after[sku] = put_in(entries, (), now_ms, whole=False)
+            after[sku] = put(entries, (), whole=False)
             await _breathe(number)
         for number, (sku, rows) in enumerate(said.rows.items()):
-            after[sku] = put_in(after.get(sku, {}), rows.items(), now_ms, whole=said.whole)
+            after[sku] = put(after.get(sku, {}), rows.items(), whole=said.whole)
             await _breathe(number)
         return {sku: entries for sku, entries in after.items() if entries}
 
