@@ -25,9 +25,10 @@ from edge.pos.stock_routes import CountIn, MovementIn, StockOut
 from edge.pos.store_routes import Decided, DecisionIn, DoneIn, PickupOut, Recorded, StepIn
 from edge.pos.till_routes import TillException
 from edge.pos.transactions import CloseIn, CloseOut, HighWater, TransactionIn
+from edge.prices.comparison import Comparison, Night
 from edge.prices.guard_desk import HeldBatch
 from edge.prices.price_desk import Quote
-from edge.prices.reports import AccuracyReport, Announced, Comparison, Hold
+from edge.prices.reports import AccuracyReport, Announced, Hold
 from edge.tasks import OpenTask
 
 _DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
@@ -96,7 +97,8 @@ OPERATIONS: dict[str, Operation] = {
                  Query("to", "the last business day", required=True, pattern=_DAY))),
     "report_holds": Operation("Increases that wait for labels", {200: list[Hold]}),
     "report_not_announced": Operation("Offers that are no reduction by the 30-day rule", {200: list[Announced]}),
-    "report_comparison": Operation("Hub, till and proven label side by side", {200: Comparison}),
+    "report_comparison": Operation("Hub, till and proven label side by side, now", {200: Comparison}),
+    "report_comparisons": Operation("The same after each business day, the newest first", {200: list[Night]}),
     "held_batches": Operation("Price changes that wait for a person", {200: list[HeldBatch]}),
     "decide_held_batch": Operation("A person's word on them", {200: Decided}, DecisionIn, problems=(404, 409)),
     "examine": Operation("Compare the store's copies with the hub's", {200: Report}),

@@ -27,6 +27,7 @@ from cloud_sync.client.link_state import LinkState
 from cloud_sync.client.port import Doorbell
 from cloud_sync.client.session import HubLink
 from cloud_sync.client.transport import HubAddress
+from cloud_sync.contract.feeds import Feed
 from drivers.openepaperlink.session import OpenEPaperLinkStation
 from drivers.paper.session import PaperStation
 from drivers.port import BaseStation, EventSink
@@ -46,9 +47,11 @@ from edge.doctor import Aside, Doctor, doctor_handlers, in_the_loop, technician_
 from edge.enrolment import HubCredential, hub_credential
 from edge.errors import ConfigurationError
 from edge.health.checks import StoreChecks
+from edge.health.comparison_checks import comparison_issues
 from edge.health.folder_checks import book_issues, folder_issues
 from edge.health.issues import IssueList
 from edge.health.routes import HealthView, health_handlers
+from edge.health.till_checks import till_clock_issues
 from edge.heartbeats import BusySince, Counter, Heartbeats, Watchdog, WatchLimits
 from edge.housekeeper import Housekeeper
 from edge.intake import Intake
@@ -74,17 +77,17 @@ from edge.pos.hot_folder import HotFolder
 from edge.pos.label_routes import LabelDesk, label_handlers
 from edge.pos.poslog.desk import PoslogDesk, poslog_handlers
 from edge.pos.report_routes import report_handlers
-from edge.pos.scanner import Scanner
+from edge.pos.scanner import Scan, Scanner
 from edge.pos.server import HttpServer, bind, tls_context
 from edge.pos.stock_routes import stock_handlers
 from edge.pos.store_routes import store_handlers
 from edge.pos.till_routes import till_handlers
 from edge.pos.transactions import TransactionDesk
+from edge.prices.comparison import Comparer, NightlyComparison
 from edge.prices.guard_desk import GuardDesk
 from edge.prices.local_prices import LocalPrices
 from edge.prices.price_book import PriceBook
 from edge.prices.price_desk import PriceDesk
-from edge.prices.promotion_book import PromotionBook
 from edge.prices.reports import PriceReports
 from edge.rebase import RebaseBooks
 from edge.recount import Recount
@@ -290,7 +293,8 @@ class Daemon:
                               partial(self._open_reader, Path(settings.state_directory)), parts.aside)
         self._poslog = PoslogDesk(store, rooms.transactions)
         self._scanners = [Scanner(each.name, parts.open_link(each.port), each.baud_rate, each.prefix.encode(),
-                                  events.scanned, parts.randomness) for each in settings.scanners]
+                                  partial(_scanned, events, page, each.person), parts.randomness)
+                          for each in settings.scanners]
         desks = FolderDesks(store, prices, self._local_prices, rooms.transactions, self._poslog)
         self._hot_folders = [HotFolder(each.name, Path(each.directory), taker_of(each, desks), each.keep_days, store,
                                        parts.aside) for each in settings.hot_folders]
@@ -298,8 +302,12 @@ class Daemon:
             issues.add(partial(folder_issues, folder))
         fed = {each.name for each in settings.hot_folders if each.kind == "prices"}
         issues.add(partial(book_issues, self._local_prices, fed))
+        self._comparer = Comparer(store, prices, book, partial(_hub_agrees_on_prices, link))
+        self._nightly = NightlyComparison(store, self._comparer)
+        issues.add(partial(comparison_issues, self._nightly))
         self._reports = PriceReports(store, prices, partial(self._open_reader, Path(settings.state_directory)),
                                      parts.aside)
+        issues.add(partial(till_clock_issues, rooms.transactions.clocks))
         issues.add(StoreChecks(store, planner, guard, book, stations, self._link_state, self._supervisor.status,
                                self._heartbeats.stalled, self._insecure_listeners()).issues)
         return rooms
@@ -307,14 +315,14 @@ class Daemon:
     def _build_app(self) -> Starlette:
         rooms = self.rooms
         self._tokens.replace(self._principals(self.settings))
-        view = HealthView(rooms.store, rooms.planner, rooms.stations, rooms.issues, self._link_state,
-                          self._supervisor.status, self._heartbeats.stalled)
+        view = HealthView(rooms.store, rooms.planner, rooms.stations, rooms.issues, rooms.transactions.clocks,
+                          self._link_state, self._supervisor.status, self._heartbeats.stalled)
         handlers = {**till_handlers(rooms.store, rooms.prices, rooms.transactions),
                     **stock_handlers(rooms.store), **book_handlers(rooms.book), **event_handlers(rooms.events),
-                    **basket_handlers(BasketDesk(rooms.store, rooms.prices, PromotionBook(rooms.store))),
+                    **basket_handlers(BasketDesk(rooms.store, rooms.prices)),
                     **store_handlers(rooms.pickups, rooms.guard, rooms.tasks),
                     **doctor_handlers(self._doctor), **label_handlers(rooms.labels), **health_handlers(view),
-                    **report_handlers(self._reports), **description_handlers(),
+                    **report_handlers(self._reports, self._comparer, self._nightly), **description_handlers(),
                     **poslog_handlers(self._poslog),
                     **staff_handlers(rooms.staff_page)}
         return build_app((*RULES, *STAFF_RULES), handlers, self._tokens, rooms.staff_page.door)
@@ -409,6 +417,7 @@ class Daemon:
         add("local prices", self._local_prices.run)
         for folder in self._hot_folders:
             add(f"hot folder {folder.name}", folder.run, pulse=Counter(partial(_progress, folder), limits.room_s))
+        add("price comparison", self._nightly.run, pulse=Counter(lambda: self._nightly.progress, limits.room_s))
         add("disk budget", rooms.store.disk.run,
             pulse=Counter(lambda: rooms.store.disk.progress, limits.room_s))
         add("hub link", self._run_link)
@@ -475,6 +484,19 @@ class Daemon:
         for listener, _ in self._listeners:
             listener.close()
         self._listeners.clear()
+
+
+def _hub_agrees_on_prices(link: HubLink) -> bool | None:
+    """Whether the store's price list was the hub's when they were last compared; `None` before."""
+    known = link.state.feeds.get(Feed.PRICES)
+    return known.equal if known is not None else None
+
+
+def _scanned(events: Events, page: StaffPage, person: str | None, scan: Scan) -> None:
+    """Told to whoever follows the store's events, and to the page at the scanner's counter."""
+    events.scanned(scan)
+    if person is not None:
+        page.scanned(person, scan.code)
 
 
 def _follow_link(store: Store, state: LinkState) -> None:

@@ -21,6 +21,7 @@ from edge.limits import (
     HOUSEKEEPING_BATCH_MAX,
     HOUSEKEEPING_PAUSE_MAX_S,
     HOUSEKEEPING_PAUSE_MIN_S,
+    NEWS_SUBJECTS_MAX,
     PRICE_INTERVALS_BATCH_MAX,
     RECOUNT_EVERY_S,
     RECOUNT_FIRST_S,
@@ -57,7 +58,7 @@ class Housekeeper:
 
     def follow_news(self, news: News) -> None:
         """The store's listener: what changed a price is written down, and may have brought a new date."""
-        if news.topic in (Topic.PRICES, Topic.LABEL):
+        if news.topic in (Topic.PRICES, Topic.PROMOTIONS, Topic.LABEL):
             if news.topic is Topic.PRICES:
                 self._note(sorted(news.subjects))
             self._wake.set()
@@ -97,8 +98,9 @@ class Housekeeper:
         lifted: list[str] = []
         if self._is_past(self._next_expiry_powered_ms(), now_powered_ms):
             lifted = await store.books.ledger.submit(lambda c: expire(c, now_powered_ms, HOUSEKEEPING_BATCH_MAX))
-        if activated or lifted:
-            store.tell(Topic.PRICES, *activated, *lifted)
+        changed = sorted({*activated, *lifted, *self._prices.promotions.turned()})
+        for start in range(0, len(changed), NEWS_SUBJECTS_MAX):
+            store.tell(Topic.PRICES, *changed[start : start + NEWS_SUBJECTS_MAX])
         if now_powered_ms >= self._stamp_due_powered_ms:
             await self._stamp(now_powered_ms)
         await self._write_intervals()
@@ -150,10 +152,11 @@ class Housekeeper:
     def _pause_s(self) -> float:
         """Until the next date or the end of the next grace, at most a named pause."""
         clock = self._store.clock
-        price_ms, expiry_ms = self._next_price_ms(), self._next_expiry_powered_ms()
+        expiry_ms = self._next_expiry_powered_ms()
         pauses = [HOUSEKEEPING_PAUSE_MAX_S]
-        if price_ms is not None:
-            pauses.append((price_ms - clock.wall_ms()) / 1000)
+        for date_ms in (self._next_price_ms(), self._prices.promotions.next_turn_ms):
+            if date_ms is not None:
+                pauses.append((date_ms - clock.wall_ms()) / 1000)
         if expiry_ms is not None:
             pauses.append((expiry_ms - clock.powered_ms()) / 1000)
         return max(HOUSEKEEPING_PAUSE_MIN_S, min(pauses))
@@ -165,7 +168,7 @@ class Housekeeper:
 
     def _next_expiry_powered_ms(self) -> int | None:
         """When the next claim ends, by the powered clock."""
-        expiry: int | None = self._store.books.ledger_reader.execute(LEDGER.next_cap_expiry).fetchone()[0]
+        expiry: int | None = self._store.books.ledger_reader.execute(LEDGER.next_claim_end).fetchone()[0]
         return expiry
 
     @staticmethod

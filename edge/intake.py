@@ -75,7 +75,7 @@ class Intake:
         """The feed's end was reached: a copy that was read by pages comes into force."""
         if feed not in self._desks:
             moment, decisions = self._store.moment(), self._guard.decisions()
-            await self._tell(await self._store.books.replica.submit(
+            await self._tell(feed, await self._store.books.replica.submit(
                 lambda c: loading.end_of_pages(c, feed, moment, decisions)))
             await self._forget_old_copy(feed)
 
@@ -100,7 +100,7 @@ class Intake:
         moment, decisions = self._store.moment(), self._guard.decisions()
         applied, rows = await self._store.books.replica.submit(
             lambda c: loading.repair(c, feed, at, buckets, moment, decisions))
-        await self._tell(applied)
+        await self._tell(feed, applied)
         return rows
 
     async def begin_snapshot(self, feed: Feed, manifest: Manifest) -> frozenset[str]:
@@ -121,7 +121,7 @@ class Intake:
         except BadSnapshot:
             await replica_writer.submit(lambda c: loading.drop(c, feed))
             raise
-        await self._tell(applied)
+        await self._tell(feed, applied)
         await self._forget_old_copy(feed)
 
     async def recount(self, feed: Feed, after_key: str) -> Recounted:
@@ -152,7 +152,7 @@ class Intake:
         moment, decisions = self._store.moment(), self._guard.decisions()
         loaded = await self._store.books.replica.submit(
             lambda connection: loading.take_batch(connection, feed, batch, moment, decisions))
-        await self._tell(loaded.applied)
+        await self._tell(feed, loaded.applied)
         if batch.checkpoint.whole:
             await self._forget_old_copy(feed)
 
@@ -161,8 +161,10 @@ class Intake:
         while loading.has_old_copy(self._store.books.replica_reader, feed):
             await self._store.books.replica.submit(lambda c: loading.forget_old_copy(c, feed, COPY_SLICE_ROWS))
 
-    async def _tell(self, applied: Applied) -> None:
+    async def _tell(self, feed: Feed, applied: Applied) -> None:
         """A first load is news of every SKU: it is told in portions, so that tills are answered in between."""
+        if feed is Feed.PROMOTIONS:
+            self._store.tell(Topic.PROMOTIONS)
         if applied.policy is not None:
             self._store.policy = applied.policy
             self._store.tell(Topic.POLICY)

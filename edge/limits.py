@@ -255,9 +255,6 @@ SCAN_SILENCE_S = 0.15
 SCAN_AGAIN_S = 0.7
 """The same code again within this is the same scan: hands tremble."""
 
-SCANNER_BACK_OFF_MAX_S = 15.0
-"""The longest pause before a scanner that is away is looked for again."""
-
 HEARD_ALONE_MIN = 4
 """So often in a row another base station hears a label while its own does not, before it takes the label over."""
 
@@ -315,6 +312,18 @@ SEQUENCE_MAX = 9_999_999_999
 
 KEY_CHARACTERS_MAX = 200
 """Length of SKUs, ids and names that callers give; longer is answered 400, because the hub could not keep it."""
+
+TILL_CLOCK_OFF_S = 120.0
+"""A till whose clock is wrong by so much is shown to people."""
+
+TILL_CLOCK_FORGOTTEN_S = 7 * 86_400.0
+"""A till that sold nothing for so long has no clock that anybody should set."""
+
+TILL_CLOCKS_MAX = 1000
+"""Tills whose clocks are watched, those that sold last."""
+
+TILL_CLOCK_STEPS_MAX = 64
+"""Changes of one till's clock that are remembered."""
 
 # --- pickups (DESIGN.md section 9) -----------------------------------------------------------------------------
 
@@ -516,3 +525,11 @@ HELD_PRICES_SHOWN_MAX = 200
 
 EXCEPTIONS_SHOWN_MAX = 200
 """Open exceptions listed at once, newest first."""
+
+COMPARISON_LOOK_S = 60.0
+COMPARISON_AGAIN_S = 3600.0
+COMPARISON_FROM_HOUR = 3
+"""The comparison of a business day is made from this hour of the next day on, in the store's zone."""
+COMPARISON_SLICE_LABELS = 200
+COMPARISON_NIGHTS_MAX = 31
+"""Nights that one answer tells of."""

@@ -6,15 +6,17 @@ import sys
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from edge.domain.card_data import masked
+
 _UNNEEDED = frozenset({"debug", "info"})
 
 
 def set_up_logs(*, as_json: bool, quiet: bool = False) -> None:
     """Send structlog, and what libraries log, to stderr. `quiet`: only errors, for commands that talk themselves."""
     level = logging.ERROR if quiet else logging.INFO
-    finish: list[Processor] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    finish: list[Processor] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(), _no_cards]
     if not as_json:  # the plain traceback: the pretty one prints local variables, secrets among them
-        finish = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        finish = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback), _no_cards]
     shared: list[Processor] = [structlog.contextvars.merge_contextvars, structlog.processors.add_log_level,
                                structlog.processors.TimeStamper(fmt="iso", utc=True)]
     structlog.configure(processors=[_CHATTER, *shared, *finish],
@@ -25,6 +27,11 @@ def set_up_logs(*, as_json: bool, quiet: bool = False) -> None:
         foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish]))
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
+
+
+def _no_cards(_logger: WrappedLogger, _method: str, line: object) -> str:
+    """What tills and people sent may stand in an error's text."""
+    return masked(str(line))
 
 
 def shed_chatter(shed: bool) -> None:

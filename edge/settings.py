@@ -215,13 +215,15 @@ class StaffMember(_Section, frozen=True, kw_only=True):
 class Scanner(_Section, frozen=True, kw_only=True):
     """A barcode scanner on a serial port; what it reads is told to whoever follows `/v1/events`.
 
-    `prefix`: what it was told to put before each code.
+    `prefix`: what it was told to put before each code. `person`: whose open staff page it acts on, as a hand scanner
+    would: give each counter a sign-in of its own.
     """
 
     name: Identifier
     port: SerialPort
     baud_rate: Literal[9600, 19200, 38400, 57600, 115200] = 9600
     prefix: Annotated[str, Meta(pattern="^[ -~]{0,8}$", description="up to 8 letters")] = ""
+    person: Identifier | None = None
 
 
 class HotFolder(_Section, frozen=True, kw_only=True):
@@ -275,7 +277,15 @@ class Settings(_Section, frozen=True, kw_only=True):
         if database_key == store_key:
             yield Fault(("store_key",), "is the database key: each has its own purpose and life, make two")
 
-    rules: ClassVar[tuple[Rule, ...]] = (_two_keys,)
+    @staticmethod
+    def _known_people(scanners: tuple[Scanner, ...], staff: tuple[StaffMember, ...]) -> Iterator[Fault]:
+        people = {member.id for member in staff}
+        for place, scanner in enumerate(scanners):
+            if scanner.person is not None and scanner.person not in people:
+                yield Fault(("scanners", place, "person"), f"nobody in `staff` has the id {scanner.person}",
+                            f"one of {', '.join(sorted(people)) or 'nobody: add them first'}")
+
+    rules: ClassVar[tuple[Rule, ...]] = (_two_keys, _known_people)
 
 
 def load(path: Path) -> Settings:

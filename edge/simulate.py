@@ -326,7 +326,8 @@ class SimulatedStore:
 
     def open_claims(self) -> list[tuple[LabelId, str, int]]:
         reader = self._rooms.store.books.ledger_reader
-        return list(reader.execute("SELECT label, sku, price_minor FROM claim ORDER BY label, sku, price_minor"))
+        return list(reader.execute("SELECT label, sku, price_minor FROM claim WHERE term = '' "
+                                   "ORDER BY label, sku, price_minor"))
 
     def epoch(self) -> int:
         return self._rooms.store.books.chain.epoch

@@ -6,7 +6,7 @@ Built by the composition roots only; rooms get it passed in and keep no other gl
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -31,6 +31,7 @@ class Topic(Enum):
 
     FACT = "fact"
     PRICES = "prices"
+    PROMOTIONS = "promotions"
     LABEL = "label"
     PICKUP = "pickup"
     LINK = "link"
@@ -109,6 +110,17 @@ class Store:
     def business_day(self, wall_ms: int) -> str:
         """The calendar day in the store's zone, for facts that no till dated."""
         return self.local(wall_ms).date().isoformat()
+
+    def day_gone_powered_ms(self, last_day: date) -> int | None:
+        """When the last shopper who read "until" this day has walked to the till, on the powered clock.
+
+        `None` while the clock is not believed. Time switched off comes on top: never too early.
+        """
+        if not self.clock.trusted:
+            return None
+        midnight = datetime.combine(last_day + timedelta(days=1), time(), self.identity.time_zone)
+        left_ms = max(0, int(midnight.timestamp() * 1000) - self.clock.wall_ms())
+        return self.clock.powered_ms() + left_ms + self.policy.grace_s * 1000
 
     def shoppers_gone_in_ms(self) -> int | None:
         """Until the store is closed and cleared out; `None` when always open or the clock is not believed."""

@@ -24,7 +24,17 @@ import httpx
 import msgspec
 import pytest
 
-from cloud_sync.contract.documents import Item, OpeningHours, Order, OrderLine, Person, Policy, Price, PriceKind
+from cloud_sync.contract.documents import (
+    Item,
+    OpeningHours,
+    Order,
+    OrderLine,
+    Person,
+    Policy,
+    Price,
+    PriceKind,
+    Promotion,
+)
 from cloud_sync.contract.feeds import Batch, Change, Checkpoint, Delete, Feed, Put
 from cloud_sync.contract.ledger import GENESIS_HASH, Entry
 from cloud_sync.contract.pickup import Step
@@ -77,7 +87,6 @@ from edge.prices.guard_desk import GuardDesk
 from edge.prices.local_prices import LocalPrices
 from edge.prices.price_book import PriceBook
 from edge.prices.price_desk import NoPrice, PriceDesk
-from edge.prices.promotion_book import PromotionBook
 from edge.proving.box_clock import BoxClock
 from edge.recount import Recount
 from edge.shipped import shipped
@@ -164,7 +173,7 @@ class StoreKit:
         self.book.released = self.planner.look_at_skus
         self.ahead = PicturesAhead(self.store, wanted, self.artist, self.stations, prepared)
         self.labels = LabelDesk(self.store, self.prices, self.planner, self.stations)
-        self.baskets = BasketDesk(self.store, self.prices, PromotionBook(self.store))
+        self.baskets = BasketDesk(self.store, self.prices)
         self.tills = TransactionDesk(self.store, self.prices)
         self.housekeeper = Housekeeper(self.store, self.prices, self.book, self.pickups, Recount(self.intake))
         for each in (self.station, self.back_wall):
@@ -473,6 +482,16 @@ class Hub:
         """A price list entry goes."""
         await self.sends(Feed.PRICES, {f"{entry}/{sku}": None})
 
+    async def promotes(self, name: str, kind: str, *, from_ms: int = 0, until_ms: int | None = None, version: int = 3,
+                       **terms: Any) -> None:
+        """A promotion comes, or its new version."""
+        document = Promotion(name, version, kind, msgspec.Raw(msgspec.json.encode(terms)), from_ms, until_ms)
+        await self.sends(Feed.PROMOTIONS, {name: document})
+
+    async def ends_promotion(self, name: str) -> None:
+        """It goes out of the feed."""
+        await self.sends(Feed.PROMOTIONS, {name: None})
+
     async def sets_policy(self, **fields: Any) -> None:
         """The chain decides."""
         await self.sends(Feed.POLICY, {"policy": msgspec.structs.replace(self._kit.policy, **fields)})
@@ -559,7 +578,8 @@ class QuickArtist:
 
 
 def _by_content(content: LabelContent) -> str:
-    return hashlib.sha256(f"{content.sku}/{content.name}/{content.price_minor}".encode()).hexdigest()[:16]
+    said = f"{content.sku}/{content.name}/{content.price_minor}" + content.terms + content.until
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

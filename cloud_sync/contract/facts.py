@@ -34,6 +34,9 @@ class Flag(StrEnum):
     ALREADY_VOIDED = "already-voided"
     VOIDS_NO_SALE = "voids-no-sale"
     AVAILABLE_BELOW_ZERO = "available-below-zero"
+    EARLY = "early"
+    LATE = "late"
+    CONTRADICTORY = "contradictory"
 
 
 class SaleLine(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -19,6 +19,7 @@ from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData, BaseBleakScanner
 from bleak.exc import BleakError
 
+from drivers.back_off import back_off
 from drivers.ble.dialect import Advertisement, DeliveryFailed, Dialect, Heard
 from drivers.ble.drawing import Drawing
 from drivers.ble.makers import dialects as known_dialects
@@ -55,9 +56,6 @@ IDLE_S = 0.5
 RSSI_UNKNOWN_DBM = -127  # what bleak says of a label whose signal BlueZ no longer knows
 PROBE_S = 15.0  # nothing heard for so long: listen anew, which an adapter that is gone or switched off refuses
 QUIET_S_MAX = 120.0  # nothing heard for so long, though labels were: the adapter may be stuck, and is started again
-BACK_OFF_FIRST_S = 1.0
-BACK_OFF_MAX_S = 30.0
-BACK_OFF_DOUBLINGS_MAX = 10
 
 _log = structlog.get_logger(__name__)
 
@@ -181,7 +179,7 @@ class BluetoothStation:
                 self._beat()
                 reason = await self._serve_once()
                 self._lost(reason)
-                await self._wait_before_retry()
+                await back_off(self._failures_in_a_row, self._randomness, self._beat)
         finally:
             self._set_state(StationState.OFFLINE, "stopped")
 
@@ -408,13 +406,6 @@ class BluetoothStation:
             self._told_lost = True
             self._log.warning("adapter lost, waiting for it", adapter=self._adapter, reason=reason)
         self._set_state(StationState.OFFLINE, reason)
-
-    async def _wait_before_retry(self) -> None:
-        doublings = min(self._failures_in_a_row - 1, BACK_OFF_DOUBLINGS_MAX)
-        until_s = self._now() + self._randomness.uniform(0, min(BACK_OFF_MAX_S, BACK_OFF_FIRST_S * 2**doublings))
-        while (left_s := until_s - self._now()) > 0:
-            self._beat()
-            await asyncio.sleep(min(left_s, IDLE_S))
 
     def _drop_lights(self, reason: str) -> None:
         for _, _, lit in self._lights.values():

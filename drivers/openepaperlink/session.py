@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
+from drivers.back_off import back_off
 from drivers.openepaperlink import codec
 from drivers.openepaperlink.codec import (
     BlockRequest,
@@ -40,10 +41,6 @@ from drivers.port import (
 )
 from drivers.serial_link import ByteLink, LinkLost
 
-BACK_OFF_FIRST_S = 0.5  # full jitter: the wait is anything up to this, doubled with every failure in a row
-BACK_OFF_MAX_S = 15.0
-BACK_OFF_DOUBLINGS_MAX = 10
-WAIT_SLICE_S = 0.5  # a waiting station still shows progress this often
 BOOT_WAIT_S = 2.0  # RES> without RDY> for so long: go on as if it had come
 
 _SERVING = frozenset({StationState.READY, StationState.DEGRADED})
@@ -141,7 +138,7 @@ class OpenEPaperLinkStation:
                 self.progress += 1
                 reason = await self._connect_once()
                 self._lost(reason)
-                await self._wait_before_retry()
+                await back_off(self._failures_in_a_row, self._randomness, self._beat)
         finally:
             self._set_state(StationState.OFFLINE, "stopped")
 
@@ -193,14 +190,6 @@ class OpenEPaperLinkStation:
             self._told_lost = True
             self._log.warning("base station lost, waiting for it", reason=reason)
         self._set_state(StationState.OFFLINE, reason)
-
-    async def _wait_before_retry(self) -> None:
-        doublings = min(self._failures_in_a_row - 1, BACK_OFF_DOUBLINGS_MAX)
-        longest = min(BACK_OFF_MAX_S, BACK_OFF_FIRST_S * 2**doublings)
-        until = self._now() + self._randomness.uniform(0, longest)
-        while (left := until - self._now()) > 0:
-            self.progress += 1
-            await asyncio.sleep(min(left, WAIT_SLICE_S))
 
     async def _keep_ready(self, conversation: Conversation, handshake: Handshake) -> None:
         """From an open line to a ready station, and again after every restart of the radio (1.5). Never returns;
@@ -284,9 +273,6 @@ class OpenEPaperLinkStation:
             self._on_event(event)
         except Exception:  # a sink must not raise; one that does must not cost us the line
             self._log.exception("event sink raised", event_type=type(event).__name__)
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
 
 
 def _cancelled() -> bool:

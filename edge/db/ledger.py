@@ -5,8 +5,9 @@ own local effect, only when the receipt says the fact is new.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import msgspec
@@ -17,6 +18,8 @@ from edge.clock import ClockStamp
 from edge.db.connection import Connection
 from edge.db.queries import LEDGER
 from edge.db.rebase_rows import TakingBack, put_rebase
+from edge.domain.card_data import has_card, masked, masked_values
+from edge.errors import Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,11 @@ def draft(fact_key: str, fact: Fact, *, occurred_ms: int, recorded_ms: int, busi
 
 def record(connection: Connection, chain: Chain, fact: Draft) -> Receipt:
     """Record a fact once. The same key and meaning again gives the first answer; another meaning is a conflict,
-    itself recorded as an exception for a person."""
+    itself recorded as an exception for a person. Card data that somebody put into it is masked.
+
+    Raises `Rejected` for a key that is a card's number.
+    """
+    fact = _without_cards(fact)
     known = connection.execute(LEDGER.fact, (fact.fact_key,)).fetchone()
     if known is not None:
         digest, answer, epoch, sequence = known
@@ -129,6 +136,7 @@ def entries_after(connection: Connection, chain: Chain, sequence: int, count_max
 
 def raise_exception(connection: Connection, chain: Chain, raised: ExceptionRaised, recorded_ms: int, key: str) -> None:
     """Record something for a person to decide, once per `key`: in the ledger and in the list people see."""
+    raised = msgspec.structs.replace(raised, detail=masked(raised.detail), document=masked(raised.document))
     if connection.execute(LEDGER.fact, (key,)).fetchone() is not None:
         return  # once is enough, even if the second would say it in other words
     record(connection, chain, draft(key, raised, occurred_ms=recorded_ms, recorded_ms=recorded_ms,
@@ -153,6 +161,23 @@ def apply_moves(connection: Connection, moves: Iterable[StockMove]) -> tuple[str
         if sellable < 0 < reserved:
             short[move.sku] = True
     return tuple(short)
+
+
+def _without_cards(fact: Draft) -> Draft:
+    """What a till or a person typed into the wrong field ends here, before any write (DESIGN.md section 8)."""
+    if any(has_card(part) for part in fact.fact_key.split("/") if not _MINTED.fullmatch(part)):
+        raise Rejected("not recorded: its id or till is a card's number; give it another")
+    if not has_card(encode_fact(fact.fact).decode()):
+        return fact
+    clean = masked_values(msgspec.to_builtins(fact.fact), _MADE_HERE)
+    return replace(fact, fact=msgspec.convert(clean, Fact))
+
+
+_MINTED = re.compile(r"(?=.*[a-f])[0-9a-f]{16,64}")
+"""Ids and fingerprints made by programs, in which any digits may come together."""
+
+_MADE_HERE = frozenset({"version", "label", "order_id", "transition_id", "subject"})
+"""Fields of facts that nobody types: ids and fingerprints, whose digits mean nothing."""
 
 
 def _conflict(fact: Draft) -> ExceptionRaised:

@@ -37,6 +37,7 @@ def prune(connection: Connection, chain: Chain, now_ms: int, acked_sequence: int
     others = (connection.execute(LEDGER.prune_voided, (count_max,)).rowcount if facts else 0,
               connection.execute(LEDGER.prune_exceptions, (old_ms, count_max)).rowcount,
               connection.execute(LEDGER.prune_till_days, (_day(old_ms), count_max)).rowcount,
+              connection.execute(LEDGER.prune_till_clocks, (old_ms, old_ms, count_max)).rowcount,
               connection.execute(LEDGER.prune_guard_decisions, (old_ms, count_max)).rowcount)
     more = max(entries + 1, facts, *others) >= count_max  # of the oldest entries the anchor stays
     return Pruned(entries, facts, sum(others), more)

@@ -149,20 +149,22 @@ def _apply_best_first(promotions: list[ActivePromotion], shelf: _Shelf) -> list[
     """What others took can only lessen what a promotion saves, so one that was best when it was last tried, and whose
     products nobody touched since, is the best there is."""
     touched_at, turn = dict[str, int](), 0
-    waiting: list[tuple[int, str, int, ActivePromotion]] = []
+    waiting: list[tuple[int, str, int, int]] = []
 
-    def wait(promotion: ActivePromotion) -> None:
+    def wait(place: int) -> None:
+        promotion = promotions[place]
         saves = _saves(promotion.terms, shelf)
         if saves > 0:
-            heapq.heappush(waiting, (-saves, promotion.id, turn, promotion))
+            heapq.heappush(waiting, (-saves, promotion.id, place, turn))
 
-    for promotion in promotions:
-        wait(promotion)
+    for place in range(len(promotions)):
+        wait(place)
     applied: list[Applied] = []
     while waiting:
-        _, _, tried_at, promotion = heapq.heappop(waiting)
+        _, _, place, tried_at = heapq.heappop(waiting)
+        promotion = promotions[place]
         if any(touched_at.get(sku, -1) >= tried_at for sku in promotion.terms.skus):
-            wait(promotion)
+            wait(place)
             continue
         trial = _try(promotion.terms, shelf.of(promotion.terms))
         applied += _take(promotion, trial)

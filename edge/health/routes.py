@@ -19,6 +19,7 @@ from edge.health.issues import Issue, IssueList
 from edge.heartbeats import Stall
 from edge.labels.planner import LabelPlanner
 from edge.pos.app import Handler, json_response
+from edge.pos.till_clocks import TillClocks
 from edge.store import Store
 from edge.supervisor import PartStatus
 
@@ -28,7 +29,8 @@ _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class Status(msgspec.Struct, frozen=True):
     """`GET /v1/status`. Times in milliseconds since 1970.
 
-    `disk_sheds`: what is given up for want of room, `nothing` or the last of telemetry, chatter, history, facts.
+    `till_clocks_ahead_ms`: by till, how far its clock is ahead of the store's, negative for behind. `disk_sheds`: what
+    is given up for want of room, `nothing` or the last of telemetry, chatter, history, facts.
     """
 
     store: str
@@ -44,6 +46,7 @@ class Status(msgspec.Struct, frozen=True):
     labels: dict[str, int]
     stations: dict[str, str]
     exceptions: int
+    till_clocks_ahead_ms: dict[str, int]
     clock_trusted: bool
     disk_room_bytes: int
     disk_sheds: str
@@ -59,6 +62,7 @@ class HealthView:
     planner: LabelPlanner
     stations: dict[str, BaseStation]
     issues: IssueList
+    clocks: TillClocks
     link_state: Callable[[], LinkState]
     parts: Callable[[], list[PartStatus]]
     stalled: Callable[[], list[Stall]]
@@ -74,8 +78,9 @@ class HealthView:
             labels={state.value: count for state, count in self.planner.counts().items()},
             stations={name: station.state.value for name, station in self.stations.items()},
             exceptions=books.ledger_reader.execute(LEDGER.open_exception_count).fetchone()[0],
-            clock_trusted=self.store.clock.trusted, disk_room_bytes=self.store.disk.room_bytes,
-            disk_sheds=self.store.disk.level.word, issues=self.issues.now(), parts=self.parts())
+            till_clocks_ahead_ms=self.clocks.all_ahead_ms(), clock_trusted=self.store.clock.trusted,
+            disk_room_bytes=self.store.disk.room_bytes, disk_sheds=self.store.disk.level.word,
+            issues=self.issues.now(), parts=self.parts())
 
 
 def health_handlers(view: HealthView) -> Mapping[str, Handler]:
@@ -121,13 +126,15 @@ class _StoreCollector(Collector):
         yield GaugeMetricFamily("trastienda_disk_room_bytes", "bytes that facts can still use", status.disk_room_bytes)
         yield GaugeMetricFamily("trastienda_disk_shed_level", "0 nothing is given up for want of room, 4 facts",
                                 int(self._view.store.disk.level))
+        yield _by("trastienda_till_clock_ahead_seconds", "how far a till's clock is ahead of the store's", "till",
+                  {till: ahead_ms / 1000 for till, ahead_ms in status.till_clocks_ahead_ms.items()})
         yield _by("trastienda_labels", "labels by state", "state", status.labels)
         yield _by("trastienda_stations", "base stations by state", "state", Tally(status.stations.values()))
         yield _by("trastienda_issues", "issues by severity", "severity",
                   Tally(issue.severity.value for issue in status.issues))
 
 
-def _by(name: str, text: str, label: str, counts: Mapping[str, int]) -> GaugeMetricFamily:
+def _by(name: str, text: str, label: str, counts: Mapping[str, float]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(name, text, labels=[label])
     for value, count in counts.items():
         family.add_metric([value], count)

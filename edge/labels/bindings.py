@@ -11,7 +11,7 @@ from edge.db.label_rows import LabelRow, label_row
 from edge.db.ledger import Chain, Outcome, draft, fact_of, record
 from edge.db.queries import LEDGER
 from edge.errors import Rejected
-from edge.prices.claim_book import claims_of_label, refresh_caps
+from edge.prices.claim_book import refresh_caps, refresh_label, refresh_terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ def bind(connection: Connection, chain: Chain, label: str, sku: str, act: Act) -
     if _is_new(connection, chain, act, "bind", f"{label} {sku}"):
         off_shelf = row.off_shelf_powered_ms if row.excluded_reason else None
         connection.execute(LEDGER.bind_label, (sku, off_shelf, label))
-        _refresh_caps(connection, label, act)
+        refresh_label(connection, label, act.powered_ms)
 
 
 def unbind(connection: Connection, chain: Chain, label: str, act: Act) -> None:
@@ -42,7 +42,7 @@ def unbind(connection: Connection, chain: Chain, label: str, act: Act) -> None:
     if _is_new(connection, chain, act, "unbind", label):
         off_shelf = row.off_shelf_powered_ms if row.excluded_reason else act.powered_ms + act.grace_ms
         connection.execute(LEDGER.bind_label, (None, off_shelf, label))
-        _refresh_caps(connection, label, act)
+        refresh_label(connection, label, act.powered_ms)
 
 
 def replace_by(connection: Connection, chain: Chain, label: str, other: str, act: Act) -> None:
@@ -72,7 +72,7 @@ def exclude(connection: Connection, chain: Chain, label: str, act: Act) -> None:
     if _is_new(connection, chain, act, "exclude", label) and row.excluded_reason is None:
         ends = row.off_shelf_powered_ms if row.sku is None else act.powered_ms + act.grace_ms
         connection.execute(LEDGER.exclude_label, (act.reason, ends, label))
-        _refresh_caps(connection, label, act)
+        refresh_label(connection, label, act.powered_ms)
 
 
 def include(connection: Connection, chain: Chain, label: str, act: Act) -> None:
@@ -81,19 +81,25 @@ def include(connection: Connection, chain: Chain, label: str, act: Act) -> None:
     if _is_new(connection, chain, act, "include", label):
         ends = row.off_shelf_powered_ms if row.sku is None else None
         connection.execute(LEDGER.exclude_label, (None, ends, label))
-        _refresh_caps(connection, label, act)
+        refresh_label(connection, label, act.powered_ms)
 
 
-def void_claim(connection: Connection, chain: Chain, label: str, sku: str, price_minor: int, act: Act) -> None:
-    """A supervisor strikes one claim, with a reason; it shows in the accuracy report."""
+def void_claim(connection: Connection, chain: Chain, label: str, sku: str, price_minor: int, act: Act, *,
+               term: str = "") -> None:
+    """A supervisor strikes one claim, with a reason; it shows in the accuracy report.
+
+    `term`: what is struck is what the label promises on a condition, and the price is 0.
+    """
     if not act.reason.strip():
         raise Rejected("voiding a claim needs a reason")
     _known(connection, label)
-    if _is_new(connection, chain, act, "void-claim", f"{label} {sku} {price_minor}"):
-        if not connection.execute(LEDGER.void_claim, (label, sku, price_minor)).rowcount:
-            raise Rejected(f"label {label} has no claim of {price_minor} (minor units) for {sku}")
+    said = term or f"{price_minor} (minor units)"
+    if _is_new(connection, chain, act, "void-claim", f"{label} {sku} {term or price_minor}"):
+        if not connection.execute(LEDGER.void_claim, (label, sku, price_minor, term)).rowcount:
+            raise Rejected(f"label {label} has no claim of {said} for {sku}")
         connection.execute(LEDGER.doubt_label, (label,))
         refresh_caps(connection, (sku,), act.powered_ms)
+        refresh_terms(connection, [term] if term else (), act.powered_ms)
 
 
 def act_by_history(connection: Connection, fact: StaffAct, grace_ms: int, now: tuple[int, int]) -> str | None:
@@ -121,7 +127,7 @@ def act_by_history(connection: Connection, fact: StaffAct, grace_ms: int, now: t
         case "include":
             connection.execute(LEDGER.exclude_label, (None, row.off_shelf_powered_ms if row.sku is None else None,
                                                       label))
-    refresh_caps(connection, {claim.sku for claim in claims_of_label(connection, label)}, now_powered_ms)
+    refresh_label(connection, label, now_powered_ms)
     return label
 
 
@@ -153,7 +159,3 @@ def _is_new(connection: Connection, chain: Chain, act: Act, name: str, subject: 
         return False
     return record(connection, chain, draft(key, fact, occurred_ms=act.wall_ms, recorded_ms=act.wall_ms,
                                            business_day=act.business_day)).outcome is Outcome.NEW
-
-
-def _refresh_caps(connection: Connection, label: str, act: Act) -> None:
-    refresh_caps(connection, {claim.sku for claim in claims_of_label(connection, label)}, act.powered_ms)

@@ -21,8 +21,8 @@ Field = Literal["name", "sku", "gtin", "package", "price", "unit_price", "was", 
                 "origin", "badge", "measure"]
 """What a text may name in braces: `"{package} · {sku}"`."""
 
-PRICE_FIELDS: tuple[Field, ...] = ("price", "unit_price", "was", "percent", "terms")
-"""What must not be read in part: "3 for 12…" promises something else."""
+PRICE_FIELDS: tuple[Field, ...] = ("price", "unit_price", "was", "percent", "terms", "until")
+"""What must not be read in part: "3 for 12…" promises something else, and "until 3…" another day."""
 
 Words = str | dict[str, str]
 """A text, or one for each language by its two letters; a language that is not there gets the first."""

@@ -55,7 +55,7 @@ from edge.limits import (
     TELEMETRY_FLUSH_S,
     WRITE_TROUBLE_PAUSE_S,
 )
-from edge.prices.claim_book import Offered, ProofOutcome, ReadProof, TooManyClaims, close_by_proof, doubt, open_claim
+from edge.prices.claim_book import ProofOutcome, ReadProof, TooManyClaims, close_by_proof, doubt, open_claim
 from edge.prices.price_book import PriceBook
 from edge.prices.price_desk import PriceDesk
 from edge.store import News, Store, Topic
@@ -416,7 +416,8 @@ class LabelPlanner:
             return
         if on_air and on_air.content_hash == wanted.content_hash:
             return
-        waits_s = self._book.label_waits_s(row.sku) if self._urgency_of(row.sku) is Urgency.DECREASE else 0.0
+        lessens = wanted.term is not None or self._urgency_of(row.sku) is Urgency.DECREASE
+        waits_s = self._book.label_waits_s(row.sku) if lessens else 0.0
         if waits_s > 0:  # a till that keeps a copy may still ask more than the label would show
             self._again_in(label, waits_s)
             return
@@ -458,7 +459,7 @@ class LabelPlanner:
                 self._air.begin(label, before)
             self.look_at(label, self._urgency_of(content.sku))
             return
-        offered = Offered(label, blob.version, wanted.content_hash, content.sku, content.price_minor, content.currency)
+        offered = self._wanted.offered(label, blob.version, wanted)
         now_powered_ms, now_ms = self._store.clock.powered_ms(), self._store.clock.wall_ms()
         order = await self._store.books.ledger.submit(lambda c: open_claim(c, offered, now_powered_ms, now_ms))
         self._air.drawn(label, blob.version)

@@ -18,6 +18,7 @@ from edge.labels.elements import (
     Condition,
     Ean,
     Element,
+    Field,
     Price,
     Qr,
     Text,
@@ -104,6 +105,13 @@ def preview_png(picture: Picture) -> bytes:
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()
+
+
+def says(template: Template, content: LabelContent, field: Field) -> bool:
+    """Whether the picture of this content has a text with this field."""
+    return bool(getattr(content, field)) and any(
+        isinstance(element, Text) and "{" + field + "}" in in_language(element.text, content.language)
+        and _wanted(element, content) for element in template.layout.elements)
 
 
 def _wanted(element: Element, content: LabelContent) -> bool:

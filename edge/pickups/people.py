@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from cloud_sync.contract.documents import Person
 from edge.db.books import derive_key
+from edge.domain.card_data import masked
 
 _NONCE_BYTES = 12
 _person_decoder = msgspec.json.Decoder(Person)
@@ -22,9 +23,11 @@ class PeopleVault:
         self._code_key = derive_key(store_key, "pickup codes")
 
     def seal(self, person: Person) -> bytes:
-        """Nonce and ciphertext. The nonce comes from the operating system: a repeated one would break the seal."""
+        """Nonce and ciphertext, without card data that somebody gave for a name. The nonce comes from the operating
+        system: a repeated one would break the seal."""
         nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, msgspec.json.encode(person), None)
+        clean = Person(masked(person.display_name), masked(person.phone_last_digits))
+        return nonce + self._cipher.encrypt(nonce, msgspec.json.encode(clean), None)
 
     def unseal(self, sealed: bytes) -> Person:
         """Raises `cryptography.exceptions.InvalidTag` when the data was not sealed under this key."""

@@ -83,6 +83,7 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", "/v1/reports/holds", PEOPLE, "report_holds"),
     Rule("GET", "/v1/reports/not-announced", PEOPLE, "report_not_announced"),
     Rule("GET", "/v1/reports/comparison", PEOPLE, "report_comparison"),
+    Rule("GET", "/v1/reports/comparisons", PEOPLE, "report_comparisons"),
     Rule("GET", "/v1/held-batches", PEOPLE, "held_batches"),
     Rule("POST", "/v1/held-batches/{digest}", frozenset({Role.SUPERVISOR}), "decide_held_batch"),
     Rule("GET", "/v1/doctor", EXPERTS, "examine"),

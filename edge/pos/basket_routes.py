@@ -15,7 +15,7 @@ from edge.errors import Rejected
 from edge.limits import BASKET_LINES_MAX, BASKET_PIECES_MAX, KEY_CHARACTERS_MAX
 from edge.pos.app import Handler, body_of, json_response
 from edge.prices.price_desk import PriceDesk, Quote
-from edge.prices.promotion_book import PromotionBook
+from edge.prices.promotion_book import kind_of
 from edge.store import Store
 
 _QUANTITY_MILLI_MAX = BASKET_PIECES_MAX * 1000
@@ -98,10 +98,9 @@ class ReceiptOut(msgspec.Struct, frozen=True):
 class BasketDesk:
     """Prices baskets."""
 
-    def __init__(self, store: Store, prices: PriceDesk, promotions: PromotionBook) -> None:
+    def __init__(self, store: Store, prices: PriceDesk) -> None:
         self._store = store
         self._prices = prices
-        self._promotions = promotions
 
     def price(self, body: BasketIn) -> ReceiptOut:
         """Raises `Rejected` for what is no basket: a line number twice, or more pieces than anybody carries."""
@@ -115,7 +114,8 @@ class BasketDesk:
         known = [line for line in body.lines if skus[line.line] in quotes]
         lines = self._basket_lines(known, [quotes[skus[line.line]] for line in known])
         coupons = frozenset(body.coupons)
-        basket = price_basket(lines, self._promotions.active_for(quotes), coupons, self._rules(), member=body.member)
+        promotions = self._prices.promotions.active_for(quotes)
+        basket = price_basket(lines, promotions, coupons, self._rules(), member=body.member)
         unused = coupons - {one.promotion.terms.coupon for one in basket.applied}
         unknown = [line.line for line in body.lines if skus[line.line] not in quotes]
         return self._receipt(basket, lines, quotes, unknown, sorted(unused))
@@ -147,9 +147,8 @@ class BasketDesk:
 
 def _applied(one: Applied) -> AppliedOut:
     promotion = one.promotion
-    tag = promotion.terms.__struct_config__.tag
-    return AppliedOut(promotion.id, promotion.version, str(tag), promotion.terms.text, one.times, one.total_minor,
-                      dict(one.off_minor))
+    return AppliedOut(promotion.id, promotion.version, kind_of(promotion.terms), promotion.terms.text, one.times,
+                      one.total_minor, dict(one.off_minor))
 
 
 def basket_handlers(desk: BasketDesk) -> Mapping[str, Handler]:

@@ -3,7 +3,8 @@
 `inbox/ → work/ → done/` or `bad/`, with an `.err` beside a bad file that says what is wrong and what to do, and a
 `.report` beside a good one. A file is taken when it has stopped growing, and moved by renaming, so that a stop in the
 middle leaves it whole in `work/`, where the next start finds it: what was recorded of it counts once, however often it
-is read. A file that was taken before is known by its contents, across restarts. Originals go after `keep_days`.
+is read. A file that was taken before is known by its contents, across restarts. Originals are kept without card data
+(`originals.py`), and go after `keep_days`.
 
 What a file means is its taker's to say: `edge.pos.poslog.desk`, `edge.pos.price_files`, `edge.pos.sales_files`.
 """
@@ -24,6 +25,7 @@ from typing import Any, Protocol
 import structlog
 
 from edge.db.taken_files import remember_file, taken_file
+from edge.domain.card_data import masked
 from edge.errors import Corrupt, Rejected, Transient
 from edge.limits import (
     HOT_FILE_BYTES_MAX,
@@ -32,6 +34,7 @@ from edge.limits import (
     HOT_FOLDER_LOOK_S,
     HOT_FOLDER_PROBLEMS_MAX,
 )
+from edge.pos.originals import put_away
 from edge.store import Store
 
 UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".err", ".report")
@@ -40,6 +43,8 @@ PLACES = ("inbox", "work", "done", "bad")
 HASH_DIGITS = 16
 NAME_BYTES_MAX = 200
 """Of a file's name, in `done/` and `bad/`; a file system takes 255 with what is put around it."""
+UNREAD = "unread"
+"""Stands for the hash of a file that was not looked into."""
 SECONDS_PER_DAY = 86_400
 _log = structlog.get_logger(__name__)
 
@@ -168,7 +173,8 @@ class HotFolder:
         if taken.problems:
             _log.warning("a file could not be taken in whole", folder=self.name, file=_shown(path.name),
                          first=taken.problems[0])
-        await self._aside(partial(self._put_away, path, f"{digest[:HASH_DIGITS] or 'unread'}-{_cut(path.name)}", taken))
+        name = f"{digest[:HASH_DIGITS] or UNREAD}-{_cut(masked(path.name))}"
+        await self._aside(partial(self._put_away, path, name, taken))
 
     async def _take_new(self, file: HotFile, digest: str) -> Taken:
         """What was taken before is not taken again, and that is said."""
@@ -196,8 +202,12 @@ class HotFolder:
         elif taken.report:
             said = [f"{_shown(path.name)} was taken.", *_listed(taken.report)]
             _write(self.directory / "done" / f"{name}.report", said)
+        target = self.directory / ("bad" if taken.problems else "done") / name
+        if name.startswith(UNREAD):  # a link, or larger than anything: it is no file of ours to look through
+            path.replace(target)
+            return
         os.utime(path)  # it is kept from now on, however old it is
-        path.replace(self.directory / ("bad" if taken.problems else "done") / name)
+        put_away(path, target)
 
     def _tidy(self) -> None:
         """Originals may hold people's names: they go after a while, the bad ones too."""
@@ -230,7 +240,7 @@ def _digest(file: BufferedReader) -> str:
 
 
 def _write(path: Path, lines: list[str]) -> None:
-    path.write_text("\n".join([*lines, ""]), encoding="utf-8", errors="backslashreplace")
+    path.write_text(masked("\n".join([*lines, ""])), encoding="utf-8", errors="backslashreplace")
 
 
 def _listed(problems: list[str]) -> list[str]:
@@ -241,7 +251,7 @@ def _listed(problems: list[str]) -> list[str]:
 def _shown(name: str) -> str:
     """A name as people can read it: others may have put anything into it."""
     text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
+    return masked("".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text))
 
 
 def _cut(name: str) -> str:

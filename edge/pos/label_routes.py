@@ -15,6 +15,7 @@ from edge.db.label_rows import LabelRow, label_row, label_rows
 from edge.db.ledger import Chain
 from edge.db.queries import LEDGER
 from edge.domain.barcode import CODE_LENGTH_MAX
+from edge.domain.card_data import masked
 from edge.errors import Rejected, Transient
 from edge.labels import bindings
 from edge.labels.bindings import Act
@@ -28,6 +29,8 @@ from edge.store import Store, Topic
 
 Change = Callable[[Connection, Chain, Act], None]
 LIGHT_SECONDS_MAX = 60.0
+TERM_CHARACTERS_MAX = KEY_CHARACTERS_MAX + 40
+"""A promotion's id, its version and a digest."""
 _Text = Annotated[str, msgspec.Meta(max_length=KEY_CHARACTERS_MAX)]
 
 
@@ -46,7 +49,8 @@ class LabelOut(msgspec.Struct, frozen=True):
 
 
 class LabelIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What somebody decides about a label. `act_id` is minted by the caller: sent twice, it counts once."""
+    """What somebody decides about a label. `act_id` is minted by the caller: sent twice, it counts once. `term`: of a
+    claim that is struck, what it promises on a condition (its price is then 0)."""
 
     act_id: _Text = ""
     code: Annotated[str, msgspec.Meta(max_length=CODE_LENGTH_MAX)] = ""
@@ -54,6 +58,7 @@ class LabelIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     by: _Text = ""
     sku: _Text = ""
     price_minor: int = 0
+    term: Annotated[str, msgspec.Meta(max_length=TERM_CHARACTERS_MAX)] = ""
     seconds: Annotated[float, msgspec.Meta(ge=0, le=LIGHT_SECONDS_MAX)] = 5.0
     minutes: Annotated[int, msgspec.Meta(ge=0, le=1440)] = 60
     size: Annotated[str, msgspec.Meta(max_length=16)] = ""
@@ -135,7 +140,7 @@ class LabelDesk:
         found = self._store.books.ledger_reader.execute(LEDGER.picture, (code.label, code.version)).fetchone()
         if found is None:
             raise Rejected(f"this store did not print tag {code.label} so; print it again")
-        _, content, sku, price_minor, currency = found
+        _, content, sku, price_minor, currency, *_ = found
         wanted = self._planner.wanted_of(self._row(code.label))
         station.scanned(code)
         return PaperScan(code.label, sku, price_minor, currency, wanted is not None and wanted.content_hash == content)
@@ -168,7 +173,7 @@ class LabelDesk:
     async def void_claim(self, label: str, body: LabelIn, actor: str) -> LabelOut:
         """Strike one claim of the label."""
         return await self._change(label, self._act(actor, body.act_id, body.reason), lambda c, chain, act:
-                                  bindings.void_claim(c, chain, label, body.sku, body.price_minor, act))
+                                  bindings.void_claim(c, chain, label, body.sku, body.price_minor, act, term=body.term))
 
     async def light(self, label: str, seconds: float) -> None:
         """Flash the label's LED. Raises `Transient` when its base station cannot now."""
@@ -226,7 +231,7 @@ class LabelDesk:
     def _act(self, actor: str, act_id: str, reason: str) -> Act:
         store, wall_ms = self._store, self._store.clock.wall_ms()
         return Act(act_id or store.mint(), actor, wall_ms, store.clock.powered_ms(), store.business_day(wall_ms),
-                   store.policy.grace_s * 1000, reason)
+                   store.policy.grace_s * 1000, masked(reason))
 
     def _out(self, row: LabelRow) -> LabelOut:
         state, why = self._planner.state_of(row)

@@ -6,12 +6,14 @@ from datetime import date
 from starlette.requests import Request
 from starlette.responses import Response
 
+from edge.limits import COMPARISON_NIGHTS_MAX
 from edge.pos.app import Handler, json_response
 from edge.pos.problems import ProblemAnswer
+from edge.prices.comparison import Comparer, NightlyComparison
 from edge.prices.reports import PriceReports
 
 
-def report_handlers(reports: PriceReports) -> Mapping[str, Handler]:
+def report_handlers(reports: PriceReports, comparer: Comparer, nightly: NightlyComparison) -> Mapping[str, Handler]:
     """The handlers of reports, by the names in `edge.pos.access.RULES`."""
 
     async def accuracy(request: Request) -> Response:
@@ -25,10 +27,13 @@ def report_handlers(reports: PriceReports) -> Mapping[str, Handler]:
         return json_response(reports.not_announced())
 
     async def comparison(_request: Request) -> Response:
-        return json_response(reports.comparison())
+        return json_response(await comparer.compare())
+
+    async def comparisons(_request: Request) -> Response:
+        return json_response(nightly.nights(COMPARISON_NIGHTS_MAX))
 
     return {"report_accuracy": accuracy, "report_holds": holds, "report_not_announced": not_announced,
-            "report_comparison": comparison}
+            "report_comparison": comparison, "report_comparisons": comparisons}
 
 
 def _day(request: Request, name: str) -> str:

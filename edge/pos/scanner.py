@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import structlog
 
+from drivers.back_off import back_off
 from drivers.serial_link import ByteLink, LinkLost
 from edge.domain.barcode import CODE_LENGTH_MAX
-from edge.limits import SCAN_AGAIN_S, SCAN_SILENCE_S, SCANNER_BACK_OFF_MAX_S
+from edge.limits import SCAN_AGAIN_S, SCAN_SILENCE_S
 
 ENDS = b"\r\n\x03\t"
 STARTS = b"\x02"
@@ -52,6 +53,7 @@ class ScanFramer:
                 codes += self.silence()
             elif value in STARTS:
                 self._held.clear()
+                self._too_long = False
             elif len(self._held) >= CODE_LENGTH_MAX:
                 self._too_long = True
             else:
@@ -102,7 +104,7 @@ class Scanner:
             except (LinkLost, OSError) as reason:
                 self._is_there(there=False, reason=str(reason))
             failures += 1
-            await self._pause(self._randomness.uniform(0, min(SCANNER_BACK_OFF_MAX_S, 2.0 ** min(failures, 10))))
+            await back_off(failures, self._randomness, self._beat)
 
     async def _listen(self, link: ByteLink) -> None:
         framer = ScanFramer(self._prefix)
@@ -136,8 +138,5 @@ class Scanner:
             else:
                 _log.warning("scanner lost, waiting for it", scanner=self.name, reason=reason)
 
-    async def _pause(self, seconds: float) -> None:
-        until_s = asyncio.get_running_loop().time() + seconds
-        while (left_s := until_s - asyncio.get_running_loop().time()) > 0:
-            self.progress += 1
-            await asyncio.sleep(min(left_s, 1.0))
+    def _beat(self) -> None:
+        self.progress += 1

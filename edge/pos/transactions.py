@@ -28,6 +28,15 @@ from edge.db.ledger import Chain, Draft, Outcome, Receipt, draft, fact_of, raise
 from edge.db.queries import LEDGER
 from edge.db.rebase_rows import read_rebase
 from edge.domain.barcode import CODE_LENGTH_MAX
+from edge.domain.till_clock import (
+    CLOCK_FLAGS,
+    Heard,
+    contradicts_day,
+    contradicts_order,
+    milliseconds,
+    on_the_wall,
+    time_flags,
+)
 from edge.domain.transaction import fact_key, line_flags, meaning_digest, transaction_flags
 from edge.limits import (
     AMOUNT_MINOR_MAX,
@@ -36,6 +45,7 @@ from edge.limits import (
     KEY_CHARACTERS_MAX,
     SEQUENCE_MAX,
 )
+from edge.pos.till_clocks import TillClocks
 from edge.prices.price_desk import PriceDesk
 from edge.store import Store
 
@@ -99,7 +109,8 @@ class CloseOut(msgspec.Struct, frozen=True):
 class HighWater(msgspec.Struct, frozen=True):
     """What the ledger really holds of a till's day: everything in `missing`, before `first` and after `last` is to be
     sent again, if the till has it. `ranges`: what is missing as first and last sequence; `settled`: false while the hub
-    is still sending history back, so that less may be missing than it seems.
+    is still sending history back, so that less may be missing than it seems. `clock_ahead_ms`: how far the till's clock
+    is ahead of the store's by its last sales, negative for behind; `null` while they do not say.
     """
 
     till: str
@@ -110,6 +121,7 @@ class HighWater(msgspec.Struct, frozen=True):
     missing: list[int]
     ranges: list[tuple[int, int]]
     settled: bool
+    clock_ahead_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +138,20 @@ class TransactionDesk:
     def __init__(self, store: Store, prices: PriceDesk) -> None:
         self._store = store
         self._prices = prices
+        self.clocks = TillClocks(store)
 
     async def take(self, day: TillDay, sequence: int, body: TransactionIn) -> Receipt:
         """Record a transaction once; see `edge.db.ledger.record` for repeats and conflicts."""
-        fact = self._fact(day, sequence, body)
-        made = Draft(fact_key(day.till, day.business_day, sequence), fact, meaning_digest(fact),
-                     self._milliseconds(body.occurred_at), day.business_day, self._store.clock.wall_ms())
+        received_ms = self._store.clock.wall_ms()
+        heard = Heard(received_ms, self._milliseconds(body.occurred_at, received_ms))
+        fact = self._fact(day, sequence, body, heard)
+        made = Draft(fact_key(day.till, day.business_day, sequence), fact, meaning_digest(fact), heard.occurred_ms,
+                     day.business_day, heard.received_ms)
         chain = self._store.books.chain
-        return await self._store.record(lambda connection: record_transaction(connection, chain, made, fact))
+        receipt = await self._store.record(lambda connection: record_transaction(connection, chain, made, fact))
+        if receipt.outcome is Outcome.NEW and self._store.clock.trusted:
+            await self.clocks.heard(day.till, heard)
+        return receipt
 
     async def close(self, till: str, body: CloseIn) -> CloseOut:
         """Compare the till's account with ours; what differs becomes an exception per till and day."""
@@ -156,30 +174,38 @@ class TransactionDesk:
         count, first_key, last_key = reader.execute(LEDGER.till_sequence_range, (
             fact_key(till, business_day, 0), fact_key(till, business_day, SEQUENCE_MAX))).fetchone()
         if not count:
-            return HighWater(till, business_day, 0, 0, 0, [], [], settled)
+            return HighWater(till, business_day, 0, 0, 0, [], [], settled, self.clocks.ahead_ms(till))
         first, last = int(first_key[-_SEQUENCE_DIGITS:]), int(last_key[-_SEQUENCE_DIGITS:])
         missing, _ = _missing(reader, day, first, last)
-        return HighWater(till, business_day, first, last, count, missing, gaps_of(reader, day, first, last), settled)
+        return HighWater(till, business_day, first, last, count, missing, gaps_of(reader, day, first, last), settled,
+                         self.clocks.ahead_ms(till))
 
-    def _fact(self, day: TillDay, sequence: int, body: TransactionIn) -> Transaction:
-        lines = tuple(self._line(line) for line in body.lines)
-        flags = transaction_flags(body.type, body.total_minor, lines, self._store.clock.trusted)
+    def _fact(self, day: TillDay, sequence: int, body: TransactionIn, heard: Heard) -> Transaction:
+        lines = tuple(self._line(line, heard.received_ms) for line in body.lines)
+        flags = (*transaction_flags(body.type, body.total_minor, lines, self._store.clock.trusted),
+                 *self._time_flags(day, heard))
         return Transaction(till=day.till, business_day=day.business_day, sequence=sequence, type=body.type,
                            currency=body.currency, total_minor=body.total_minor, lines=lines,
                            voids_sequence=body.voids_sequence, actor=body.operator, flags=flags)
 
-    def _line(self, line: LineIn) -> SaleLine:
+    def _time_flags(self, day: TillDay, heard: Heard) -> tuple[Flag, ...]:
+        """Against a clock that is not believed nothing is early or late."""
+        odd = time_flags(heard, self.clocks.ahead_ms(day.till) or 0) if self._store.clock.trusted else ()
+        contradicts = contradicts_day(heard.occurred_ms, day.business_day, self._store.identity.time_zone)
+        return (*odd, Flag.CONTRADICTORY) if contradicts else odd
+
+    def _line(self, line: LineIn, received_ms: int) -> SaleLine:
         known = line.sku if line.sku and self._prices.known_sku(line.sku) else self._prices.sku_of(line.code)
         return SaleLine(line=line.line, kind=line.kind, quantity_milli=line.quantity_milli,
                         amount_minor=line.amount_minor, sku=known or line.sku, code=line.code,
                         unit_price_minor=line.unit_price_minor,
-                        scanned_ms=self._milliseconds(line.scanned_at) if line.scanned_at else None,
+                        scanned_ms=self._milliseconds(line.scanned_at, received_ms) if line.scanned_at else None,
                         flags=line_flags(bool(known), line.quantity_milli))
 
-    def _milliseconds(self, moment: datetime) -> int:
+    def _milliseconds(self, moment: datetime, received_ms: int) -> int:
         """Since 1970. A till that names no offset means the store's own time."""
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=self._store.identity.time_zone)
-        return (aware - _EPOCH) // timedelta(milliseconds=1)
+        aware = moment if moment.tzinfo else on_the_wall(moment, self._store.identity.time_zone, received_ms)
+        return milliseconds(aware)
 
 
 _SEQUENCE_DIGITS = 10
@@ -190,6 +216,7 @@ def record_transaction(connection: Connection, chain: Chain, made: Draft, fact: 
     """One transaction inside the writer: record it once, then its till's day and what people should look at."""
     if fact.type is TransactionKind.VOID:
         made, fact = _with_voided_lines(connection, made, fact)
+    made, fact = _with_its_order(connection, made, fact)
     receipt = record(connection, chain, made)
     if receipt.outcome is not Outcome.NEW:
         return receipt
@@ -198,7 +225,9 @@ def record_transaction(connection: Connection, chain: Chain, made: Draft, fact: 
     if fact.type is not TransactionKind.VOID:
         _take_back_if_voided(connection, chain, made, fact)
     for flag in fact.flags:
-        if flag is not Flag.CLOCK_UNTRUSTED:  # an issue of the box, not of each of its sales
+        if flag in CLOCK_FLAGS:
+            _raise_of_the_day(connection, chain, made, fact, flag)
+        elif flag is not Flag.CLOCK_UNTRUSTED:  # an issue of the box, not of each of its sales
             _raise(connection, chain, made, fact, flag, _detail(fact, flag))
     for sku in receipt.short_skus:
         _endangered_orders(connection, chain, made, fact, sku)
@@ -216,6 +245,24 @@ def _with_voided_lines(connection: Connection, made: Draft, fact: Transaction) -
     flags = fact.flags if flag is None else (*fact.flags, flag)
     fact = msgspec.structs.replace(fact, lines=lines, flags=flags)
     return replace(made, fact=fact), fact
+
+
+def _with_its_order(connection: Connection, made: Draft, fact: Transaction) -> tuple[Draft, Transaction]:
+    """Flagged when its time is on the wrong side of the sale before or after it, wherever it came in between."""
+    if Flag.CONTRADICTORY in fact.flags:
+        return made, fact
+    before_ms, after_ms = (_occurred_ms(connection, fact, sequence)
+                           for sequence in (fact.sequence - 1, fact.sequence + 1))
+    if not contradicts_order(made.occurred_ms, before_ms, after_ms):
+        return made, fact
+    fact = msgspec.structs.replace(fact, flags=(*fact.flags, Flag.CONTRADICTORY))
+    return replace(made, fact=fact), fact
+
+
+def _occurred_ms(connection: Connection, fact: Transaction, sequence: int) -> int | None:
+    """When another transaction of the same till and day happened, by the till."""
+    row = connection.execute(LEDGER.till_occurred, (fact_key(fact.till, fact.business_day, sequence),)).fetchone()
+    return row[0] if row else None
 
 
 def _voided_lines(connection: Connection, made: Draft,
@@ -254,6 +301,15 @@ def _raise(connection: Connection, chain: Chain, made: Draft, fact: Transaction,
     raised = ExceptionRaised(reason=flag, about=made.fact_key, detail=detail, till=fact.till,
                              business_day=fact.business_day)
     raise_exception(connection, chain, raised, made.recorded_ms, key=f"{flag}/{made.fact_key}{about}")
+
+
+def _raise_of_the_day(connection: Connection, chain: Chain, made: Draft, fact: Transaction, flag: Flag) -> None:
+    """A till's time is odd: told once per till and day, with the first sale that it was seen in."""
+    occurred, recorded = (_EPOCH + timedelta(milliseconds=each) for each in (made.occurred_ms, made.recorded_ms))
+    raised = ExceptionRaised(reason=flag, about=made.fact_key, till=fact.till, business_day=fact.business_day,
+                             detail=f"happened at {occurred:%Y-%m-%d %H:%M:%S} by the till, came in at "
+                                    f"{recorded:%Y-%m-%d %H:%M:%S} (UTC); others of this day may be the same")
+    raise_exception(connection, chain, raised, made.recorded_ms, key=f"{flag}/till/{fact.till}/{fact.business_day}")
 
 
 def _detail(fact: Transaction, flag: Flag) -> str:

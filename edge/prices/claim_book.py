@@ -16,8 +16,23 @@ from edge.limits import CLAIMS_PER_LABEL_MAX, PICTURES_PER_LABEL_MAX
 
 
 @dataclass(frozen=True, slots=True)
+class ShownTerm:
+    """What a promotion gives on a condition, as a label says it. `key` names its terms, `terms` is their JSON."""
+
+    key: str
+    promotion_id: str
+    version: int
+    kind: str
+    terms: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Offered:
-    """A picture about to be offered: its version, the content it was drawn from, and the price it names."""
+    """A picture about to be offered: its version, the content it was drawn from, and the price it names.
+
+    `term`: what it promises on a condition beside the price. `ends_powered_ms`: until when it says that it holds, with
+    the shopper's grace; `None`: it does not say.
+    """
 
     label: str
     version: str
@@ -25,6 +40,8 @@ class Offered:
     sku: str
     price_minor: int
     currency: str
+    term: ShownTerm | None = None
+    ends_powered_ms: int | None = None
 
 
 class ProofOutcome(Enum):
@@ -61,15 +78,27 @@ def open_claim(connection: Connection, offered: Offered, now_powered_ms: int, no
     """
     order = must_have(connection, offered.label).offer_order + 1
     before = claims_of_label(connection, offered.label)
-    after = after_offer(before, Claim(offered.label, offered.sku, offered.price_minor, order), CLAIMS_PER_LABEL_MAX)
+    term = offered.term.key if offered.term else ""
+    after = after_offer(before, _claims_made(offered.label, offered.sku, offered.price_minor, order, term,
+                                             offered.ends_powered_ms), CLAIMS_PER_LABEL_MAX)
     if after is None:
         raise TooManyClaims(f"label {offered.label} holds {len(before)} unproven claims")
     connection.execute(LEDGER.offer_label, (order, now_ms, offered.label))
     connection.execute(LEDGER.put_picture, (offered.label, offered.version, order, offered.content, offered.sku,
-                                            offered.price_minor, offered.currency))
+                                            offered.price_minor, offered.currency, term, offered.ends_powered_ms))
     connection.execute(LEDGER.forget_old_pictures, (offered.label, offered.label, PICTURES_PER_LABEL_MAX))
+    if offered.term and connection.execute(LEDGER.put_shown_term, (
+            term, offered.term.promotion_id, offered.term.version, offered.term.kind, offered.term.terms)).rowcount:
+        connection.execute(LEDGER.shown_terms_changed)
     _replace(connection, before, after, now_powered_ms)
     return order
+
+
+def _claims_made(label: str, sku: str, price_minor: int, order: int, term: str, ends_powered_ms: int | None
+                 ) -> list[Claim]:
+    """What a picture claims: its price, and what it promises on a condition."""
+    price = Claim(label, sku, price_minor, order, ends_powered_ms=ends_powered_ms)
+    return [price, Claim(label, sku, 0, order, None, term, ends_powered_ms)] if term else [price]
 
 
 def close_by_proof(connection: Connection, label: str, version: str, closes_powered_ms: int, now_powered_ms: int,
@@ -83,7 +112,7 @@ def close_by_proof(connection: Connection, label: str, version: str, closes_powe
     if row is None or label_now is None:
         connection.execute(LEDGER.doubt_label, (label,))
         return ReadProof(ProofOutcome.UNKNOWN, None)
-    order, content, sku, price_minor, currency = row
+    order, content, sku, price_minor, currency, term, ends_powered_ms = row
     picture = Offered(label, version, content, sku, price_minor, currency)
     if label_now.outstanding and order > handed_order:
         return ReadProof(ProofOutcome.EARLY, picture)
@@ -92,8 +121,8 @@ def close_by_proof(connection: Connection, label: str, version: str, closes_powe
     if not label_now.outstanding and not older and label_now.proven_version == version:
         return ReadProof(ProofOutcome.REPEATED, picture)
     before = claims_of_label(connection, label)
-    _replace(connection, before, after_proof(before, Claim(label, sku, price_minor, order), closes_powered_ms),
-             now_powered_ms)
+    proven = _claims_made(label, sku, price_minor, order, term, ends_powered_ms)
+    _replace(connection, before, after_proof(before, proven, closes_powered_ms), now_powered_ms)
     return ReadProof(ProofOutcome.OLDER if older else ProofOutcome.PROVEN, picture)
 
 
@@ -104,7 +133,7 @@ def doubt(connection: Connection, label: str, now_powered_ms: int) -> None:
     """
     connection.execute(LEDGER.doubt_label, (label,))
     connection.execute(LEDGER.reopen_claims, (label, now_powered_ms))
-    refresh_caps(connection, {claim.sku for claim in claims_of_label(connection, label)}, now_powered_ms)
+    refresh_label(connection, label, now_powered_ms)
 
 
 def leave_claims(connection: Connection, label: str, station: str) -> None:
@@ -120,15 +149,19 @@ def leave_claims(connection: Connection, label: str, station: str) -> None:
 def take_claims_back(connection: Connection, label: str, station: str, now_powered_ms: int, now_ms: int) -> None:
     """From now on `station` gives the label nothing that is old. Whether it did before, nobody knows: the proof of an
     offer that is made after this closes what was left there."""
-    left = connection.execute(LEDGER.claims_left_at, (label, station)).fetchall()
+    left = [Claim(*row) for row in connection.execute(LEDGER.claims_left_at, (label, station)).fetchall()]
     if not left:
         return
     order = must_have(connection, label).offer_order + 1
     connection.execute(LEDGER.delete_claims_left_at, (label, station))
     connection.execute(LEDGER.offer_label, (order, now_ms, label))
-    for sku, price_minor in left:
-        connection.execute(LEDGER.put_claim, (label, sku, price_minor, order, None))
-    refresh_caps(connection, {sku for sku, _ in left}, now_powered_ms)
+    known = {(claim.sku, claim.price_minor, claim.term): claim for claim in claims_of_label(connection, label)}
+    for claim in left:
+        here = known.get((claim.sku, claim.price_minor, claim.term), claim)
+        ends = None if None in (here.ends_powered_ms, claim.ends_powered_ms) else max(
+            here.ends_powered_ms or 0, claim.ends_powered_ms or 0)
+        connection.execute(LEDGER.put_claim, (label, claim.sku, claim.price_minor, claim.term, order, None, ends))
+    _refresh(connection, left, now_powered_ms)
 
 
 def claim_by_history(connection: Connection, label: str, sku: str, price_minor: int, now: tuple[int, int]) -> None:
@@ -140,10 +173,10 @@ def claim_by_history(connection: Connection, label: str, sku: str, price_minor: 
     now_powered_ms, now_ms = now
     connection.execute(LEDGER.insert_label, (label, "", "", 0, now_ms))  # does nothing to one that is known
     before = claims_of_label(connection, label)
-    order = max((claim.offer_order for claim in before if (claim.sku, claim.price_minor) == (sku, price_minor)),
-                default=0)
+    order = max((claim.offer_order for claim in before
+                 if (claim.sku, claim.price_minor, claim.term) == (sku, price_minor, "")), default=0)
     connection.execute(LEDGER.doubt_label, (label,))
-    opened = after_offer(before, Claim(label, sku, price_minor, order), CLAIMS_PER_LABEL_MAX)
+    opened = after_offer(before, [Claim(label, sku, price_minor, order)], CLAIMS_PER_LABEL_MAX)
     if opened is not None:
         _replace(connection, before, opened, now_powered_ms)
 
@@ -161,16 +194,48 @@ def refresh_caps(connection: Connection, skus: Iterable[str], now_powered_ms: in
 def cap_of(connection: Connection, sku: str, now_powered_ms: int) -> Cap | None:
     """The cap from the claims themselves, for when the stored one has run out."""
     rows = connection.execute(LEDGER.claims_of_sku, (sku,)).fetchall()
-    return cap(((Claim(*row[:5]), row[5]) for row in rows), now_powered_ms)
+    return cap(((Claim(*row[:7]), row[7]) for row in rows), now_powered_ms)
+
+
+def refresh_label(connection: Connection, label: str, now_powered_ms: int) -> None:
+    """The label came on or off the shelf, or its claims were opened again: what follows from them."""
+    _refresh(connection, claims_of_label(connection, label), now_powered_ms)
+
+
+def refresh_terms(connection: Connection, terms: Iterable[str], now_powered_ms: int) -> None:
+    """Until when these terms are to be kept, again; one that no label claims any more is forgotten."""
+    changed = 0
+    for term in terms:
+        if connection.execute(LEDGER.term_stands, (term,)).fetchone():
+            changed += connection.execute(LEDGER.set_term_end, (None, term, None)).rowcount
+            continue
+        claims, ends = connection.execute(LEDGER.term_ends, (term,)).fetchone()
+        if not claims:
+            changed += connection.execute(LEDGER.delete_shown_term, (term,)).rowcount
+        else:
+            until = ends if ends > now_powered_ms else 0
+            changed += connection.execute(LEDGER.set_term_end, (until, term, until)).rowcount
+    if changed:
+        connection.execute(LEDGER.shown_terms_changed)
+
+
+def _refresh(connection: Connection, claims: Iterable[Claim], now_powered_ms: int) -> None:
+    claims = tuple(claims)
+    refresh_caps(connection, {claim.sku for claim in claims if not claim.term}, now_powered_ms)
+    refresh_terms(connection, {claim.term for claim in claims if claim.term}, now_powered_ms)
 
 
 def expire(connection: Connection, now_powered_ms: int, count_max: int) -> list[str]:
-    """Drop claims that have ended and lift their caps; returns the SKUs a till may now ask more for."""
-    due = [sku for (sku,) in connection.execute(LEDGER.price_caps_expired, (now_powered_ms, count_max)).fetchall()]
-    for key in connection.execute(LEDGER.claims_closed_before, (now_powered_ms, count_max)).fetchall():
+    """Drop claims that have ended and lift what they held; returns the SKUs whose price or terms may change by it."""
+    due = {sku for (sku,) in connection.execute(LEDGER.price_caps_expired, (now_powered_ms, count_max)).fetchall()}
+    terms = {term for (term,) in connection.execute(LEDGER.terms_ended, (now_powered_ms, count_max)).fetchall()}
+    with_terms = {sku for term in terms for (sku,) in connection.execute(LEDGER.skus_of_term, (term,)).fetchall()}
+    over = connection.execute(LEDGER.claims_closed_before, (now_powered_ms, now_powered_ms, count_max)).fetchall()
+    for key in over:
         connection.execute(LEDGER.delete_claim, key)
     refresh_caps(connection, due, now_powered_ms)
-    return due
+    refresh_terms(connection, terms | {term for *_, term in over if term}, now_powered_ms)
+    return sorted(due | with_terms)
 
 
 def claims_of_label(connection: Connection, label: str) -> list[Claim]:
@@ -184,12 +249,12 @@ def claims_to_show(connection: Connection, label: str) -> list[Claim]:
 
 
 def _replace(connection: Connection, before: list[Claim], after: list[Claim], now_powered_ms: int) -> None:
-    kept = {(claim.sku, claim.price_minor) for claim in after}
+    kept = {(claim.sku, claim.price_minor, claim.term) for claim in after}
     for claim in before:
-        if (claim.sku, claim.price_minor) not in kept:
-            connection.execute(LEDGER.delete_claim, (claim.label, claim.sku, claim.price_minor))
+        if (claim.sku, claim.price_minor, claim.term) not in kept:
+            connection.execute(LEDGER.delete_claim, (claim.label, claim.sku, claim.price_minor, claim.term))
     for claim in after:
         if claim not in before:
-            connection.execute(LEDGER.put_claim, (claim.label, claim.sku, claim.price_minor, claim.offer_order,
-                                                  claim.closes_powered_ms))
-    refresh_caps(connection, {claim.sku for claim in (*before, *after)}, now_powered_ms)
+            connection.execute(LEDGER.put_claim, (claim.label, claim.sku, claim.price_minor, claim.term,
+                                                  claim.offer_order, claim.closes_powered_ms, claim.ends_powered_ms))
+    _refresh(connection, (*before, *after), now_powered_ms)

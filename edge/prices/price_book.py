@@ -16,6 +16,7 @@ from edge.db.queries import LEDGER, REPLICA
 from edge.errors import Rejected
 from edge.limits import BOOK_LINES_AT_ONCE, TILL_COPIES_MAX, TILL_COPY_KEEP_DAYS, TILL_COPY_LATE_S
 from edge.prices.price_desk import NoPrice, PriceDesk
+from edge.prices.promotion_book import Term
 from edge.store import News, Store, Topic
 
 MS_PER_DAY = 86_400_000
@@ -29,7 +30,8 @@ class BookHead(msgspec.Struct, frozen=True):
 
 
 class BookLine(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One product. Money in minor units; `gone`: it has no price any more, or is no product."""
+    """One product. Money in minor units; `gone`: it has no price any more, or is no product. `terms`: promotions that
+    touch it, for a till that works them out itself."""
 
     sku: str
     gone: bool = False
@@ -41,6 +43,7 @@ class BookLine(msgspec.Struct, frozen=True, omit_defaults=True):
     price_version: str = ""
     held_low: bool = False
     age_limit_years: int = 0
+    terms: tuple[Term, ...] = ()
 
 
 class BookEnd(msgspec.Struct, frozen=True):
@@ -210,7 +213,7 @@ class PriceBook:
         codes = self._store.books.replica_reader.execute(REPLICA.codes_of, (sku,)).fetchall()
         return BookLine(sku, False, quote.name, tuple(code for (code,) in codes), quote.charge_minor,
                         quote.list_price_minor, quote.currency, quote.price_version, quote.held_low,
-                        quote.age_limit_years)
+                        quote.age_limit_years, quote.terms)
 
     def _line(self, struct: msgspec.Struct) -> bytes:
         return self._encoder.encode(struct) + b"\n"

@@ -22,6 +22,7 @@ from edge.domain.promotion import rounded
 from edge.domain.variable_measure import Pattern
 from edge.limits import PRICE_HISTORY_MAX
 from edge.prices.claim_book import cap_of
+from edge.prices.promotion_book import PromotionBook, Term
 from edge.store import Store
 
 
@@ -29,6 +30,7 @@ class Quote(msgspec.Struct, frozen=True):
     """The answer to a lookup. Money in minor units, stock in thousandths.
 
     `held_low`: the list price is higher, but a shelf may still show the lower one. `p3`: the charge keeps promise P3.
+    `terms`: promotions that touch the product; they are not in `charge_minor`, `/v1/baskets/price` applies them.
     """
 
     sku: str
@@ -41,6 +43,7 @@ class Quote(msgspec.Struct, frozen=True):
     p3: bool
     sellable_milli: int
     age_limit_years: int
+    terms: tuple[Term, ...]
 
 
 class MeasuredQuote(Quote, frozen=True):
@@ -79,6 +82,7 @@ class PriceDesk:
         """`patterns`: what codes of the store's scales mean."""
         self._store = store
         self._patterns = patterns
+        self.promotions = PromotionBook(store)
         self._replica = store.books.replica_reader
         self._ledger = store.books.ledger_reader
 
@@ -133,14 +137,17 @@ class PriceDesk:
         return was_price(history, price_minor, begins_ms, days, progressive=policy.progressive_reductions)
 
     def by_skus(self, skus: Collection[str]) -> dict[str, Quote]:
-        """The items of many SKUs, in two reads; those that are unknown or have no price now are left out."""
+        """The items of many SKUs, in two reads; those that are unknown or have no price now are left out.
+
+        For baskets, in which terms are applied: they are left out of the quotes.
+        """
         keys = msgspec.json.encode(list(skus)).decode()
         caps = {row[0]: row[1:] for row in self._ledger.execute(LEDGER.caps_and_stocks, (keys,)).fetchall()}
         found: dict[str, Quote] = {}
         for row in self._replica.execute(REPLICA.priced_items, (keys,)).fetchall():
             price = self._price_of(row)
             if price is not None:
-                found[row[0]] = self._quoted(row, price, caps[row[0]])
+                found[row[0]] = self._quoted(row, price, caps[row[0]], ())
         return found
 
     def sku_of(self, code: str) -> str:
@@ -189,7 +196,8 @@ class PriceDesk:
         price = self._price_of(row)
         if price is None:
             raise NoPrice(f"{row[0]} has no list price now")
-        return self._quoted(row, price, self._ledger.execute(LEDGER.cap_and_stock, (row[0],)).fetchone())
+        return self._quoted(row, price, self._ledger.execute(LEDGER.cap_and_stock, (row[0],)).fetchone(),
+                            self.promotions.terms_of(row[0]))
 
     def _price_of(self, row: "_PricedItem") -> "_Price | None":
         sku, _, _, price_minor, currency, entry_id, version, until_ms = row
@@ -198,7 +206,8 @@ class PriceDesk:
             return self._looked_up_again(sku, price)
         return price
 
-    def _quoted(self, row: "_PricedItem", price: "_Price", cap: tuple[int | None, int | None, int | None]) -> Quote:
+    def _quoted(self, row: "_PricedItem", price: "_Price", cap: tuple[int | None, int | None, int | None],
+                terms: tuple[Term, ...]) -> Quote:
         sku, name, age_limit_years = row[:3]
         gated = self._store.policy.price_integrity is PriceIntegrity.CUSTOMER_FIRST
         cap_minor, valid_until_powered_ms, sellable_milli = cap
@@ -206,7 +215,7 @@ class PriceDesk:
             cap_minor = self._cap_now(sku, cap_minor, valid_until_powered_ms)
         charged = charge(price.price_minor, cap_minor) if gated else price.price_minor
         return Quote(sku, name, charged, price.price_minor, price.currency, f"{price.entry_id}@{price.version}",
-                     charged < price.price_minor, gated, sellable_milli or 0, age_limit_years)
+                     charged < price.price_minor, gated, sellable_milli or 0, age_limit_years, terms)
 
     def _cap_now(self, sku: str, cap_minor: int, valid_until_powered_ms: int) -> int | None:
         """The stored cap while it holds; once it has run out, what the claims themselves say."""

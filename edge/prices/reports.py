@@ -1,5 +1,5 @@
 """What a price manager asks the morning after: did tills charge what they should have, whom do we owe, which prices
-wait and for whom, and do hub, till and shelf say the same (DESIGN.md section 5).
+wait and for whom (DESIGN.md section 5). Whether hub, till and shelf say the same is for `edge.prices.comparison`.
 
 Read on demand from the books, aside from the event loop; nothing is kept beside them that could drift.
 """
@@ -16,6 +16,7 @@ from edge.db.connection import Connection
 from edge.db.queries import LEDGER, REPLICA
 from edge.domain.price_accuracy import SoldLine, Tally, judge
 from edge.domain.prior_price import Applied
+from edge.domain.till_clock import Step, corrected_ms
 from edge.domain.transaction import fact_key
 from edge.limits import PRICE_HISTORY_MAX, REPORT_ROWS_MAX
 from edge.prices.price_desk import NoPrice, PriceDesk
@@ -75,25 +76,6 @@ class Announced(msgspec.Struct, frozen=True):
     kind: str
 
 
-class Mismatch(msgspec.Struct, frozen=True):
-    """A label where hub, till and shelf do not say the same. `proven_minor`: what it last proved, of `proven_sku`."""
-
-    label: str
-    proven_sku: str
-    proven_minor: int
-    charge_minor: int | None
-    list_price_minor: int | None
-
-
-class Comparison(msgspec.Struct, frozen=True):
-    """Every label that proved something, compared three ways."""
-
-    labels: int
-    agree: int
-    mismatches: list[Mismatch]
-    left_out: int
-
-
 class PriceReports:
     """Works reports out when they are asked for."""
 
@@ -123,18 +105,6 @@ class PriceReports:
         return [Announced(sku, name, price_minor, kind) for sku, name, price_minor, kind, *where in rows
                 if self._prices.was_price(sku, price_minor, perishable=not set(where).isdisjoint(perishables)) is None]
 
-    def comparison(self) -> Comparison:
-        """Hub, till and proven label side by side. A price that waits for its grace is a mismatch, too: see `holds`."""
-        mismatches: list[Mismatch] = []
-        rows = self._store.books.ledger_reader.execute(LEDGER.proven_prices).fetchall()
-        for label, sku, proven_minor in rows:
-            quote = self._quote(sku)
-            charge, listed = (quote.charge_minor, quote.list_price_minor) if quote is not None else (None, None)
-            if not proven_minor == charge == listed:
-                mismatches.append(Mismatch(label, sku, proven_minor, charge, listed))
-        shown = mismatches[:REPORT_ROWS_MAX]
-        return Comparison(len(rows), len(rows) - len(mismatches), shown, len(mismatches) - len(shown))
-
     def _quote(self, sku: str) -> Any:
         try:
             return self._prices.by_sku(sku)
@@ -144,13 +114,14 @@ class PriceReports:
     def _accuracy(self, from_day: str, to_day: str) -> AccuracyReport:
         with closing(self._open_reader("ledger.db")) as reader:
             voided = {key for (key,) in reader.execute(LEDGER.voided_keys)}
-            history = _History(reader)
+            history, clocks = _History(reader), _clocks(reader)
             tally, refunds = Tally(), list[Refund]()
-            for payload, occurred_ms in reader.execute(LEDGER.transactions_of_days, (from_day, to_day)):
+            for payload, occurred_ms, received_ms in reader.execute(LEDGER.transactions_of_days, (from_day, to_day)):
                 sale = decode_fact(payload)
                 if isinstance(sale, Transaction) and sale.type is TransactionKind.SALE and fact_key(
                         sale.till, sale.business_day, sale.sequence) not in voided:
-                    _judge(sale, occurred_ms, history, tally, refunds)
+                    ahead_ms = occurred_ms - corrected_ms(clocks.get(sale.till, ()), occurred_ms, received_ms)
+                    _judge(sale, occurred_ms, ahead_ms, history, tally, refunds)
             struck = reader.execute(LEDGER.struck_claims, (from_day, to_day)).fetchone()[0]
         shown = refunds[:REPORT_ROWS_MAX]
         return AccuracyReport(from_day, to_day, tally.exact, tally.over, tally.under, tally.unknown, tally.over_minor,
@@ -171,17 +142,28 @@ class _History:
         return self._known[sku]
 
 
-def _judge(sale: Transaction, occurred_ms: int, history: _History, tally: Tally, refunds: list[Refund]) -> None:
+def _clocks(reader: Connection) -> dict[str, list[Step]]:
+    """How every till's clock was, oldest first."""
+    steps: dict[str, list[Step]] = defaultdict(list)
+    for till, from_ms, ahead_ms in reader.execute(LEDGER.till_clock_steps):
+        steps[till].append(Step(from_ms, ahead_ms))
+    return steps
+
+
+def _judge(sale: Transaction, occurred_ms: int, ahead_ms: int, history: _History, tally: Tally,
+           refunds: list[Refund]) -> None:
+    """`ahead_ms`: how far the till's clock was ahead when it said so."""
     for line in sale.lines:
         if line.kind is not LineKind.SALE or line.quantity_milli <= 0:
             continue
-        judgement = None if Flag.UNKNOWN_ITEM in line.flags else judge(_sold(line, occurred_ms), history.of(line.sku))
+        sold = _sold(line, occurred_ms, ahead_ms)
+        judgement = None if Flag.UNKNOWN_ITEM in line.flags else judge(sold, history.of(line.sku))
         tally.count(judgement)
         if judgement is not None and judgement.over_minor > 0:
             refunds.append(Refund(sale.till, sale.business_day, sale.sequence, line.line, line.sku, line.quantity_milli,
                                   line.amount_minor, judgement.over_minor))
 
 
-def _sold(line: SaleLine, occurred_ms: int) -> SoldLine:
+def _sold(line: SaleLine, occurred_ms: int, ahead_ms: int) -> SoldLine:
     at_ms = occurred_ms if line.scanned_ms is None else line.scanned_ms
-    return SoldLine(line.sku, line.quantity_milli, line.amount_minor, at_ms, line.scanned_ms is not None)
+    return SoldLine(line.sku, line.quantity_milli, line.amount_minor, at_ms - ahead_ms, line.scanned_ms is not None)

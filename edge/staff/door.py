@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import compile_path
 
+from edge.domain.card_data import masked
 from edge.errors import Corrupt, Transient
 from edge.limits import FORM_FIELDS_MAX
 from edge.pos.access import Principal, Rule, same
@@ -28,6 +29,9 @@ API_HEADER = "X-Trastienda"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 FETCHED_BY_PAGES = ("/staff/events", "/staff/fragments/", "/staff/pictures/")
 """What a page fetches by itself: no sign of a person, and no use for a sign-in page in its place."""
+
+NOT_TYPED = frozenset({"pin", "form_token"})
+"""Compared and never kept; in whatever else people type, card data is masked. Ids are the page's own."""
 
 SIGN_IN_PATH = "/staff/sign-in"
 HOME_PATH = "/staff"
@@ -156,12 +160,13 @@ async def form_of(request: Request) -> Form:
 
 
 async def open_form_of(request: Request) -> Form:
-    """The fields of a form, whoever made it; the last of a name counts. Raises a 400 problem."""
+    """The fields of a form, whoever made it, without card data; the last of a name counts. Raises a 400 problem."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
         raise ProblemAnswer(400, "malformed", "This is no form", recorded=False)
     try:
         text = (await body_of(request)).decode("ascii")
-        return dict(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=FORM_FIELDS_MAX))
+        fields = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=FORM_FIELDS_MAX)
+        return {name: value if name in NOT_TYPED or name.endswith("_id") else masked(value) for name, value in fields}
     except ValueError:
         raise ProblemAnswer(400, "malformed", "This form cannot be read", recorded=False) from None
 

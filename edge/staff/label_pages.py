@@ -13,7 +13,7 @@ from edge.errors import Rejected
 from edge.labels.render import CannotDraw
 from edge.limits import STAFF_SUBJECTS_MAX, WALL_LABELS_PER_PAGE
 from edge.pos.app import Handler
-from edge.pos.label_routes import LabelIn
+from edge.pos.label_routes import TERM_CHARACTERS_MAX, LabelIn
 from edge.pos.problems import ProblemAnswer
 from edge.staff.acts import act_id_of, acted, is_recorded
 from edge.staff.door import Form, form_of, onward_path, session_of, words_for
@@ -176,7 +176,8 @@ def _act_handlers(page: StaffPage) -> Mapping[str, Handler]:
         reason = form.get("reason", "").strip()[:NOTE_CHARACTERS_MAX]
         if not re.fullmatch(r"[0-9]{1,15}", price):
             raise ProblemAnswer(400, "malformed", "This form cannot be read", recorded=False)
-        body = LabelIn(act_id=act_id, sku=sku, price_minor=int(price), reason=reason)
+        term = form.get("term", "")[:TERM_CHARACTERS_MAX]
+        body = LabelIn(act_id=act_id, sku=sku, price_minor=int(price), reason=reason, term=term)
         await desk.void_claim(row.label, body, session.principal.id)
         return Message(words.say("Label %(label)s no longer holds %(name)s at this price.",
                                  label=row.label, name=product_name(store, sku)))

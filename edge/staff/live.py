@@ -38,6 +38,12 @@ class Event(msgspec.Struct, frozen=True):
     labels: tuple[str, ...] | None
 
 
+class Scanned(msgspec.Struct, frozen=True):
+    """A code for the page to act on."""
+
+    code: str
+
+
 @dataclass(eq=False, slots=True)
 class _Stream:
     session: Session
@@ -118,6 +124,16 @@ class Live:
         for stream in self._streams:
             if stream.session is session:
                 stream.close()
+
+    def scanned(self, person: str, code: str) -> bool:
+        """A counter's scanner read something: told to the page that its person came to last, and to no other. Returns
+        whether there is one; a page that is hidden has no stream."""
+        looked_at = next((stream for stream in reversed(self._streams)
+                          if stream.session.principal.id == person and not stream.closed), None)
+        if looked_at is None:
+            return False
+        looked_at.put(b"event: scan\ndata: " + msgspec.json.encode(Scanned(code)) + b"\n\n")
+        return True
 
     def stream(self, session: Session, since: str) -> AsyncIterator[bytes]:
         """Events for one page of this session, which knows everything up to version `since`.

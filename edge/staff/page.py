@@ -75,6 +75,10 @@ class StaffPage:
         self.index.follow_news(news)
         self.live.follow_news(news)
 
+    def scanned(self, person: str, code: str) -> bool:
+        """See `edge.staff.live.Live.scanned`."""
+        return self.live.scanned(person, code)
+
     async def run(self) -> None:
         """Keep open pages live until cancelled."""
         await self.live.run()

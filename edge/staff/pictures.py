@@ -65,7 +65,7 @@ class LabelPictures:
         found = self._store.books.ledger_reader.execute(LEDGER.picture, (row.label, row.proven_version)).fetchone()
         if found is None:
             return None
-        _, _, sku, price_minor, currency = found
+        _, _, sku, price_minor, currency, *_ = found
         return Proven(sku, price_minor, currency, row.proven_ms)
 
     def shown(self, row: LabelRow) -> Drawing | None:

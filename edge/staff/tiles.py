@@ -4,9 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from cloud_sync.contract.promotions import terms_of
 from drivers.port import BaseStation, Feature
 from edge.db.label_rows import LabelRow, label_row
+from edge.db.queries import LEDGER
+from edge.labels.occasion import term_words
 from edge.prices.claim_book import claims_to_show
+from edge.prices.promotion_book import term_key
 from edge.staff.label_index import LabelIndex, Standing
 from edge.staff.pictures import Drawing, LabelPictures, Proven
 from edge.staff.products import product_name
@@ -52,12 +56,15 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class ClaimView:
-    """A price that a shopper may have read on a label. `closing`: it ends by itself."""
+    """A price that a shopper may have read on a label, or with a `term` what one gets on a condition, in the words of
+    `said`. `closing`: it ends by itself."""
 
     sku: str
     name: str
     price_minor: int
     closing: bool
+    term: str = ""
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +76,14 @@ class LabelView:
     station_state: str
     has_light: bool
     claims: tuple[ClaimView, ...]
+    wanted_term: str = ""
 
     @property
     def old_claims(self) -> tuple[ClaimView, ...]:
-        """Prices that the label should no longer show."""
+        """What the label should no longer show."""
         return tuple(claim for claim in self.claims
-                     if (claim.sku, claim.price_minor) != (self.tile.sku, self.tile.wanted_price_minor))
+                     if (claim.sku, claim.price_minor) != (self.tile.sku, self.tile.wanted_price_minor)
+                     and not (claim.term and claim.term == self.wanted_term))
 
 
 class Tiles:
@@ -110,10 +119,22 @@ class Tiles:
         """A label with everything known of it."""
         station = self._stations.get(row.station)
         claims = [ClaimView(claim.sku, product_name(self._store, claim.sku), claim.price_minor,
-                            claim.closes_powered_ms is not None)
+                            claim.closes_powered_ms is not None, claim.term, self._said(claim.term))
                   for claim in claims_to_show(self._store.books.ledger_reader, row.label)]
+        coming = self._pictures.coming(row)
+        term = coming.wanted.term if coming else None
         return LabelView(self.tile(row), row, station.state.value if station else "", self.has_light(row),
-                         tuple(sorted(claims, key=lambda claim: (claim.sku, claim.price_minor))))
+                         tuple(sorted(claims, key=lambda claim: (claim.sku, claim.term, claim.price_minor))),
+                         term_key(term) if term else "")
+
+    def _said(self, term: str) -> str:
+        """The terms as a label says them."""
+        found = self._store.books.ledger_reader.execute(LEDGER.shown_term, (term,)).fetchone() if term else None
+        if found is None:
+            return term
+        _, _, _, kind, terms = found
+        identity = self._store.identity
+        return term_words(terms_of(kind, terms), identity.currency, identity.language) or term
 
     def has_light(self, row: LabelRow) -> bool:
         """Whether the label can be asked to flash."""

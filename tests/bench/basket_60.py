@@ -22,7 +22,6 @@ from edge.db.replica import Moment, apply_batch
 from edge.db.writer import ThreadWriter
 from edge.pos.basket_routes import BasketDesk, BasketIn
 from edge.prices.price_desk import PriceDesk
-from edge.prices.promotion_book import PromotionBook
 from edge.store import Identity, Store
 
 ITEMS, LINES, PROMOTIONS, ROUNDS = 10_000, 60, 200, 400
@@ -81,7 +80,7 @@ def _promotion(number: int, chance: random.Random, bought: Sequence[str]) -> Pro
 
 
 def _times_ms(store: Store, body: bytes) -> list[float]:
-    desk, decoder = BasketDesk(store, PriceDesk(store), PromotionBook(store)), msgspec.json.Decoder(BasketIn)
+    desk, decoder = BasketDesk(store, PriceDesk(store)), msgspec.json.Decoder(BasketIn)
     times: list[float] = []
     for _ in range(ROUNDS):
         began = time.perf_counter()

@@ -4,32 +4,21 @@ A label waits 140 ms at 2 Mbaud, 550 ms at 115200 (esl.md 1.4); the answer has t
 run in this process, on a loop of their own; the daemon is `trastienda run` with its ledger, planner and pictures.
 """
 
-import asyncio
-import random
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from drivers.openepaperlink import codec
-from drivers.openepaperlink.picture_codec import tag_types
 from drivers.virtual.own_thread import OwnThread
-from drivers.virtual.pty_port import PtyPort
-from drivers.virtual.radio import Direction, VirtualRadio
-from drivers.virtual.shelf import VirtualShelf
-from edge.db.books import derive_key
-from edge.db.connection import connect, migrate
-from edge.db.queries import LEDGER
-from edge.prices.claim_book import Offered, close_by_proof, open_claim
+from drivers.virtual.radio import Direction
 from tests.bench._ports import free_port
-from tests.bench._radio_model import TracedLabel, draw_trace, read_model
+from tests.bench._shelf import hang_labels, radios_and_labels
 from tests.bench._store import DATABASE_KEY, ITEMS, fill, running
 from tests.bench.footprint import pss_mb
 
 RADIOS = 8
 LABELS = 2_000
 SECONDS = 300.0
-TAG_TYPE = 0x01
 ANSWER_LIMIT_MS = 100
 PSS_LIMIT_MB = 250
 HORIZON_S = 2 * SECONDS
@@ -60,8 +49,9 @@ def run() -> list[dict[str, object]]:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         fill(directory)
-        _hang_labels(directory)
-        paths, shown = devices.start(lambda ready: _devices(wires, ready))
+        hang_labels(directory, DATABASE_KEY, RADIOS, [f"{1_000_000 + number % ITEMS}" for number in range(LABELS)])
+        paths, shown = devices.start(lambda ready: radios_and_labels(ready, RADIOS, LABELS, HORIZON_S,
+                                                                     lambda number: wires[number].heard))
         stations = ", ".join(f"{{name: radio-{number}, driver: openepaperlink, port: {path}, high_speed: true}}"
                              for number, path in enumerate(paths))
         try:
@@ -81,37 +71,3 @@ def run() -> list[dict[str, object]]:
             {"name": "pss_mb_repricing", "value": round(memory_mb, 1), "unit": "MB", "limit": PSS_LIMIT_MB,
              "peer": None, "ratio": round(memory_mb / PSS_LIMIT_MB, 3),
              "conditions": f"the daemon's process tree after {conditions}"}]
-
-
-async def _devices(wires: list[_Wire], ready: Callable[[tuple[list[Path], Callable[[], int]]], None]) -> None:
-    model = read_model()
-    begins: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-    begins.set_result(asyncio.get_running_loop().time())
-    radios = [VirtualRadio(random.Random(number), timing=model.timing, slots_max=model.slots, on_wire=wire.heard)
-              for number, wire in enumerate(wires)]
-    ports = [PtyPort(radio, paced=True) for radio in radios]
-    labels = [TracedLabel(_address(number), tag_types()[TAG_TYPE], radios[number % RADIOS],
-                          draw_trace(model, number, HORIZON_S), begins) for number in range(LABELS)]
-    shelves = [VirtualShelf(radio, labels[number::RADIOS]) for number, radio in enumerate(radios)]
-    ready(([port.path for port in ports], lambda: sum(bool(label.history) for label in labels)))
-    await asyncio.gather(*(shelf.run(port.run()) for shelf, port in zip(shelves, ports, strict=True)))
-
-
-def _hang_labels(directory: Path) -> None:
-    """Every label hangs under an item and has proven an old price."""
-    ledger = connect(directory / "ledger.db", derive_key(DATABASE_KEY, "ledger.db"), synchronous="FULL")
-    migrate(ledger, "ledger")
-    ledger.execute("BEGIN IMMEDIATE")
-    for number in range(LABELS):
-        label, sku = _address(number), f"{1_000_000 + number % ITEMS}"
-        ledger.execute(LEDGER.insert_label, (label, f"radio-{number % RADIOS}", "oepl:01", 20_000, 0))
-        ledger.execute(LEDGER.bind_label, (sku, None, label))
-        offered = Offered(label, f"{number:016x}", "old", sku, 1, "USD")
-        order = open_claim(ledger, offered, 0, 0)
-        close_by_proof(ledger, label, offered.version, 0, 0, 0, handed_order=order)
-    ledger.execute("COMMIT")
-    ledger.close()
-
-
-def _address(number: int) -> str:
-    return f"{0x0200_0000_0000 + number:016x}"

@@ -8,6 +8,7 @@ import random
 import statistics
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -20,7 +21,7 @@ from starlette.routing import Route
 from cloud_sync.contract.facts import LineKind, SaleLine, Transaction, TransactionKind
 from edge.db.books import derive_key
 from edge.db.connection import Connection, connect, migrate
-from edge.db.ledger import Chain, Draft
+from edge.db.ledger import Chain, Draft, load_chain
 from edge.domain.transaction import fact_key, meaning_digest
 from edge.limits import WRITER_GROUP_MAX
 from edge.pos.transactions import TransactionIn, record_transaction
@@ -30,7 +31,7 @@ from tests.bench._store import DATABASE_KEY, ITEMS, TOKEN, fill, gtin_of, runnin
 
 TILLS, PER_TILL, ROUNDS = 32, 150, 3
 RATIO_LIMIT = 0.6
-DAY = "2026-11-22"
+DAY = datetime.now(UTC).date().isoformat()
 
 
 def run() -> dict[str, object]:
@@ -68,7 +69,8 @@ def decoding_app() -> Starlette:
 def _body(chance: random.Random) -> dict[str, object]:
     lines = [{"line": line, "code": gtin_of(chance.randrange(ITEMS)), "quantity_milli": 1000, "amount_minor": 199}
              for line in (1, 2, 3)]
-    return {"type": "sale", "currency": "USD", "total_minor": 597, "occurred_at": f"{DAY}T10:00:00Z", "lines": lines}
+    return {"type": "sale", "currency": "USD", "total_minor": 597, "occurred_at": datetime.now(UTC).isoformat(),
+            "lines": lines}
 
 
 def _requests(round_number: int) -> list[bytes]:
@@ -129,4 +131,5 @@ def _recorded(path: Path, seed: int, count: int) -> list[list[list[tuple[str, tu
 def _ledger(path: Path) -> Connection:
     connection = connect(path, derive_key(DATABASE_KEY, "ledger.db"), synchronous="FULL")
     migrate(connection, "ledger")
+    load_chain(connection, "bench")
     return connection

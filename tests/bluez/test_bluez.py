@@ -34,9 +34,10 @@ def bus(monkeypatch: pytest.MonkeyPatch):
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that shops can afford."""
-    for name, seconds in {"PROBE_S": 0.5, "BACK_OFF_MAX_S": 0.5, "CONNECT_TIMEOUT_S": 3.0, "DISCONNECT_S_MAX": 1.0,
+    for name, seconds in {"PROBE_S": 0.5, "CONNECT_TIMEOUT_S": 3.0, "DISCONNECT_S_MAX": 1.0,
                           "START_S_MAX": 2.0}.items():
         monkeypatch.setattr(station_module, name, seconds)
+    monkeypatch.setattr("drivers.back_off.BACK_OFF_MAX_S", 0.5)
     monkeypatch.setattr("drivers.ble.queue.RETRY_FIRST_S", 0.2)
 
 

@@ -27,37 +27,37 @@ def test_p3_a_till_asks_the_lower_of_list_and_cap():
 
 
 def test_p3_an_equal_claim_is_renewed_even_while_it_closes():
-    assert after_offer([claim(99, 1, closes=50)], claim(99, 2), CLAIMS_MAX) == [claim(99, 2)]
+    assert after_offer([claim(99, 1, closes=50)], [claim(99, 2)], CLAIMS_MAX) == [claim(99, 2)]
 
 
 def test_p3_a_proof_closes_what_was_offered_before_it_and_nothing_offered_after():
     before = [claim(99, 1), claim(109, 2), claim(119, 3)]
-    assert after_proof(before, claim(109, 2), 50) == [claim(99, 1, closes=50), claim(109, 2), claim(119, 3)]
+    assert after_proof(before, [claim(109, 2)], 50) == [claim(99, 1, closes=50), claim(109, 2), claim(119, 3)]
 
 
 def test_p3_a_claim_that_is_closing_keeps_its_end():
-    assert after_proof([claim(99, 1, closes=30)], claim(109, 2), 50) == [claim(99, 1, closes=30), claim(109, 2)]
+    assert after_proof([claim(99, 1, closes=30)], [claim(109, 2)], 50) == [claim(99, 1, closes=30), claim(109, 2)]
 
 
 def test_p3_a_fold_is_over_with_the_proof_of_what_was_just_offered():
     """The folded claim must not inherit the newest order, or no proof could ever close it."""
     before = [claim(price, order) for order, price in enumerate((99, 101, 102, 103), start=1)]
-    folded = after_offer(before, claim(104, 5), CLAIMS_MAX)
+    folded = after_offer(before, [claim(104, 5)], CLAIMS_MAX)
     assert folded is not None
     assert sorted(one.price_minor for one in folded) == [99, 101, 102, 104]
-    proven = after_proof(folded, claim(104, 5), 50)
+    proven = after_proof(folded, [claim(104, 5)], 50)
     assert [one.price_minor for one in proven if one.closes_powered_ms is None] == [104]
 
 
 def test_p10_claims_of_different_products_do_not_fold():
     before = [claim(99, order, sku=f"product {order}") for order in range(1, CLAIMS_MAX + 1)]
-    assert after_offer(before, claim(99, 9, sku="another"), CLAIMS_MAX) is None
+    assert after_offer(before, [claim(99, 9, sku="another")], CLAIMS_MAX) is None
 
 
 @given(claims, st.integers(90, 99), st.sampled_from(["milk", "bread"]), st.integers(0, 110))
 def test_p3_an_offer_never_raises_what_any_product_may_be_charged(
         before: list[Claim], price: int, sku: str, now: int):
-    after = after_offer(before, claim(price, 99, sku=sku), CLAIMS_MAX)
+    after = after_offer(before, [claim(price, 99, sku=sku)], CLAIMS_MAX)
     if after is None:
         return
     assert len(after) <= CLAIMS_MAX
@@ -71,7 +71,7 @@ def test_p3_an_offer_never_raises_what_any_product_may_be_charged(
 
 @given(claims, st.integers(90, 99), st.integers(1, 20), st.integers(0, 100))
 def test_p3_a_proof_changes_nothing_before_its_end(before: list[Claim], price: int, order: int, closes: int):
-    after = after_proof(before, claim(price, order), closes)
+    after = after_proof(before, [claim(price, order)], closes)
     for now in range(closes):
         was, is_now = lowest(before, "milk", now), lowest(after, "milk", now)
         assert was is None or (is_now is not None and is_now <= was)
@@ -98,3 +98,27 @@ def test_a_label_is_due_unless_the_wanted_picture_was_proven_after_the_last_offe
     assert is_due("wanted", "wanted", outstanding=True)
     assert is_due("wanted", "other", outstanding=False)
     assert is_due("wanted", None, outstanding=False)
+
+
+def _until(price: int, order: int, ends: int | None, closes: int | None = None) -> Claim:
+    return Claim("aisle 4", "milk", price, order, closes, "", ends)
+
+
+def test_p3_the_longer_of_two_printed_ends_counts_while_either_picture_may_be_read():
+    assert after_offer([_until(99, 1, None)], [_until(99, 2, 50)], CLAIMS_MAX) == [_until(99, 2, None)]
+    assert after_offer([_until(99, 1, 80)], [_until(99, 2, 50)], CLAIMS_MAX) == [_until(99, 2, 80)]
+
+
+def test_p3_a_proof_leaves_the_end_that_its_picture_prints_but_not_before_the_walk():
+    assert after_proof([_until(99, 2, None)], [_until(99, 2, 90)], 50) == [_until(99, 2, 90)]
+    assert after_proof([_until(99, 2, None)], [_until(99, 2, 20)], 50) == [_until(99, 2, 50)]
+    assert after_proof([_until(99, 3, None)], [_until(99, 2, 90)], 50) == [_until(99, 3, None)], "one still may come"
+
+
+def test_p3_a_term_neither_caps_a_price_nor_folds_into_one():
+    term = Claim("aisle 4", "milk", 0, 1, None, "3 for 2.50")
+    assert cap([(term, None)], 0) is None
+    full = [term, *(claim(price, order) for order, price in enumerate((99, 101, 102), start=2))]
+    after = after_offer(full, [claim(104, 9)], CLAIMS_MAX)
+    assert after is not None
+    assert term in after

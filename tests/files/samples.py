@@ -53,7 +53,7 @@ def hr_prices() -> str:
 
 def csv_sales() -> str:
     """By `sales-csv`: two sales, a return, and a void of the second."""
-    milk, bread, at = gtin_of("milk"), gtin_of("bread"), "23.11.2026 12:31:07"
+    milk, bread, at = gtin_of("milk"), gtin_of("bread"), "23.11.2026 11:31:07"
     rows = [f"1;23.11.2026;17;{at};{milk};2;1,98;;", f"1;23.11.2026;17;{at};{bread};1;1,89;;",
             f"1;23.11.2026;18;{at};{milk};5;4,95;;", f"1;23.11.2026;19;{at};{bread};1;1,89;R;",
             f"1;23.11.2026;20;{at};;;;V;18"]

@@ -9,7 +9,7 @@ from tests.files.samples import DIRECTORY
 from tests.store_kit import StoreKit, gtin_of
 
 MILK, BREAD = gtin_of("milk"), gtin_of("bread")
-AT = "23.11.2026 12:31:07"
+AT = "23.11.2026 11:31:07"
 
 
 def row(sequence: int | str, code: str = MILK, quantity: str = "1", amount: str = "0,99", kind: str = "",
@@ -41,7 +41,7 @@ async def test_fixed_width_too(store: StoreKit) -> None:
 
 async def test_p2_the_same_sale_by_http_and_by_file_counts_once(store: StoreKit, sales: Folder) -> None:
     await store.till().sends(17, {"code": MILK, "quantity_milli": 2000, "amount_minor": 198},
-                             occurred_at="2026-11-23T12:31:07")
+                             occurred_at="2026-11-23T11:31:07")
     report = await sales.takes(sold_in(row(17, quantity="2", amount="1,98")), "day.csv")
     assert "0 transactions recorded, 1 known before" in report
     assert sellable(store, "milk") == -2

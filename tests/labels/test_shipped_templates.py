@@ -1,17 +1,20 @@
 """The six shipped templates on every label that a driver knows: legible, whole, and nothing on top of anything else."""
 
 from dataclasses import replace
+from datetime import date
 from itertools import combinations
 
 import numpy as np
 import pytest
 from msgspec.structs import replace as replace_struct
 
+from cloud_sync.contract.documents import PriceKind
 from drivers.known_labels import known_geometries, known_labels
 from drivers.port import Colour, LabelDescription
 from edge.labels.content import LabelContent
 from edge.labels.elements import AnyElement, Box, Price, Qr, Text, UnitPriceText
 from edge.labels.fitting import FittedText, TextStyle, fit_text
+from edge.labels.occasion import UNTIL, on_the_occasion
 from edge.labels.price_block import fit_price, legible_money
 from edge.labels.render import PriceDoesNotFit, in_language, render
 from edge.labels.samples import sample
@@ -71,11 +74,24 @@ def test_extreme_words_change_nothing_outside_their_own_boxes(name: str, label: 
             try:
                 changed = here != pixels(render(template, replace(plain, **{field: word}), label))
             except PriceDoesNotFit:
-                assert field == "terms"
+                assert field in ("terms", "until")
                 continue
             for x, y, width, height in boxes:
                 changed[y : y + height, x : x + width] = False
             assert not changed.any(), (field, word)
+
+
+@pytest.mark.parametrize("name", ["promotion", "clearance", "multi-buy"])
+@pytest.mark.parametrize("label", GEOMETRIES)
+def test_the_last_day_fits_in_every_language_and_month(name: str, label: LabelDescription) -> None:
+    """A day that is cut would be another promise; so it is an error, and must never be one."""
+    template = TEMPLATES.select(name, label)
+    for language in UNTIL:
+        plain = sample(name, language)
+        for month in range(1, 13):
+            content = on_the_occasion(replace(plain, until=""), PriceKind.PROMOTION, date(2026, month, 28))
+            assert content.until
+            render(template, replace(plain, until=content.until), label)
 
 
 @pytest.mark.parametrize("name", SIX)

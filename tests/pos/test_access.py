@@ -28,7 +28,8 @@ LOOKUPS = {"/v1/lookup/{code:path}", "/v1/baskets/price", "/v1/pricebook", "/v1/
 MONITORS = {"/v1/status", "/metrics", "/openapi.json"}
 
 HEALTH = {"healthz", "readyz", "metrics", "status", "examine", "examine_and_repair", "openapi",
-          "events", "take_poslog", "report_accuracy", "report_holds", "report_not_announced", "report_comparison"}
+          "events", "take_poslog", "report_accuracy", "report_holds", "report_not_announced", "report_comparison",
+          "report_comparisons"}
 """Answered by `edge.health.routes`, `edge.doctor` and `edge.api_description`, which are built with the whole daemon
 (tests of the daemon serve them)."""
 

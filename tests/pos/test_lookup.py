@@ -35,7 +35,7 @@ async def test_an_answer_says_all_a_till_needs(store: StoreKit) -> None:
         answer = await client.get(f"/v1/lookup/{gtin_of('wine')}")
     assert answer.json() == {"sku": "wine", "name": "WINE", "charge_minor": 745, "list_price_minor": 745,
                              "currency": "EUR", "price_version": "regular/wine@1", "held_low": False, "p3": True,
-                             "sellable_milli": 6000, "age_limit_years": 18}
+                             "sellable_milli": 6000, "age_limit_years": 18, "terms": []}
 
 
 async def test_an_unknown_code_is_404_and_a_product_without_price_409(store: StoreKit) -> None:

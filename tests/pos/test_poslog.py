@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cloud_sync.contract.facts import ExceptionRaised, decode_fact
 from edge.pos.access import Role
 from edge.pos.poslog.desk import PoslogDesk, PoslogReport, poslog_handlers
 from edge.pos.poslog.dialect import load_dialect
@@ -71,6 +72,42 @@ async def test_what_is_no_sale_is_named_and_moves_nothing(store: StoreKit) -> No
     assert report.not_sales == {"training": 1, "Suspended": 1, "Canceled": 1, "ControlTransaction": 1,
                                 "InventoryControlTransaction": 1}
     assert (report.recorded, sellable(store, "milk")) == (1, -1000)
+
+
+def inventory(sequence: int, kind: str, *items: str, attributes: str = "") -> str:
+    """An inventory control of our own making: v6 gives the kinds their names (retail.md 1.1)."""
+    return transaction(sequence, f"<{kind}>{''.join(items)}</{kind}>", body="InventoryControlTransaction",
+                       attributes=attributes)
+
+
+def stated(code: str, quantity: str, name: str = "Quantity") -> str:
+    return f"<LineItem><ItemID>{code}</ItemID><Description>x</Description><{name}>{quantity}</{name}></LineItem>"
+
+
+async def test_goods_that_a_till_moved_are_shown_to_a_person_with_item_and_quantity(store: StoreKit) -> None:
+    log = document(inventory(1, "ReceiveInventory", stated(MILK, "12"), stated("no such code", "3")),
+                   inventory(2, "InventoryCount", stated(MILK, "7", "UnitCount")),
+                   inventory(3, "InventoryLoss", stated(MILK, "1"), attributes='TrainingModeFlag="true"'),
+                   transaction(4, sale(1, MILK, "0.99"), ended="2026-11-23T12:00:00"))
+    for _ in range(2):
+        report = await takes(store, log, "v6")
+    assert report.not_sales == {"InventoryControlTransaction": 2, "training": 1}
+    assert store.exceptions() == ["inventory-control"] * 2, "each once, however often the log comes"
+    async with store.caller(Role.STAFF, "luis") as luis:
+        rows = (await luis.get("/v1/tills/1/exceptions", params={"business_day": "2026-11-23"})).json()
+    assert sorted(row["detail"] for row in rows) == [
+        f"InventoryCount: {MILK}, 7", f"ReceiveInventory: {MILK}, 12; ReceiveInventory: no such code, 3"]
+    assert sellable(store, "milk") == -1000, "only the sale moved anything"
+
+
+async def test_of_very_many_goods_the_first_are_shown_and_all_are_kept(store: StoreKit) -> None:
+    goods = [stated(f"code {number}", "1") for number in range(50)]
+    await takes(store, document(inventory(1, "Transfer", *goods)), "v6")
+    (entry,) = store.entries()
+    raised = decode_fact(entry.payload)
+    assert isinstance(raised, ExceptionRaised)
+    assert raised.detail.endswith("; and 30 more")
+    assert raised.document.count("code ") == 50
 
 
 async def test_a_post_void_may_come_before_what_it_takes_back(store: StoreKit) -> None:

@@ -21,6 +21,7 @@ EAN = "4006381333931"
 @pytest.mark.parametrize(("sent", "codes"), [
     (f"{EAN}\r\n", [EAN]), (f"{EAN}\r{EAN}\r", [EAN, EAN]), (f"\x02{EAN}\x03", [EAN]), (f"]E0{EAN}\t", [f"]E0{EAN}"]),
     ("]C101040063813339313103001250\x1d10AB\r", ["]C101040063813339313103001250\x1d10AB"]),
+    ("x" * (CODE_LENGTH_MAX + 1) + f"\x02{EAN}\r", [EAN]),
     ("\r\n\r\n", []), ("rub\x01bish\r", []), ("x" * (CODE_LENGTH_MAX + 1) + f"\r{EAN}\r", [EAN])])
 def test_framing(sent: str, codes: list[str]) -> None:
     framer = ScanFramer()

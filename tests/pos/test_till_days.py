@@ -62,11 +62,11 @@ async def test_each_till_and_day_closes_for_itself(store: StoreKit) -> None:
 async def test_high_water_tells_a_till_what_to_send_again(store: StoreKit) -> None:
     assert await high_water(store, day=None) == {
         "till": "1", "business_day": "", "first": 0, "last": 0, "count": 0, "missing": [], "ranges": [],
-        "settled": True}
+        "settled": True, "clock_ahead_ms": None}
     for sequence in (3, 5, 9):
         await store.till().sells(sequence, "milk")
     expected = {"till": "1", "business_day": BUSINESS_DAY, "first": 3, "last": 9, "count": 3,
-                "missing": [4, 6, 7, 8], "ranges": [[4, 4], [6, 8]], "settled": True}
+                "missing": [4, 6, 7, 8], "ranges": [[4, 4], [6, 8]], "settled": True, "clock_ahead_ms": None}
     assert await high_water(store) == expected
     assert await high_water(store, day=None) == expected
     assert (await high_water(store, day="2026-11-22"))["count"] == 0

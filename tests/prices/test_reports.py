@@ -1,4 +1,4 @@
-"""Price reports: accuracy both ways and a refund list, holds, offers that are none, three-way comparison (DESIGN 5)."""
+"""Price reports: accuracy both ways and a refund list, holds, offers that are none (DESIGN.md section 5)."""
 
 import pytest
 
@@ -8,6 +8,7 @@ from edge.db.connection import connect
 from edge.doctor import in_the_loop
 from edge.pos.problems import ProblemAnswer
 from edge.pos.report_routes import report_handlers
+from edge.prices.comparison import Comparer, NightlyComparison
 from edge.prices.reports import PriceReports
 from tests.store_kit import BUSINESS_DAY, DATABASE_SECRET, StoreKit, minor
 
@@ -73,19 +74,11 @@ async def test_an_offer_that_is_none_is_reported(store: StoreKit, reports: Price
     assert reports.not_announced() == []
 
 
-async def test_hub_till_and_shelf_are_compared(store: StoreKit, reports: PriceReports) -> None:
-    await store.label("aisle 4").shows("milk", "0.99")
-    await store.label("aisle 5").hangs_under("bread")
-    assert (reports.comparison().labels, reports.comparison().agree) == (1, 1)
-    await store.hub.sets_price("milk", "1.09")
-    (mismatch,) = reports.comparison().mismatches
-    assert (mismatch.proven_minor, mismatch.charge_minor, mismatch.list_price_minor) == (99, 99, 109)
-
-
 async def test_what_is_no_day_is_refused(store: StoreKit, reports: PriceReports) -> None:
     from starlette.requests import Request
 
-    handler = report_handlers(reports)["report_accuracy"]
+    comparer = Comparer(store.store, store.prices, store.book, lambda: True)
+    handler = report_handlers(reports, comparer, NightlyComparison(store.store, comparer))["report_accuracy"]
     for query in (b"", b"from=2026-11-23", b"from=2026-11-23&to=yesterday", b"from=20261123&to=2026-11-23"):
         with pytest.raises(ProblemAnswer, match="is a date"):
             await handler(Request({"type": "http", "query_string": query, "headers": []}))

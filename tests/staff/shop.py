@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -242,7 +242,7 @@ class Shop:
         await self.feed(Feed.ITEMS, {item.sku: item for item in CATALOGUE})
         await self.feed(Feed.PRICES, {f"regular/{sku}": Price(sku, price, "EUR") for sku, price in PRICES.items()})
 
-    async def feed(self, feed: Feed, documents: "dict[str, Item] | dict[str, Price]") -> None:
+    async def feed(self, feed: Feed, documents: Mapping[str, msgspec.Struct]) -> None:
         """A batch of the hub's feed arrives and is told."""
         await self._apply(feed, *(Put(index + 1, key, self._offset + 1, msgspec.Raw(msgspec.json.encode(document)))
                                   for index, (key, document) in enumerate(documents.items())))
@@ -254,6 +254,10 @@ class Shop:
     async def forget_item(self, sku: str) -> None:
         """A product leaves the catalogue."""
         await self._apply(Feed.ITEMS, Delete(1, sku, self._offset + 1))
+
+    async def forget(self, feed: Feed, key: str) -> None:
+        """A document goes out of its feed."""
+        await self._apply(feed, Delete(1, key, self._offset + 1))
 
     async def _apply(self, feed: Feed, *changes: Change) -> None:
         self._offset += 1

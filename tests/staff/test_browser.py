@@ -225,6 +225,30 @@ async def test_a_scan_anywhere_is_a_price_check_and_in_a_form_it_goes_where_it_b
     phone.talked_to_the_box_only()
 
 
+async def test_a_counters_scanner_acts_on_the_page_that_its_person_looks_at(shop: Shop, phone: Phone) -> None:
+    """As a hand scanner does, on a serial port (retail.md 1.8)."""
+    await shop.hangs(SHELF, MILK)
+    await phone.signs_in()
+    await phone.is_live()
+    assert shop.page.scanned("ana", "8410000000018")
+    await expect(phone.page.locator(".price")).to_have_text("€1.09")
+    await phone.is_live()
+    assert not shop.page.scanned("luis", "8410000000025"), "luis looks at no page"
+    assert shop.page.scanned("ana", "8410000000025")
+    await expect(phone.page.locator(".price")).to_have_text("€1.89")
+
+    await phone.opens("/staff/receive")
+    await phone.is_live()
+    await phone.page.get_by_label("How many came in").focus()
+    shop.page.scanned("ana", "8410000000018")
+    await expect(phone.page.get_by_label("Product code")).to_have_value("8410000000018")
+    await expect(phone.page.get_by_label("How many came in")).to_have_value("")
+    await phone.page.keyboard.type("12", delay=150)
+    await phone.page.keyboard.press("Enter")
+    await expect(phone.page.locator(".message")).to_contain_text("Received: 12 × Leche Entera.")
+    phone.talked_to_the_box_only()
+
+
 async def test_an_order_is_picked_by_scans_and_handed_over_with_its_code(shop: Shop, phone: Phone) -> None:
     for sku in (MILK, BREAD):
         await shop.receives(sku, 10)

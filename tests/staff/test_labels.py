@@ -3,10 +3,13 @@
 import io
 import re
 
+import msgspec
 import pytest
 from PIL import Image
 
+from cloud_sync.contract.documents import Promotion
 from cloud_sync.contract.facts import StaffAct
+from cloud_sync.contract.feeds import Feed
 from drivers.port import StationState
 from edge.db.label_rows import label_rows
 from edge.labels.content import content_hash
@@ -347,6 +350,25 @@ async def test_p3_only_a_supervisor_strikes_a_price_with_a_reason_and_then_the_t
     assert quote.charge_minor == 129
     assert shop.acts()[-1] == StaffAct(act="void-claim", subject=f"{SHELF} {MILK} 109", actor="ana",
                                        reason="shop was shut")
+
+
+async def test_p3_a_supervisor_strikes_terms_that_a_label_may_still_say(shop: Shop) -> None:
+    terms = msgspec.Raw(msgspec.json.encode({"skus": [MILK], "pieces": 3, "price_minor": 299}))
+    await shop.feed(Feed.PROMOTIONS, {"summer": Promotion("summer", 1, "multi-buy", terms)})
+    await shop.hangs(SHELF, MILK)
+    assert "Strike" not in await _as_ana(shop), "what the label is to say is nothing old"
+    await shop.forget(Feed.PROMOTIONS, "summer")
+    assert "at 3 for €2.99" in await _as_ana(shop)
+    strike = f"{page_of()}/strike-claim"
+    async with shop.signed_in("ana") as ana:
+        fields = form_fields(await ana.reads(page_of()), strike)
+        await ana.sends(strike, {**fields, "reason": "shop was shut"})
+    assert not shop.prices.promotions.active_for([MILK])
+
+
+async def _as_ana(shop: Shop) -> str:
+    async with shop.signed_in("ana") as ana:
+        return str(await ana.reads(page_of()))
 
 
 async def test_a_label_is_found_in_the_aisle_by_its_light(shop: Shop) -> None:

@@ -216,3 +216,21 @@ def test_a_label_that_moved_without_news_is_told_by_the_sweep() -> None:
         await asyncio.sleep(STAFF_SWEEP_S * 10)
         assert stage.live.progress >= progress + 9, "the watchdog sees it work in a quiet shop too"
     scene(play)
+
+
+def test_a_counters_scan_goes_to_the_page_that_its_person_came_to_last_and_to_no_other() -> None:
+    async def play(stage: Scene) -> None:
+        ana, luis = stage.session(), stage.session()
+        luis.principal = Principal("luis", Role.STAFF)
+        first, second, other = await stage.page(ana), await stage.page(ana), await stage.page(luis)
+        assert stage.live.scanned("ana", "]C10104006381333931\x1d10AB")
+        assert await anext(second) == b'event: scan\ndata: {"code":"]C10104006381333931\\u001d10AB"}\n\n'
+        await cast(Any, second).aclose()
+        assert stage.live.scanned("ana", "back on the first")
+        assert b"back on the first" in await anext(first)
+        assert not stage.live.scanned("eva", "nobody looks"), "a scan is for now: it waits for no page"
+        assert stage.live.scanned("luis", "his own")
+        assert b"his own" in await anext(other)
+        stage.sessions.end(ana)
+        assert not stage.live.scanned("ana", "signed out")
+    scene(play)

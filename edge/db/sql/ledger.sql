@@ -125,6 +125,31 @@ ON CONFLICT (till, business_day) DO UPDATE SET count = count + 1,
 -- name: close_till_day
 UPDATE till_day SET closed = 1 WHERE till = ? AND business_day = ?
 
+-- name: till_clocks
+SELECT till, MAX(from_ms) AS newest_ms, ahead_ms FROM till_clock GROUP BY till ORDER BY newest_ms DESC LIMIT ?
+
+-- name: till_clock_steps
+SELECT till, from_ms, ahead_ms FROM till_clock ORDER BY till, from_ms
+
+-- name: forget_till_clock_since
+DELETE FROM till_clock WHERE till = ? AND from_ms >= ?
+
+-- name: insert_till_clock
+INSERT INTO till_clock (till, from_ms, ahead_ms) VALUES (?, ?, ?)
+
+-- name: prune_till_clock
+DELETE FROM till_clock WHERE till = ? AND from_ms <= (SELECT from_ms FROM till_clock AS newer
+    WHERE newer.till = ? ORDER BY newer.from_ms DESC LIMIT 1 OFFSET ?)
+
+-- name: prune_till_clocks
+DELETE FROM till_clock WHERE (till, from_ms) IN (SELECT till, from_ms FROM till_clock AS older WHERE from_ms < ?
+    AND EXISTS (SELECT 1 FROM till_clock AS newer WHERE newer.till = older.till AND newer.from_ms > older.from_ms
+        AND newer.from_ms < ?) LIMIT ?)
+
+-- name: till_occurred
+SELECT entry.occurred_ms FROM fact JOIN entry ON entry.epoch = fact.epoch AND entry.sequence = fact.sequence
+WHERE fact.fact_key = ?
+
 -- name: voided
 SELECT void_key FROM voided WHERE voided_key = ?
 
@@ -207,33 +232,40 @@ WHERE label = :label AND (seen_ms IS NULL OR seen_ms < :seen_before_ms
     OR ABS(rssi_dbm - :rssi_dbm) >= :rssi_step_dbm OR (rssi_dbm IS NULL AND :rssi_dbm IS NOT NULL))
 
 -- name: put_picture
-INSERT INTO picture (label, version, offer_order, content, sku, price_minor, currency) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO picture (label, version, offer_order, content, sku, price_minor, currency, term, ends_powered_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (label, version) DO UPDATE SET offer_order = excluded.offer_order, content = excluded.content,
-    sku = excluded.sku, price_minor = excluded.price_minor, currency = excluded.currency
+    sku = excluded.sku, price_minor = excluded.price_minor, currency = excluded.currency, term = excluded.term,
+    ends_powered_ms = excluded.ends_powered_ms
 
 -- name: picture
-SELECT offer_order, content, sku, price_minor, currency FROM picture WHERE label = ? AND version = ?
+SELECT offer_order, content, sku, price_minor, currency, term, ends_powered_ms FROM picture
+WHERE label = ? AND version = ?
 
 -- name: forget_old_pictures
 DELETE FROM picture WHERE label = ? AND offer_order <= (
     SELECT offer_order FROM picture WHERE label = ? ORDER BY offer_order DESC LIMIT 1 OFFSET ?)
 
 -- name: claims_of_label
-SELECT label, sku, price_minor, offer_order, closes_powered_ms FROM claim WHERE label = ? AND left_at = ''
+SELECT label, sku, price_minor, offer_order, closes_powered_ms, term, ends_powered_ms
+FROM claim WHERE label = ? AND left_at = ''
 
 -- name: claims_to_show
 SELECT label, sku, price_minor, MAX(offer_order), CASE WHEN COUNT(closes_powered_ms) = COUNT(*)
-    THEN MAX(closes_powered_ms) END
-FROM claim WHERE label = ? GROUP BY label, sku, price_minor
+    THEN MAX(closes_powered_ms) END, term
+FROM claim WHERE label = ? GROUP BY label, sku, price_minor, term
 
 -- name: leave_claims
-INSERT INTO claim (label, left_at, sku, price_minor, offer_order)
-SELECT label, ?, sku, price_minor, offer_order FROM claim
+INSERT INTO claim (label, left_at, sku, price_minor, term, offer_order, ends_powered_ms)
+SELECT label, ?, sku, price_minor, term, offer_order, ends_powered_ms FROM claim
 WHERE label = ? AND left_at = '' AND closes_powered_ms IS NULL
-ON CONFLICT (label, left_at, sku, price_minor) DO UPDATE SET offer_order = excluded.offer_order
+ON CONFLICT (label, left_at, sku, price_minor, term) DO UPDATE SET offer_order = excluded.offer_order,
+    ends_powered_ms = CASE WHEN ends_powered_ms > excluded.ends_powered_ms THEN ends_powered_ms
+        WHEN ends_powered_ms IS NOT NULL THEN excluded.ends_powered_ms END
 
 -- name: claims_left_at
-SELECT sku, price_minor FROM claim WHERE label = ? AND left_at = ?
+SELECT label, sku, price_minor, offer_order, closes_powered_ms, term, ends_powered_ms
+FROM claim WHERE label = ? AND left_at = ?
 
 -- name: delete_claims_left_at
 DELETE FROM claim WHERE label = ? AND left_at = ?
@@ -245,23 +277,25 @@ SELECT DISTINCT left_at FROM claim WHERE label = ? AND left_at <> ''
 SELECT DISTINCT claim.label, claim.left_at FROM claim WHERE claim.left_at <> ''
 
 -- name: claims_of_sku
-SELECT claim.label, claim.sku, claim.price_minor, claim.offer_order, claim.closes_powered_ms,
-    label.off_shelf_powered_ms
-FROM claim JOIN label ON label.label = claim.label WHERE claim.sku = ?
+SELECT claim.label, claim.sku, claim.price_minor, claim.offer_order, claim.closes_powered_ms, claim.term,
+    claim.ends_powered_ms, label.off_shelf_powered_ms
+FROM claim JOIN label ON label.label = claim.label WHERE claim.sku = ? AND claim.term = ''
 
 -- name: delete_claim
-DELETE FROM claim WHERE label = ? AND left_at = '' AND sku = ? AND price_minor = ?
+DELETE FROM claim WHERE label = ? AND left_at = '' AND sku = ? AND price_minor = ? AND term = ?
 
 -- name: void_claim
-DELETE FROM claim WHERE label = ? AND sku = ? AND price_minor = ?
+DELETE FROM claim WHERE label = ? AND sku = ? AND price_minor = ? AND term = ?
 
 -- name: put_claim
-INSERT INTO claim (label, sku, price_minor, offer_order, closes_powered_ms) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (label, left_at, sku, price_minor) DO UPDATE SET offer_order = excluded.offer_order,
-    closes_powered_ms = excluded.closes_powered_ms
+INSERT INTO claim (label, sku, price_minor, term, offer_order, closes_powered_ms, ends_powered_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (label, left_at, sku, price_minor, term) DO UPDATE SET offer_order = excluded.offer_order,
+    closes_powered_ms = excluded.closes_powered_ms, ends_powered_ms = excluded.ends_powered_ms
 
 -- name: claims_closed_before
-SELECT label, sku, price_minor FROM claim WHERE left_at = '' AND closes_powered_ms <= ? LIMIT ?
+SELECT label, sku, price_minor, term FROM claim
+WHERE left_at = '' AND (closes_powered_ms <= ? OR ends_powered_ms <= ?) LIMIT ?
 
 -- name: claim_counts
 SELECT COUNT(*), COUNT(DISTINCT sku) FROM claim
@@ -287,8 +321,48 @@ DELETE FROM price_cap WHERE sku = ?
 -- name: price_caps_expired
 SELECT sku FROM price_cap WHERE valid_until_powered_ms <= ? LIMIT ?
 
--- name: next_cap_expiry
-SELECT MIN(valid_until_powered_ms) FROM price_cap WHERE valid_until_powered_ms IS NOT NULL
+-- name: next_claim_end
+SELECT MIN(moment) FROM (
+    SELECT MIN(valid_until_powered_ms) AS moment FROM price_cap WHERE valid_until_powered_ms IS NOT NULL
+    UNION ALL
+    SELECT MIN(open_until_powered_ms) FROM shown_term WHERE open_until_powered_ms > 0)
+
+-- name: term_stands
+SELECT 1 FROM claim JOIN label ON label.label = claim.label
+WHERE claim.term = ? AND closes_powered_ms IS NULL AND ends_powered_ms IS NULL AND off_shelf_powered_ms IS NULL LIMIT 1
+
+-- name: term_ends
+SELECT COUNT(*), MAX(MIN(IFNULL(closes_powered_ms, 4611686018427387904), IFNULL(ends_powered_ms, 4611686018427387904),
+    IFNULL(off_shelf_powered_ms, 4611686018427387904)))
+FROM claim JOIN label ON label.label = claim.label WHERE claim.term = ?
+
+-- name: put_shown_term
+INSERT INTO shown_term (term, promotion_id, version, kind, terms) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (term) DO UPDATE SET open_until_powered_ms = NULL WHERE open_until_powered_ms IS NOT NULL
+
+-- name: set_term_end
+UPDATE shown_term SET open_until_powered_ms = ? WHERE term = ? AND open_until_powered_ms IS NOT ?
+
+-- name: delete_shown_term
+DELETE FROM shown_term WHERE term = ?
+
+-- name: terms_ended
+SELECT term FROM shown_term WHERE open_until_powered_ms > 0 AND open_until_powered_ms <= ? LIMIT ?
+
+-- name: skus_of_term
+SELECT DISTINCT sku FROM claim WHERE term = ?
+
+-- name: shown_terms
+SELECT term, promotion_id, version, kind, terms, open_until_powered_ms FROM shown_term ORDER BY term
+
+-- name: shown_term
+SELECT term, promotion_id, version, kind, terms FROM shown_term WHERE term = ?
+
+-- name: shown_terms_changed
+UPDATE shown_terms_revision SET revision = revision + 1
+
+-- name: shown_terms_revision
+SELECT revision FROM shown_terms_revision
 
 -- name: last_interval
 SELECT charge_minor FROM price_interval WHERE sku = ? ORDER BY from_ms DESC LIMIT 1
@@ -298,7 +372,9 @@ SELECT from_ms, charge_minor FROM (SELECT from_ms, charge_minor FROM price_inter
     ORDER BY from_ms DESC LIMIT ?) ORDER BY from_ms
 
 -- name: transactions_of_days
-SELECT payload, occurred_ms FROM entry WHERE kind = 'transaction' AND business_day BETWEEN ? AND ?
+SELECT payload, occurred_ms, COALESCE(fact.recorded_ms, occurred_ms)
+FROM entry LEFT JOIN fact ON fact.fact_key = entry.fact_key
+WHERE kind = 'transaction' AND business_day BETWEEN ? AND ?
 
 -- name: struck_claims
 SELECT COUNT(*) FROM entry WHERE kind = 'staff-act' AND business_day BETWEEN ? AND ?
@@ -309,7 +385,7 @@ SELECT voided_key FROM voided
 
 -- name: held_low
 SELECT price_cap.sku, price_cap.cap_minor, MIN(label.offered_ms), COUNT(DISTINCT claim.label)
-FROM price_cap JOIN claim ON claim.sku = price_cap.sku AND claim.price_minor = price_cap.cap_minor
+FROM price_cap JOIN claim ON claim.sku = price_cap.sku AND claim.price_minor = price_cap.cap_minor AND claim.term = ''
     JOIN label ON label.label = claim.label
 GROUP BY price_cap.sku
 
@@ -317,6 +393,19 @@ GROUP BY price_cap.sku
 SELECT label.label, picture.sku, picture.price_minor FROM label JOIN picture ON picture.label = label.label
     AND picture.version = label.proven_version
 WHERE label.sku IS NOT NULL AND label.excluded_reason IS NULL
+
+-- name: price_comparison
+SELECT 1 FROM price_comparison WHERE business_day = ?
+
+-- name: price_comparisons
+SELECT business_day, report FROM price_comparison ORDER BY business_day DESC LIMIT ?
+
+-- name: put_price_comparison
+INSERT INTO price_comparison (business_day, report) VALUES (?, ?)
+ON CONFLICT (business_day) DO UPDATE SET report = excluded.report
+
+-- name: prune_price_comparisons
+DELETE FROM price_comparison WHERE business_day < ?
 
 -- name: put_interval
 INSERT INTO price_interval (sku, from_ms, charge_minor) VALUES (?, ?, ?)

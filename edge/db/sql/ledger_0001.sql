@@ -42,6 +42,14 @@ CREATE TABLE till_day (
     PRIMARY KEY (till, business_day)
 ) STRICT, WITHOUT ROWID;
 
+-- How far a till's clock was ahead of the store's, from when on; a row where that changed (edge/domain/till_clock.py).
+CREATE TABLE till_clock (
+    till TEXT NOT NULL,
+    from_ms INTEGER NOT NULL,
+    ahead_ms INTEGER NOT NULL,
+    PRIMARY KEY (till, from_ms)
+) STRICT, WITHOUT ROWID;
+
 -- Which void takes a transaction back, also when it comes first. A second void of the same takes nothing back.
 CREATE TABLE voided (voided_key TEXT PRIMARY KEY, void_key TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
@@ -100,21 +108,28 @@ CREATE TABLE picture (
     sku TEXT NOT NULL,
     price_minor INTEGER NOT NULL,
     currency TEXT NOT NULL,
+    term TEXT NOT NULL DEFAULT '',
+    ends_powered_ms INTEGER,
     PRIMARY KEY (label, version)
 ) STRICT, WITHOUT ROWID;
 
 -- A price a shopper may have read (DESIGN.md section 5). `closes_powered_ms` NULL: nothing has closed it yet.
 -- `left_at`: '' for a claim of the label where it is served now; else a base station that served it before, went away
--- with a picture still outstanding, and may yet give it to the label.
+-- with a picture still outstanding, and may yet give it to the label. `term`: what may be read is what one gets on a
+-- condition (`shown_term`), and the price is 0. `ends_powered_ms`: the picture says itself until when.
 CREATE TABLE claim (
     label TEXT NOT NULL,
     left_at TEXT NOT NULL DEFAULT '',
     sku TEXT NOT NULL,
     price_minor INTEGER NOT NULL,
+    term TEXT NOT NULL DEFAULT '',
     offer_order INTEGER NOT NULL,
     closes_powered_ms INTEGER,
-    PRIMARY KEY (label, left_at, sku, price_minor)
+    ends_powered_ms INTEGER,
+    PRIMARY KEY (label, left_at, sku, price_minor, term)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX claim_by_term ON claim (term) WHERE term <> '';
+CREATE INDEX claim_ending ON claim (ends_powered_ms) WHERE ends_powered_ms IS NOT NULL;
 CREATE INDEX claim_left ON claim (left_at) WHERE left_at <> '';
 CREATE INDEX claim_by_sku ON claim (sku);
 CREATE INDEX claim_closing ON claim (closes_powered_ms) WHERE closes_powered_ms IS NOT NULL;
@@ -126,6 +141,22 @@ CREATE TABLE price_cap (
     valid_until_powered_ms INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX price_cap_expiring ON price_cap (valid_until_powered_ms) WHERE valid_until_powered_ms IS NOT NULL;
+
+-- Terms of promotions that labels show, in their own words: they stay in force while a claim of them is open, whatever
+-- became of the promotion. `open_until_powered_ms` NULL: nothing has closed the last claim yet; 0: all that is left are
+-- claims of labels that do not count now.
+CREATE TABLE shown_term (
+    term TEXT PRIMARY KEY,
+    promotion_id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    terms BLOB NOT NULL,
+    open_until_powered_ms INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- Counts the changes of `shown_term`, so that whoever keeps them in memory knows when to read again.
+CREATE TABLE shown_terms_revision (revision INTEGER NOT NULL) STRICT;
+INSERT INTO shown_terms_revision (revision) VALUES (0);
 
 -- What a till could be asked to charge, as intervals. Kept 400 days.
 CREATE TABLE price_interval (
@@ -141,6 +172,9 @@ CREATE UNIQUE INDEX book_change_by_version ON book_change (version);
 
 -- Tills that keep a copy of the price book, and the version that each said it has.
 CREATE TABLE till_copy (till TEXT PRIMARY KEY, version INTEGER NOT NULL, acked_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+-- What the comparison of hub, tills and labels found after each business day, as JSON.
+CREATE TABLE price_comparison (business_day TEXT PRIMARY KEY, report BLOB NOT NULL) STRICT, WITHOUT ROWID;
 
 -- A person's word on a batch the price guard held; it outlives a replica that is loaded again.
 CREATE TABLE guard_decision (

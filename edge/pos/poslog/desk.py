@@ -7,9 +7,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from edge.db.ledger import Outcome
+from cloud_sync.contract.facts import ExceptionRaised
+from edge.db.ledger import Outcome, raise_exception
+from edge.domain.transaction import fact_key
 from edge.errors import Rejected
-from edge.limits import POSLOG_BYTES_MAX, POSLOG_PROBLEMS_MAX
+from edge.limits import POSLOG_BYTES_MAX, POSLOG_PROBLEMS_MAX, TRANSACTION_LINES_MAX
 from edge.pos.access import Role
 from edge.pos.app import Handler, json_response, principal_of
 from edge.pos.hot_folder import HotFile, Taken
@@ -20,6 +22,9 @@ from edge.pos.poslog.xml_stream import transactions
 from edge.pos.problems import ProblemAnswer
 from edge.pos.transactions import TillDay, TransactionDesk
 from edge.store import Store
+
+STATED_SHOWN_MAX = 20
+"""Goods of an inventory control that people are shown at once; all stand in the ledger."""
 
 
 class PoslogProblem(msgspec.Struct, frozen=True):
@@ -61,6 +66,8 @@ class PoslogDesk:
                 count += 1
                 try:
                     read = read_transaction(element, dialect, self._store.identity.currency)
+                    if read.stated:
+                        await self._tell_people(read, only_till)
                     if read.sale is None:
                         not_sales[read.reason] += 1
                         continue
@@ -74,6 +81,20 @@ class PoslogDesk:
         return PoslogReport(count, outcomes[Outcome.NEW.value], outcomes[Outcome.REPEATED.value],
                             outcomes[Outcome.CONFLICT.value], dict(not_sales), dict(lines), shown,
                             len(problems) - len(shown), stopped)
+
+    async def _tell_people(self, read: Read, only_till: str | None) -> None:
+        """Goods that a till says were received, counted or moved: a person enters what is right. Once for each log."""
+        if only_till is not None and read.till != only_till:
+            raise Rejected(f"till {read.till!r} is not the one that sent this")
+        key = fact_key(read.till, read.business_day, read.sequence)
+        shown = "; ".join(f"{each.kind}: {each.code}, {each.quantity}" for each in read.stated[:STATED_SHOWN_MAX])
+        left_out = len(read.stated) - STATED_SHOWN_MAX
+        raised = ExceptionRaised(reason="inventory-control", about=key, till=read.till, business_day=read.business_day,
+                                 detail=shown + (f"; and {left_out} more" if left_out > 0 else ""),
+                                 document=msgspec.json.encode(read.stated[:TRANSACTION_LINES_MAX]).decode())
+        chain, now_ms = self._store.books.chain, self._store.clock.wall_ms()
+        await self._store.record(lambda connection: raise_exception(connection, chain, raised, now_ms,
+                                                                    key=f"inventory-control/{key}"))
 
     async def _record(self, read: Read, only_till: str | None) -> Outcome:
         assert read.sale is not None

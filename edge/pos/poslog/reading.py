@@ -23,6 +23,7 @@ RETURNS = frozenset({"Return", "ReturnForPickup", "ReturnForDelivery"})
 UNFINISHED = frozenset({"Suspended", "SuspendedDeleted", "InComplete", "InProcess", "Canceled", "TransactionVoided",
                         "Voided", "Failed"})
 POST_VOIDED = "PostVoided"
+INVENTORY = "InventoryControlTransaction"
 TEXT_MAX = 64
 
 
@@ -30,10 +31,19 @@ class Unreadable(ValueError):
     """This transaction cannot be read; `str()` says what is wrong with it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """Goods that an inventory control names: received, counted, moved or lost, as `kind` says. All as it was said."""
+
+    kind: str
+    code: str
+    quantity: str
+
+
 @dataclass(slots=True)
 class Read:
     """A transaction of the log. `sale`: what is to be recorded, `None` with a `reason` by name. `lines`: how many lines
-    became what."""
+    became what. `stated`: goods of an inventory control, which a person has to look at."""
 
     till: str
     business_day: str
@@ -41,6 +51,7 @@ class Read:
     sale: TransactionIn | None = None
     reason: str = ""
     lines: Counter[str] = field(default_factory=Counter)
+    stated: list[Stated] = field(default_factory=list)
 
 
 def read_transaction(element: Element, dialect: Dialect, currency: str) -> Read:
@@ -52,9 +63,12 @@ def read_transaction(element: Element, dialect: Dialect, currency: str) -> Read:
     if body is None:
         names = [local_name(each.tag) for each in element]
         read.reason = next((name for name in names if name.endswith("Transaction")), "empty")
-        return read
     if attribute(element, "TrainingModeFlag").lower() in ("true", "1"):
         read.reason = "training"
+        return read
+    if body is None:
+        control = child(element, INVENTORY)
+        read.stated = list(_stated(control, dialect)) if control is not None else []
         return read
     status = attribute(body, "TransactionStatus")
     if status in UNFINISHED:
@@ -104,6 +118,22 @@ def _line(what: Element, number: int, name: str, dialect: Dialect, exponent: int
     return LineIn(line=number, quantity_milli=_whole(quantity, 3), amount_minor=_whole(amount, exponent),
                   code="" if is_card(code) else code[:TEXT_MAX], kind=kind,
                   unit_price_minor=_whole(abs(_number(unit, "unit price")), exponent) if unit else None)
+
+
+def _stated(control: Element, dialect: Dialect) -> Iterator[Stated]:
+    """Whatever below has an item and a quantity. What v6 writes into each kind is not established (retail.md 1.1), so
+    it is taken for no movement of goods."""
+    for what in control:
+        for element in what.iter():
+            code = text_at(element, dialect.lines.code)
+            if code and local_name(element.tag) not in ("POSIdentity", "ItemID"):
+                yield Stated(local_name(what.tag), code[:TEXT_MAX], _quantity_said(element, dialect))
+
+
+def _quantity_said(element: Element, dialect: Dialect) -> str:
+    said = text_at(element, dialect.lines.quantity) or next(
+        ((each.text or "").strip() for each in element if local_name(each.tag).endswith(("Quantity", "Count"))), "")
+    return said[:TEXT_MAX] or "no quantity"
 
 
 def _voided_sequence(body: Element) -> int | None:

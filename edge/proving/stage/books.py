@@ -17,7 +17,7 @@ _ENTRIES = """SELECT sequence, fact_key, kind, occurred_ms, business_day, payloa
 WHERE epoch = ? ORDER BY sequence"""
 _STOCK = "SELECT sku, sellable_milli, reserved_milli, staged_milli, quarantine_milli FROM stock"
 _EPOCH = "SELECT value FROM meta WHERE key = 'epoch'"
-_CLAIMS = "SELECT label, sku, price_minor, closes_powered_ms FROM claim"
+_CLAIMS = "SELECT label, sku, price_minor, closes_powered_ms FROM claim WHERE term = ''"
 
 
 def store_books(state_directory: Path, database_key: str, store: str) -> BooksSeen:

@@ -133,6 +133,10 @@ class Premises:
         if not keep:
             shutil.rmtree(self.directory, ignore_errors=True)
 
+    def token(self, till: str) -> str:
+        """What the till shows the store."""
+        return self._tokens[till]
+
     def till_line(self, till: str) -> HttpLine:
         """A till's own connection with its own token."""
         return HttpLine(HOST, self.port, {"Authorization": f"Bearer {self._tokens[till]}"})

@@ -119,6 +119,9 @@ function follow() {
     const {topics, labels} = JSON.parse(event.data);
     mark(topics, labels);
   });
+  stream.addEventListener("scan", (event) => {
+    document.dispatchEvent(new CustomEvent("scan", {detail: JSON.parse(event.data).code}));
+  });
   stream.addEventListener("all", () => mark(null, null));
   stream.onerror = () => {
     say(false);

@@ -1,5 +1,5 @@
-// Hand scanners type: a burst of keys and Enter. A scan goes to the page's scan field, wherever the focus is, or else
-// to the price check. A field that a person is typing in keeps what it is given.
+// Hand scanners type: a burst of keys and Enter; a counter's scanner is told of by live.js. A scan goes to the page's
+// scan field, wherever the focus is, or else to the price check. A field that a person is typing in keeps what it is given.
 
 const GAP_MS = 60;       // people do not type faster; slow Bluetooth scanners stay below
 const LENGTH_MIN = 4;    // shorter bursts are no code
@@ -31,6 +31,10 @@ function scanned(code, event) {
   event.preventDefault();
   event.stopPropagation();
   if (typing) focused.value = before;
+  take(code, field);
+}
+
+function take(code, field) {
   if (!field) {
     location.assign(`/staff/price?code=${encodeURIComponent(code)}`);
     return;
@@ -40,3 +44,17 @@ function scanned(code, event) {
   if (next) next.focus();
   else field.form.requestSubmit();
 }
+
+// Nothing was typed: a field with the focus is given what a hand scanner would have typed into it, Enter included.
+document.addEventListener("scan", (event) => {
+  const focused = document.activeElement;
+  const typing = focused && focused.matches("input, textarea, select");
+  if (typing && focused.hasAttribute("data-keeps-scans")) {
+    focused.setRangeText(event.detail, focused.selectionStart, focused.selectionEnd, "end");
+    focused.form.requestSubmit();
+    return;
+  }
+  const field = typing && focused.hasAttribute("data-scan") ? focused : document.querySelector("[data-scan]");
+  if (typing && !field) return;
+  take(event.detail, field);
+});
