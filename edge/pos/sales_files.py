@@ -60,30 +60,31 @@ class SalesFiles:
         """See `edge.pos.hot_folder.FileTaker`."""
         problems, count = list[str](), 0
         begun: dict[SaleKey, str] = {}
-        torn: set[SaleKey] = set()
+        broken: set[SaleKey | None] = {None}
         async for group in self._groups(file):  # to the end, before anything is believed
             count += 1
             if count > SALES_FILE_TRANSACTIONS_MAX:
                 raise Rejected(f"it has more than {SALES_FILE_TRANSACTIONS_MAX} transactions: split it")
-            problems += self._problems_of(group, begun, torn)
+            if found := self._problems_of(group, begun):
+                broken.add(group.key)
+                problems += found
         outcomes = Counter[Outcome]()
         async for group in self._groups(file):
-            if group.key is not None and group.key not in torn and not group.broken:
+            if group.key is not None and group.key not in broken:
                 try:
-                    sale = self._sale(group)
-                except (BadRow, Rejected, msgspec.ValidationError):
-                    continue  # it was said before
-                outcomes[await self._record(group.key, sale)] += 1
+                    outcomes[await self._record(group.key, self._sale(group))] += 1
+                except Rejected as problem:
+                    problems.append(f"{group.where}: transaction {group.key} was not recorded: {problem}")
         report = [f"{outcomes[Outcome.NEW]} transactions recorded, {outcomes[Outcome.REPEATED]} known before."]
         if outcomes[Outcome.CONFLICT]:
             report.append(f"{outcomes[Outcome.CONFLICT]} known before with another meaning: see the exceptions.")
         return Taken(problems, report)
 
-    def _problems_of(self, group: _Group, begun: dict[SaleKey, str], torn: set[SaleKey]) -> list[str]:
+    def _problems_of(self, group: _Group, begun: dict[SaleKey, str]) -> list[str]:
+        """Why nothing of the transaction can be recorded; empty when it can."""
         if group.key is None:
             return group.broken
         if group.key in begun:
-            torn.add(group.key)
             return [f"{group.where}: transaction {group.key} began at {begun[group.key]} already: its rows must "
                     "follow one another; none of them was recorded"]
         begun[group.key] = group.where

@@ -6,7 +6,8 @@ from edge.files.file_map import load_map
 from edge.pos import sales_files
 from tests.files.conftest import Folder
 from tests.files.samples import DIRECTORY
-from tests.store_kit import StoreKit, gtin_of
+from tests.planted_cards import Cards, everything, parted
+from tests.store_kit import DATABASE_SECRET, StoreKit, gtin_of
 
 MILK, BREAD = gtin_of("milk"), gtin_of("bread")
 AT = "23.11.2026 11:31:07"
@@ -110,12 +111,28 @@ async def test_what_cannot_be_a_sale_is_named(store: StoreKit, sales: Folder, ro
     assert (sales.went_to, len(store.entries())) == ("bad", 0)
 
 
-async def test_p11_no_card_number_reaches_the_ledger(store: StoreKit, sales: Folder) -> None:
-    await sales.takes(sold_in(row(1, code="4111 1111 1111 1111"), row(2, code="5500000000000004")), "d.csv")
-    stored = b"".join(bytes(payload) for (payload,) in store.books.ledger_reader.execute("SELECT payload FROM entry"))
-    assert len(store.entries()) >= 2
-    assert b"4111" not in stored
-    assert b"5500000000000004" not in stored
+async def test_p11_no_card_number_of_any_file_survives(store: StoreKit, sales: Folder, prices: Folder) -> None:
+    cards = Cards()
+    new = cards.by
+    good = sold_in(row(1, code=new("code")), row(2, code=parted(new("parted code"))),
+                   row(3).replace(";;", f";;{new('voids of a sale')}"))
+    bad = sold_in(row(4, till=new("till")), row(5, amount=new("amount")), row(6, kind=new("kind"), quantity="x"),
+                  row(new("sequence")))
+    price_list = (f"ean;price;from;until;action\n{new('code of a price')};1,00;;;{new('action')}\n"
+                  f"{MILK};1,09;;;\nTOTAL;2;;;")
+    for folder, content, name in ((sales, good, "good.csv"), (sales, bad, f"{new('name')}.csv"),
+                                  (prices, price_list, "full.csv"), (prices, f"x {new('rubbish')}", "rubbish.csv")):
+        for encoding in ("utf-8", "utf-16"):
+            (folder.path / "inbox" / f"{encoding}-{name}").write_bytes(content.encode(encoding))
+    for folder in (sales, prices):
+        for _ in range(2):
+            await folder.folder.look()
+    assert [len(list((folder.path / "inbox").iterdir())) for folder in (sales, prices)] == [0, 0]
+    assert len(store.entries()) >= 3
+    await store.close()
+    found = everything(store.directory, DATABASE_SECRET)
+    await store.open()
+    assert cards.survivors(found) == []
 
 
 async def test_p10_so_many_transactions_and_no_more(store: StoreKit, sales: Folder,
