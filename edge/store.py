@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from cloud_sync.contract.documents import Policy
-from edge.clock import StoreClock
+from edge.clock import WALL_DRIFT_MAX_MS, StoreClock
 from edge.db.books import Books
 from edge.db.replica import Moment
 from edge.db.writer import Operation
@@ -114,13 +114,14 @@ class Store:
     def day_gone_powered_ms(self, last_day: date) -> int | None:
         """When the last shopper who read "until" this day has walked to the till, on the powered clock.
 
-        `None` while the clock is not believed. Time switched off comes on top: never too early.
+        `None` while the clock is not believed. Never too early: time switched off comes on top, and so does what a
+        clock that is believed may be ahead.
         """
         if not self.clock.trusted:
             return None
         midnight = datetime.combine(last_day + timedelta(days=1), time(), self.identity.time_zone)
         left_ms = max(0, int(midnight.timestamp() * 1000) - self.clock.wall_ms())
-        return self.clock.powered_ms() + left_ms + self.policy.grace_s * 1000
+        return self.clock.powered_ms() + left_ms + WALL_DRIFT_MAX_MS + self.policy.grace_s * 1000
 
     def shoppers_gone_in_ms(self) -> int | None:
         """Until the store is closed and cleared out; `None` when always open or the clock is not believed."""

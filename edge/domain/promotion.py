@@ -17,7 +17,6 @@ from itertools import chain
 from cloud_sync.contract.promotions import AmountOff, BuyGet, FixedPrice, MultiBuy, PercentOff, Terms, Threshold
 
 MILLI = 1000
-_EACH = (PercentOff, AmountOff, FixedPrice)
 _GROUPS = (MultiBuy, BuyGet)
 
 
@@ -78,44 +77,55 @@ class _Trial:
         self.off.append((piece, off_minor))
 
 
-Tally = dict[tuple[int, int], int]
-"""How many pieces of one SKU there are, by what is left to pay for them and their quantity: mostly all are alike."""
+Alike = tuple[int, int, int]
+"""What is left to pay for each of some pieces of one SKU, the quantity of each, and how many they are."""
+
+_UNLIKE: Alike = (0, 0, 0)
+"""Pieces of one SKU that differ: they have to be looked at one by one."""
 
 
 class _Shelf:
-    """The basket's pieces by SKU: all of them, and those that no promotion has taken; and how many are alike."""
+    """The basket's pieces by SKU: all of them, and those that no promotion has taken; and whether they are alike, as
+    they mostly are."""
 
     def __init__(self, pieces: Sequence[Piece]) -> None:
         self._all: dict[str, list[Piece]] = {}
         for piece in pieces:
             self._all.setdefault(piece.sku, []).append(piece)
-        self._free = {sku: [piece for piece in kin if not piece.taken] for sku, kin in self._all.items()}
-        self._all_tallies = {sku: _tally(kin) for sku, kin in self._all.items()}
-        self._free_tallies = {sku: _tally(kin) for sku, kin in self._free.items()}
+        self._free = dict(self._all)
+        self._all_alike: dict[str, Alike] = {}
+        self._free_alike: dict[str, Alike] = {}
+        self.touched(self._all)
 
     def of(self, terms: Terms) -> list[list[Piece]]:
         """The pieces that these terms may touch, those of one SKU together."""
         shelf = self._all if terms.stackable else self._free
         return [kin for sku in terms.skus if (kin := shelf.get(sku))]
 
-    def tallies(self, terms: Terms) -> list[Tally]:
-        """The same, counted."""
-        tallies = self._all_tallies if terms.stackable else self._free_tallies
-        return [tally for sku in terms.skus if (tally := tallies.get(sku))]
+    def alike(self, terms: Terms) -> list[Alike]:
+        """The same, counted; `_UNLIKE` among them where that is not enough to know."""
+        shelf = self._all_alike if terms.stackable else self._free_alike
+        return [alike for sku in terms.skus if (alike := shelf.get(sku))]
 
     def touched(self, skus: Iterable[str]) -> None:
         """Something was taken off pieces of these, or they were taken."""
         for sku in skus:
-            self._free[sku] = [piece for piece in self._free[sku] if not piece.taken]
-            self._all_tallies[sku], self._free_tallies[sku] = _tally(self._all[sku]), _tally(self._free[sku])
+            every = self._all[sku]
+            free = self._free[sku] = [piece for piece in every if not piece.taken]
+            self._all_alike[sku] = _alike(every)
+            if free:
+                self._free_alike[sku] = _alike(free)
+            else:
+                self._free_alike.pop(sku, None)
 
 
-def _tally(pieces: Iterable[Piece]) -> Tally:
-    tally: Tally = {}
+def _alike(pieces: Sequence[Piece]) -> Alike:
+    first = pieces[0]
+    left, quantity = first.left_minor, first.quantity_milli
     for piece in pieces:
-        alike = piece.left_minor, piece.quantity_milli
-        tally[alike] = tally.get(alike, 0) + 1
-    return tally
+        if piece.left_minor != left or piece.quantity_milli != quantity:
+            return _UNLIKE
+    return left, quantity, len(pieces)
 
 
 def pieces_of(lines: Iterable[PricedLine]) -> list[Piece]:
@@ -157,13 +167,16 @@ def _apply_best_first(promotions: list[ActivePromotion], shelf: _Shelf) -> list[
         if saves > 0:
             heapq.heappush(waiting, (-saves, promotion.id, place, turn))
 
+    def touched_last(skus: Iterable[str]) -> int:
+        return max([touched_at.get(sku, -1) for sku in skus])
+
     for place in range(len(promotions)):
         wait(place)
     applied: list[Applied] = []
     while waiting:
         _, _, place, tried_at = heapq.heappop(waiting)
         promotion = promotions[place]
-        if any(touched_at.get(sku, -1) >= tried_at for sku in promotion.terms.skus):
+        if touched_last(promotion.terms.skus) >= tried_at:
             wait(place)
             continue
         trial = _try(promotion.terms, shelf.of(promotion.terms))
@@ -177,24 +190,25 @@ def _apply_best_first(promotions: list[ActivePromotion], shelf: _Shelf) -> list[
 
 def _saves(terms: Terms, shelf: _Shelf) -> int:
     """What `_try` would take off in all, without saying off what: by counting where pieces are alike."""
-    if isinstance(terms, _EACH):
-        if not terms.times_max:
-            return sum([count * _off_alike(terms, left, quantity)
-                        for tally in shelf.tallies(terms) for (left, quantity), count in tally.items()])
-    elif isinstance(terms, _GROUPS):
-        tallies = shelf.tallies(terms)
-        if terms.mixed:
-            return _saves_in_mixed_groups(terms, tallies)
-        if all(len(tally) == 1 for tally in tallies):
-            return _saves_in_groups(terms, tallies)
-    return _try(terms, shelf.of(terms)).total_minor
+    found = shelf.alike(terms)
+    if not found:
+        return 0
+    if _UNLIKE in found:
+        return _try(terms, shelf.of(terms)).total_minor
+    if isinstance(terms, _GROUPS):
+        return _saves_in_mixed_groups(terms, found) if terms.mixed else _saves_in_groups(terms, found)
+    if isinstance(terms, PercentOff) and not terms.times_max:
+        percent = terms.percent
+        return sum([count * ((2 * left * percent + 100) // 200) for left, _, count in found])
+    if isinstance(terms, Threshold) or terms.times_max:
+        return _try(terms, shelf.of(terms)).total_minor
+    return sum([count * _off_alike(terms, left, quantity) for left, quantity, count in found])
 
 
-def _saves_in_groups(terms: MultiBuy | BuyGet, tallies: Sequence[Tally]) -> int:
+def _saves_in_groups(terms: MultiBuy | BuyGet, found: Sequence[Alike]) -> int:
     """For SKUs whose pieces are all alike."""
     size, times, saves = _size(terms), 0, 0
-    for tally in tallies:
-        ((left, quantity), count), = tally.items()
+    for left, quantity, count in found:
         off = terms.pieces * left - terms.price_minor if isinstance(terms, MultiBuy) else \
             terms.get * rounded(left * terms.percent, 100)
         groups = count // size if quantity == MILLI and off > 0 else 0
@@ -205,11 +219,11 @@ def _saves_in_groups(terms: MultiBuy | BuyGet, tallies: Sequence[Tally]) -> int:
     return saves
 
 
-def _saves_in_mixed_groups(terms: MultiBuy | BuyGet, tallies: Sequence[Tally]) -> int:
+def _saves_in_mixed_groups(terms: MultiBuy | BuyGet, found: Sequence[Alike]) -> int:
     """For pieces of any SKU together, the dearest first."""
     size, saves = _size(terms), 0
-    lefts = sorted(chain.from_iterable([left] * count for tally in tallies
-                                       for (left, quantity), count in tally.items() if quantity == MILLI), reverse=True)
+    lefts = list(chain.from_iterable([[left] * count for left, quantity, count in sorted(found, reverse=True)
+                                      if quantity == MILLI]))
     groups = len(lefts) // size
     for start in range(0, min(groups, terms.times_max or groups) * size, size):
         if isinstance(terms, MultiBuy):

@@ -92,12 +92,12 @@ class PromotionBook:
     def active_for(self, skus: Iterable[str]) -> list[ActivePromotion]:
         """Those that hold now, or that a label may still show, and touch one of the products: each once, by id."""
         self._catch_up()
+        skus = tuple(skus)
         dated_holds, held_holds = self._tests()
-        dated = {each.promotion.id: each.promotion for each in self._for_all if dated_holds(each)}
-        held: dict[str, ActivePromotion] = {}
-        for sku in skus:
-            dated.update((each.promotion.id, each.promotion) for each in self._by_sku.get(sku, ()) if dated_holds(each))
-            held.update((each.key, each.promotion) for each in self._held_by_sku.get(sku, ()) if held_holds(each))
+        touching = {each.promotion.id: each for sku in skus for each in self._by_sku.get(sku, ())}
+        touching |= {each.promotion.id: each for each in self._for_all}
+        dated = {key: each.promotion for key, each in touching.items() if dated_holds(each)}
+        held = {each.key: each.promotion for sku in skus for each in self._held_by_sku.get(sku, ()) if held_holds(each)}
         older = [each for each in held.values() if dated.get(each.id) != each]
         return sorted([*dated.values(), *older], key=_by_name)
 

@@ -20,6 +20,7 @@ from edge.clock import StoreClock, SystemClock
 from edge.db.books import open_books
 from edge.db.replica import Moment, apply_batch
 from edge.db.writer import ThreadWriter
+from edge.interpreter import tune
 from edge.pos.basket_routes import BasketDesk, BasketIn
 from edge.prices.price_desk import PriceDesk
 from edge.store import Identity, Store
@@ -30,6 +31,7 @@ LIMIT_MS = 2.0
 
 def run() -> dict[str, object]:
     """The figure; `ratio` is with promotions over without."""
+    tune()  # as the daemon does
     with tempfile.TemporaryDirectory() as directory:
         return asyncio.run(_measured(Path(directory)))
 

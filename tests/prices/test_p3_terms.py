@@ -212,8 +212,8 @@ async def test_p3_a_price_with_a_printed_last_day_holds_until_that_day_and_the_w
     await _an_offer_until_midnight(store)
     await store.time_passes((MONDAY_NOON_MS + 12 * HOURS_MS - store.clock.wall_ms()) / 1000)
     assert store.till().asks("milk") == "0.79", "a shopper who read it before midnight walks to the till"
-    await store.time_passes(3599)
-    assert store.till().asks("milk") == "0.79"
+    await store.time_passes(3600 + 119)
+    assert store.till().asks("milk") == "0.79", "the box's clock may be ahead by two minutes and still be believed"
     await store.time_passes(2)
     assert store.till().asks("milk") == "0.99"
 
