@@ -63,11 +63,13 @@ def run(config: Path, as_json: bool) -> None:
 @click.argument("config", type=click.Path(path_type=Path))
 @json_option
 def check(config: Path, as_json: bool) -> None:
-    """Check the settings in CONFIG and the credentials they name; change nothing."""
+    """Check the settings in CONFIG, the credentials and the file maps they name; change nothing."""
     from edge import settings as configuration
+    from edge.pos.folder_kinds import check_maps
 
     with _reported(as_json):
         settings = configuration.load(config)
+        check_maps(settings.hot_folders)
         _credentials().require(configuration.credentials_of(settings))
         _say(as_json, {"config": str(config), "store": settings.store.id, "ok": True},
              f"{config}: good. Store {settings.store.id} ({settings.store.name}), "

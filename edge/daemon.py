@@ -45,10 +45,10 @@ from edge.db.writer import ThreadWriter
 from edge.disk_budget import DiskBudget, Shed
 from edge.doctor import Aside, Doctor, doctor_handlers, in_the_loop, technician_token
 from edge.enrolment import HubCredential, hub_credential
-from edge.errors import ConfigurationError, Rejected
+from edge.errors import ConfigurationError
 from edge.health.checks import StoreChecks
 from edge.health.comparison_checks import comparison_issues
-from edge.health.folder_checks import folder_issues
+from edge.health.folder_checks import book_issues, folder_issues
 from edge.health.issues import IssueList
 from edge.health.routes import HealthView, health_handlers
 from edge.health.till_checks import till_clock_issues
@@ -72,10 +72,10 @@ from edge.pos.app import build_app
 from edge.pos.basket_routes import BasketDesk, basket_handlers
 from edge.pos.book_routes import book_handlers
 from edge.pos.events import Events, event_handlers
+from edge.pos.folder_kinds import FolderDesks, taker_of
 from edge.pos.hot_folder import HotFolder
 from edge.pos.label_routes import LabelDesk, label_handlers
 from edge.pos.poslog.desk import PoslogDesk, poslog_handlers
-from edge.pos.poslog.dialect import load_dialect
 from edge.pos.report_routes import report_handlers
 from edge.pos.scanner import Scan, Scanner
 from edge.pos.server import HttpServer, bind, tls_context
@@ -85,6 +85,7 @@ from edge.pos.till_routes import till_handlers
 from edge.pos.transactions import TransactionDesk
 from edge.prices.comparison import Comparer, NightlyComparison
 from edge.prices.guard_desk import GuardDesk
+from edge.prices.local_prices import LocalPrices
 from edge.prices.price_book import PriceBook
 from edge.prices.price_desk import PriceDesk
 from edge.prices.reports import PriceReports
@@ -264,7 +265,8 @@ class Daemon:
                       disk=self._disk(books))
         prices = PriceDesk(store, patterns_of(settings.store.barcodes))
         pickups = PickupDesk(store, PeopleVault(self._text(settings.store_key)))
-        guard = GuardDesk(store)
+        self._local_prices = LocalPrices(store)
+        guard = GuardDesk(store, self._local_prices)
         stations: dict[str, BaseStation] = {}
         wanted = WantedPictures(store, prices, parts.load_templates())
         prepared, book = PreparedPictures(), PriceBook(store, prices)
@@ -295,9 +297,13 @@ class Daemon:
         self._scanners = [Scanner(each.name, parts.open_link(each.port), each.baud_rate, each.prefix.encode(),
                                   partial(_scanned, events, page, each.person), parts.randomness)
                           for each in settings.scanners]
-        self._hot_folders = [self._hot_folder(each) for each in settings.hot_folders]
+        desks = FolderDesks(store, prices, self._local_prices, rooms.transactions, self._poslog)
+        self._hot_folders = [HotFolder(each.name, Path(each.directory), taker_of(each, desks), each.keep_days, store,
+                                       parts.aside) for each in settings.hot_folders]
         for folder in self._hot_folders:
             issues.add(partial(folder_issues, folder))
+        fed = {each.name for each in settings.hot_folders if each.kind == "prices"}
+        issues.add(partial(book_issues, self._local_prices, fed))
         self._comparer = Comparer(store, prices, book, partial(_hub_agrees_on_prices, link))
         self._nightly = NightlyComparison(store, self._comparer)
         issues.add(partial(comparison_issues, self._nightly))
@@ -348,16 +354,6 @@ class Daemon:
                                      self._parts.randomness, channel=station.channel, power=station.power,
                                      sub_ghz_channel=station.sub_ghz_channel,
                                      high_speed=station.high_speed)
-
-    def _hot_folder(self, folder: configuration.HotFolder) -> HotFolder:
-        """Raises `ConfigurationError` for a dialect that is not there or is wrong."""
-        try:
-            dialect = load_dialect(folder.dialect)
-        except Rejected as problem:
-            raise ConfigurationError(f"hot_folders: {folder.name}: {problem}") from problem
-        return HotFolder(folder.name, Path(folder.directory),
-                         lambda chunks: self._poslog.take_file(chunks, dialect), folder.keep_days,
-                         self._parts.aside)
 
     def _link(self, intake: Intake, store: Store) -> HubLink:
         hub = self.settings.hub
@@ -418,6 +414,7 @@ class Daemon:
         for scanner in self._scanners:
             add(f"scanner {scanner.name}", scanner.run,
                 pulse=Counter(partial(_progress, scanner), limits.station_s))
+        add("local prices", self._local_prices.run)
         for folder in self._hot_folders:
             add(f"hot folder {folder.name}", folder.run, pulse=Counter(partial(_progress, folder), limits.room_s))
         add("price comparison", self._nightly.run, pulse=Counter(lambda: self._nightly.progress, limits.room_s))

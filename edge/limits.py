@@ -213,6 +213,45 @@ HOT_FOLDER_CHUNK_BYTES = 64 * 1024
 HOT_FOLDER_PROBLEMS_MAX = 500
 """Problems that an `.err` file lists."""
 
+HOT_FOLDER_NAMES_KEPT = 1_000
+"""Files of a folder that are known when they come again; the one taken longest ago is forgotten."""
+
+FILE_CHUNK_BYTES = 64 * 1024
+"""Read and decoded at once."""
+
+FILE_LINE_CHARACTERS_MAX = 64 * 1024
+"""A longer line, or row of XML, is refused with its file."""
+
+FILE_ROWS_AT_ONCE = 250
+"""Rows between two moments in which tills are answered."""
+
+XML_DEPTH_MAX = 48
+"""How deep elements of a file may nest."""
+
+XML_ROW_FIELDS_MAX = 500
+"""Texts and attributes of one row element."""
+
+XML_OUTSIDE_MAX = 1_000
+"""Texts and attributes outside of rows."""
+
+XML_TAG_BYTES_MAX = 1024 * 1024
+"""A longer tag is refused with its file."""
+
+LOCAL_PRICES_MAX = 50_000
+"""Prices of a price book that comes by files; a file that would make it longer is refused."""
+
+LOCAL_PRICE_ROWS_MAX = 200_000
+"""Rows of a price file; one with more is refused."""
+
+LOCAL_PRICES_AT_ONCE = 500
+"""Of these, how many one transaction writes."""
+
+LOCAL_PRICES_LOOK_S = 3600.0
+"""How often local price books are compared with the prices in force."""
+
+SALES_FILE_TRANSACTIONS_MAX = 200_000
+"""Transactions of a sales file; one with more is refused."""
+
 SCAN_SILENCE_S = 0.15
 """A scanner without a suffix has ended its code when it says nothing for so long; at 9600 baud a byte takes 1 ms."""
 

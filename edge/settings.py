@@ -227,13 +227,29 @@ class Scanner(_Section, frozen=True, kw_only=True):
 
 
 class HotFolder(_Section, frozen=True, kw_only=True):
-    """A directory in which files are put down: `inbox/` in it is read. Originals are deleted after `keep_days`."""
+    """A directory in which files are put down: `inbox/` in it is read. Originals are deleted after `keep_days`.
+
+    `dialect`: of a POSLog; `map`: where prices and sales keep what.
+    """
 
     name: Identifier
     directory: AbsolutePath
-    kind: Literal["poslog"] = "poslog"
-    dialect: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{0,30}$", description="a file of config/poslog")] = "v6"
+    kind: Literal["poslog", "prices", "sales"] = "poslog"
+    dialect: Annotated[str, Meta(pattern="^([a-z0-9][a-z0-9-]{0,30})?$", description="a file of config/poslog")] = ""
+    map: Annotated[str, Meta(pattern="^([a-z0-9][a-z0-9-]{0,30})?$", description="a file of config/files")] = ""
     keep_days: Annotated[int, Meta(ge=1, le=90, description="1 to 90")] = 7
+
+    @staticmethod
+    def _is_mapped(kind: str, dialect: str, map: str) -> Iterator[Fault]:
+        if kind == "poslog" and map:
+            yield Fault(("map",), "is for prices and sales", "a POSLog has a dialect")
+        elif kind != "poslog" and not map:
+            yield Fault(("map",), f"is missing: nobody knows where a file of {kind} keeps what",
+                        "a file of config/files, without .yaml")
+        elif kind != "poslog" and dialect:
+            yield Fault(("dialect",), "is for POSLogs", f"a file of {kind} has a map")
+
+    rules: ClassVar[tuple[Rule, ...]] = (_is_mapped,)
 
 
 class Settings(_Section, frozen=True, kw_only=True):

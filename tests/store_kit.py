@@ -84,6 +84,7 @@ from edge.pos.store_routes import store_handlers
 from edge.pos.till_routes import till_handlers
 from edge.pos.transactions import TransactionDesk
 from edge.prices.guard_desk import GuardDesk
+from edge.prices.local_prices import LocalPrices
 from edge.prices.price_book import PriceBook
 from edge.prices.price_desk import NoPrice, PriceDesk
 from edge.proving.box_clock import BoxClock
@@ -159,7 +160,8 @@ class StoreKit:
                            replica.policy(self.books.replica_reader), random.Random(self.clock.wall_ms()))
         self.prices = PriceDesk(self.store)
         self.pickups = PickupDesk(self.store, PeopleVault(STORE_SECRET))
-        self.guard = GuardDesk(self.store)
+        self.local = LocalPrices(self.store)
+        self.guard = GuardDesk(self.store, self.local)
         self.tasks = TaskDesk(self.store)
         self.intake = Intake(self.store, self.pickups, self.guard, self.tasks)
         wanted = WantedPictures(self.store, self.prices, _templates())
@@ -178,7 +180,8 @@ class StoreKit:
             each.sink = self.planner.ear(each.name)
         self.store.listeners += [self.book.follow_news, self.planner.follow_news, self.ahead.follow_news,
                                  self.housekeeper.follow_news, self.intake.follow_news]
-        self._tasks = [asyncio.create_task(part.run()) for part in (self.planner, self.ahead, self.housekeeper)]
+        self._tasks = [asyncio.create_task(part.run()) for part in (self.planner, self.ahead, self.housekeeper,
+                                                                             self.local)]
         self.app = self._build_app()
 
     async def close(self) -> None:

@@ -35,6 +35,10 @@ class PriceKind(StrEnum):
     CLEARANCE = "clearance"
 
 
+LOCAL_PRICES = "local/"
+"""What ids of price list entries begin with that a store has by itself; the hub has none of that name."""
+
+
 class Price(msgspec.Struct, frozen=True):
     """Feed `prices`, key = entry id. Valid from `valid_from_ms` (inclusive) until `valid_until_ms` (exclusive).
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from cloud_sync.contract.documents import Item, Policy, Price, Promotion
+from cloud_sync.contract.documents import LOCAL_PRICES, Item, Policy, Price, Promotion
 from cloud_sync.contract.feeds import Feed, overlay_key
 from cloud_sync.contract.promotions import KINDS, terms_of
 from cloud_sync.hub.database import Database
@@ -191,6 +191,8 @@ def _item_mistakes(item: Item) -> Iterator[str]:
 
 def _price_mistakes(price: PriceEntry) -> Iterator[str]:
     yield from text_mistakes({"id": price.id, "sku": price.sku}, KEY_MAX_CHARS, filled=True)
+    if price.id.startswith(LOCAL_PRICES):
+        yield f"id begins with {LOCAL_PRICES!r}, which stores keep for prices of their own"
     if not 0 <= price.price_minor <= MINOR_MAX:
         yield f"price_minor {price.price_minor} is not within 0 to {MINOR_MAX}"
     if not _CURRENCY.fullmatch(price.currency):

@@ -321,6 +321,39 @@ def release_held(connection: Connection, digest: str, approved: bool, now: Momen
         return Applied(reselect(connection, skus, now))
 
 
+def apply_local(connection: Connection, entries: Mapping[str, PriceEntry | None], now: Moment) -> set[str]:
+    """Put prices of the store's own in force, `None` takes one away; returns the SKUs whose list price changed. They
+    passed the guard before, and belong to no feed."""
+    with own_hand(connection):
+        return reselect(connection, _write_entries(connection, entries), now)
+
+
+def local_moves(connection: Connection, changes: Mapping[str, tuple[str, int | None]]) -> list[Move]:
+    """What entries of the store's own, as SKU and price by id (`None`: it goes), do to the list prices of now; an entry
+    that keeps its price moves nothing. For the guard; takes a reader."""
+    stored = {row[0]: row[3] for row in _rows_of(connection, REPLICA.local_entries_of, changes)}
+    prices = {row[0]: row for row in _rows_of(connection, REPLICA.list_prices_of, {sku for sku, _ in changes.values()})}
+    return [Move(sku, prices[sku][1], price_minor) for key, (sku, price_minor) in changes.items()
+            if sku in prices and stored.get(key) != price_minor and (price_minor is not None or prices[sku][3] == key)]
+
+
+def hold_local(connection: Connection, digest: str, reason: str, now_ms: int,
+               changes: Iterable[tuple[str, int, bytes | None]]) -> None:
+    """Keep changes of the store's own prices (id, version, document or `None`) aside until a person decides."""
+    connection.execute(REPLICA.put_held_batch, (digest, reason, now_ms))
+    connection.executemany(REPLICA.put_held_price, [(key, digest, version, doc) for key, version, doc in changes])
+
+
+def drop_held(connection: Connection, keys: Iterable[str]) -> None:
+    """Forget that these changes are held. `drop_empty_batches` is to follow."""
+    connection.executemany(REPLICA.delete_held_price, [(key,) for key in keys])
+
+
+def drop_empty_batches(connection: Connection) -> None:
+    """Forget batches that hold nothing any more."""
+    connection.execute(REPLICA.delete_empty_held_batches)
+
+
 def entries_of(connection: Connection, sku: str) -> list[PriceEntry]:
     """The SKU's price list."""
     return [_stored_entry(row) for row in connection.execute(REPLICA.price_entries, (sku,)).fetchall()]

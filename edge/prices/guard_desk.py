@@ -9,6 +9,7 @@ from edge.db.queries import LEDGER, REPLICA
 from edge.db.replica import release_held
 from edge.errors import Rejected
 from edge.limits import HELD_BATCHES_SHOWN_MAX
+from edge.prices.local_prices import LocalPrices
 from edge.store import Store, Topic
 
 
@@ -25,8 +26,10 @@ class HeldBatch:
 class GuardDesk:
     """Lists held batches and carries out decisions; a decision is a fact and outlives the replica."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, local: LocalPrices | None = None) -> None:
+        """`local`: whose batches may be among those that are held."""
         self._store = store
+        self._local = local
 
     def held(self) -> list[HeldBatch]:
         """What waits for a person, oldest first."""
@@ -54,7 +57,12 @@ class GuardDesk:
             connection.execute(LEDGER.put_guard_decision, (digest, int(approved), actor, now_ms))
             record(connection, store.books.chain, made)
 
+        local = self._local if self._local is not None and self._local.holds(digest) else None
         await store.record(decision)
+        if local is not None:
+            released = await local.release(digest, approved)
+            store.tell(Topic.ISSUE)
+            return len(released)
         moment = store.moment()
         applied = await store.books.replica.submit(lambda c: release_held(c, digest, approved, moment))
         store.tell(Topic.PRICES, *applied.skus)

@@ -131,6 +131,21 @@ _SENTENCES = (
     (r"(?P<moved>\d+) prices would move beyond the guard, such as (?P<sku>\S+) from (?P<before>-?\d+) "
      r"to (?P<after>-?\d+) \(minor units\)",
      marked("%(moved)s prices would change by more than is allowed without asking.")),
+    # edge.prices.local_prices, edge.health.folder_checks
+    (r"a whole price list would take (?P<gone>\d+) of (?P<count>\d+) products out of its book",
+     marked("A whole price list would take %(gone)s of %(count)s products out of its book: it may have been cut off.")),
+    (r"Hot folder (?P<folder>\S+) waits: .*", marked("The folder %(folder)s cannot be read or written.")),
+    (r"Check that the directory is there and may be written by the store\.",
+     marked("Check that the directory is there and may be written by the store.")),
+    (r"Hot folder (?P<folder>\S+): (?P<number>\d+) files could not be taken in whole",
+     marked("Folder %(folder)s: %(number)s files could not be taken in whole.")),
+    (r"Read the \.err files in (?P<place>.+), mend the files and put them into inbox again, or delete them\.",
+     marked("Read the .err files in %(place)s, mend the files and put them into inbox again, or delete them.")),
+    (r"Prices of the local price book (?P<book>\S+) are in force, and no hot folder feeds it",
+     marked("Prices of the local price book %(book)s are in force, and no folder feeds it.")),
+    (r"Name the folder (?P<book>\S+) in hot_folders again; to end its prices, put in a file that takes them out, and "
+     r"leave the folder out only then\.",
+     marked("Name %(book)s in hot_folders again; to end its prices, put in a file that takes them out first.")),
     (r"this batch is no longer held; reload the page", marked("This batch is no longer held.")),
     # edge.pickups.desk
     (r"no order (?P<order>\S+) in this store", marked("There is no order %(order)s in this store.")),

@@ -144,6 +144,13 @@ async def test_hostile_documents_are_refused_with_a_reason(store: StoreKit, text
         assert report.recorded == 0
 
 
+async def test_a_document_type_in_utf_16_is_seen_too(store: StoreKit) -> None:
+    for encoding in ("utf-16", "utf-16-be"):
+        hostile = '<!DOCTYPE x [<!ENTITY a "aaaa">]><POSLog>&a;</POSLog>'.encode(encoding)
+        for size in (1, 7, 1000):
+            assert "no document type" in (await takes(store, hostile, size=size)).stopped
+
+
 async def test_p11_a_till_sends_only_its_own(store: StoreKit) -> None:
     report = await takes(store, document(transaction(1, sale(1, MILK, "0.99"), till="2")), till="1")
     assert report.recorded == 0

@@ -624,3 +624,52 @@ UPDATE task SET done_revision = max(done_revision, ?) WHERE task_id = ?
 
 -- name: oldest_entry
 SELECT sequence, hash FROM entry WHERE epoch = ? ORDER BY sequence LIMIT 1
+
+-- name: local_prices_from
+SELECT entry_id, version, doc FROM local_price WHERE entry_id > ? AND entry_id < ? ORDER BY entry_id LIMIT ?
+
+-- name: put_local_change
+INSERT INTO local_change (entry_id, version, doc) VALUES (?, ?, ?)
+ON CONFLICT (entry_id) DO UPDATE SET version = excluded.version, doc = excluded.doc
+
+-- name: local_changes_from
+SELECT entry_id, version, doc FROM local_change WHERE entry_id > ? AND entry_id < ? ORDER BY entry_id LIMIT ?
+
+-- name: delete_local_changes
+DELETE FROM local_change WHERE entry_id > ? AND entry_id < ?
+
+-- name: put_local_price
+INSERT INTO local_price (entry_id, version, doc) VALUES (?, ?, ?)
+ON CONFLICT (entry_id) DO UPDATE SET version = excluded.version, doc = excluded.doc
+
+-- name: delete_local_price
+DELETE FROM local_price WHERE entry_id = ?
+
+-- name: delete_local_change
+DELETE FROM local_change WHERE entry_id = ?
+
+-- name: local_books
+SELECT book, version, sealed FROM local_book ORDER BY book
+
+-- name: local_book
+SELECT version, sealed FROM local_book WHERE book = ?
+
+-- name: put_local_book
+INSERT INTO local_book (book, version, sealed) VALUES (?, ?, ?)
+ON CONFLICT (book) DO UPDATE SET version = excluded.version, sealed = excluded.sealed
+
+-- name: guard_decision
+SELECT approved FROM guard_decision WHERE batch_digest = ?
+
+-- name: taken_file
+SELECT number, name, taken_ms FROM taken_file WHERE folder = ? AND digest = ?
+
+-- name: newest_taken_file
+SELECT MAX(number) FROM taken_file WHERE folder = ?
+
+-- name: put_taken_file
+INSERT INTO taken_file (folder, digest, number, name, taken_ms) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (folder, digest) DO UPDATE SET number = excluded.number, name = excluded.name, taken_ms = excluded.taken_ms
+
+-- name: forget_taken_files
+DELETE FROM taken_file WHERE folder = ? AND number <= ?

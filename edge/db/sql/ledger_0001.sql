@@ -246,3 +246,20 @@ CREATE TABLE task (
     withdrawn INTEGER NOT NULL,
     done_revision INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Price books that came by files (edge/prices/local_prices.py): what is in force, by the id of its price list entry.
+-- `local_change`: what a file changes; it counts from the moment its book is sealed, and then moves over in slices.
+CREATE TABLE local_price (entry_id TEXT PRIMARY KEY, version INTEGER NOT NULL, doc BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE local_change (entry_id TEXT PRIMARY KEY, version INTEGER NOT NULL, doc BLOB) STRICT, WITHOUT ROWID;
+CREATE TABLE local_book (book TEXT PRIMARY KEY, version INTEGER NOT NULL, sealed INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+-- Files of hot folders that were taken, so that the same again is known for one. `number` grows with each.
+CREATE TABLE taken_file (
+    folder TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    taken_ms INTEGER NOT NULL,
+    PRIMARY KEY (folder, digest)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX taken_file_by_number ON taken_file (folder, number);

@@ -348,3 +348,22 @@ FROM list_price WHERE sku IN (SELECT value FROM json_each(?))
 
 -- name: document_hashes_of
 SELECT key, hash FROM document WHERE feed = ? AND slot = ? AND key IN (SELECT value FROM json_each(?))
+
+-- name: local_entries_between
+SELECT entry_id, version, sku, price_minor, currency, kind, priority, valid_from_ms, valid_until_ms
+FROM price_entry WHERE entry_id > ? AND entry_id < ? ORDER BY entry_id
+
+-- name: held_ids_between
+SELECT entry_id FROM held_price WHERE entry_id > ? AND entry_id < ?
+
+-- name: local_held_batches
+SELECT DISTINCT batch_digest FROM held_price WHERE entry_id > ? AND entry_id < ?
+
+-- name: a_held_id
+SELECT entry_id FROM held_price WHERE batch_digest = ? LIMIT 1
+
+-- name: local_entries_of
+SELECT entry_id, version, sku, price_minor FROM price_entry WHERE entry_id IN (SELECT value FROM json_each(?))
+
+-- name: held_prices_from
+SELECT entry_id, version, doc FROM held_price WHERE batch_digest = ? AND entry_id > ? ORDER BY entry_id LIMIT ?

@@ -1,6 +1,5 @@
 """Recording a POSLog: each transaction like one that a till sent, each by itself, so that a bad one harms no other."""
 
-import re
 from collections import Counter
 from collections.abc import AsyncIterator
 
@@ -15,15 +14,14 @@ from edge.errors import Rejected
 from edge.limits import POSLOG_BYTES_MAX, POSLOG_PROBLEMS_MAX, TRANSACTION_LINES_MAX
 from edge.pos.access import Role
 from edge.pos.app import Handler, json_response, principal_of
+from edge.pos.hot_folder import HotFile, Taken
+from edge.pos.logged_sales import within_bounds
 from edge.pos.poslog.dialect import Dialect, load_dialect
 from edge.pos.poslog.reading import Read, Unreadable, read_transaction
 from edge.pos.poslog.xml_stream import transactions
 from edge.pos.problems import ProblemAnswer
 from edge.pos.transactions import TillDay, TransactionDesk
 from edge.store import Store
-
-_TILL = re.compile(r"[^\x00-\x1f\x7f/]{1,64}")
-
 
 STATED_SHOWN_MAX = 20
 """Goods of an inventory control that people are shown at once; all stand in the ledger."""
@@ -84,14 +82,6 @@ class PoslogDesk:
                             outcomes[Outcome.CONFLICT.value], dict(not_sales), dict(lines), shown,
                             len(problems) - len(shown), stopped)
 
-    async def take_file(self, chunks: AsyncIterator[bytes], dialect: Dialect) -> list[str]:
-        """A file of a hot folder; returns what of it could not be taken."""
-        report = await self.take(chunks, dialect)
-        problems = [f"transaction {problem.transaction}: {problem.reason}" for problem in report.problems]
-        if report.problems_left_out:
-            problems.append(f"and {report.problems_left_out} transactions more")
-        return [*problems, *([f"the rest was not read: {report.stopped}"] if report.stopped else [])]
-
     async def _tell_people(self, read: Read, only_till: str | None) -> None:
         """Goods that a till says were received, counted or moved: a person enters what is right. Once for each log."""
         if only_till is not None and read.till != only_till:
@@ -108,13 +98,34 @@ class PoslogDesk:
 
     async def _record(self, read: Read, only_till: str | None) -> Outcome:
         assert read.sale is not None
-        if not _TILL.fullmatch(read.till) or (only_till is not None and read.till != only_till):
+        if only_till is not None and read.till != only_till:
             raise Rejected(f"till {read.till!r} is not the one that sent this")
-        if len(read.sale.lines) > TRANSACTION_LINES_MAX:
-            raise Rejected(f"{len(read.sale.lines)} lines, at most {TRANSACTION_LINES_MAX}")
-        sale = msgspec.convert(msgspec.to_builtins(read.sale), type(read.sale))  # the bounds of what a till may send
+        sale = within_bounds(read.till, read.sale)
         receipt = await self._desk.take(TillDay(read.till, read.business_day), read.sequence, sale)
         return receipt.outcome
+
+
+class PoslogFiles:
+    """Takes the POSLog files of one hot folder."""
+
+    mend = ("What it holds beside the following was recorded; mend it and put it into inbox again, nothing counts "
+            "twice.")
+    only_newest_repeats = False
+
+    def __init__(self, desk: PoslogDesk, dialect: Dialect) -> None:
+        self._desk = desk
+        self._dialect = dialect
+
+    async def take(self, file: HotFile) -> Taken:
+        """See `edge.pos.hot_folder.FileTaker`."""
+        report = await self._desk.take(file.chunks(), self._dialect)
+        problems = [f"transaction {problem.transaction}: {problem.reason}" for problem in report.problems]
+        if report.problems_left_out:
+            problems.append(f"and {report.problems_left_out} transactions more")
+        if report.stopped:
+            problems.append(f"the rest was not read: {report.stopped}")
+        others = "".join(f", {count} of {name}" for name, count in report.not_sales.items())
+        return Taken(problems, [f"{report.recorded} transactions recorded, {report.repeated} known before{others}."])
 
 
 def poslog_handlers(desk: PoslogDesk) -> dict[str, Handler]:

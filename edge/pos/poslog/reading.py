@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element
 
 from cloud_sync.contract.facts import LineKind, TransactionKind
 from edge.domain.money import currency_exponent
+from edge.pos.logged_sales import is_card
 from edge.pos.poslog.dialect import Dialect, attribute, child, text_at
 from edge.pos.poslog.xml_stream import local_name
 from edge.pos.transactions import LineIn, TransactionIn
@@ -24,8 +25,6 @@ UNFINISHED = frozenset({"Suspended", "SuspendedDeleted", "InComplete", "InProces
 POST_VOIDED = "PostVoided"
 INVENTORY = "InventoryControlTransaction"
 TEXT_MAX = 64
-CARD_DIGITS = range(15, 20)
-"""Longer than any GTIN; with a right Luhn digit it is taken for a card's number, and not kept."""
 
 
 class Unreadable(ValueError):
@@ -91,7 +90,7 @@ def _sale(element: Element, body: Element, dialect: Dialect, read: Read, currenc
     kind = TransactionKind.VOID if voids is not None else TransactionKind.RETURN if returned else TransactionKind.SALE
     operator = text_at(element, dialect.transaction.operator)[:TEXT_MAX]
     occurred_at = _moment(text_at(element, dialect.transaction.occurred_at))
-    return TransactionIn(kind, currency, total, occurred_at, lines, voids, "" if _is_card(operator) else operator)
+    return TransactionIn(kind, currency, total, occurred_at, lines, voids, "" if is_card(operator) else operator)
 
 
 def _lines(body: Element, dialect: Dialect, exponent: int, counted: Counter[str]) -> Iterator[LineIn]:
@@ -117,7 +116,7 @@ def _line(what: Element, number: int, name: str, dialect: Dialect, exponent: int
     if kind is LineKind.RETURN:
         quantity, amount = abs(quantity), abs(amount)
     return LineIn(line=number, quantity_milli=_whole(quantity, 3), amount_minor=_whole(amount, exponent),
-                  code="" if _is_card(code) else code[:TEXT_MAX], kind=kind,
+                  code="" if is_card(code) else code[:TEXT_MAX], kind=kind,
                   unit_price_minor=_whole(abs(_number(unit, "unit price")), exponent) if unit else None)
 
 
@@ -196,11 +195,3 @@ def _whole(number: Decimal, exponent: int) -> int:
     if scaled != scaled.to_integral_value():
         raise Unreadable(f"{number} has more decimals than {exponent}")
     return int(scaled)
-
-
-def _is_card(text: str) -> bool:
-    digits = text.replace(" ", "").replace("-", "")
-    if not (digits.isascii() and digits.isdecimal() and len(digits) in CARD_DIGITS):
-        return False
-    doubled = [int(digit) * (2 if place % 2 else 1) for place, digit in enumerate(reversed(digits))]
-    return sum(value - 9 if value > 9 else value for value in doubled) % 10 == 0

@@ -11,7 +11,7 @@ from edge.limits import POSLOG_DEPTH_MAX, POSLOG_ELEMENTS_MAX
 
 TRANSACTION = "Transaction"
 _FORBIDDEN = (b"<!DOCTYPE", b"<!ENTITY")
-_OVERLAP = 16
+_OVERLAP = 32
 
 
 async def transactions(chunks: AsyncIterator[bytes]) -> AsyncIterator[Element]:
@@ -35,7 +35,7 @@ class _Parser:
     def feed(self, chunk: bytes) -> Iterator[Element]:
         """Every transaction that these bytes complete. Raises `Rejected`."""
         seen = self._tail + chunk
-        if any(word in seen.upper() for word in _FORBIDDEN):
+        if any(word in seen.replace(b"\0", b"").upper() for word in _FORBIDDEN):  # in UTF-16 too
             raise Rejected("a POSLog has no document type and no entities")
         self._tail = seen[-_OVERLAP:]
         try:
