@@ -88,7 +88,7 @@ def test_text_is_the_same_however_it_is_cut_into_pieces(monkeypatch: pytest.Monk
     ("code;price\na;1\n".encode("utf-16-le"), "line 1 holds a NUL character: the file is damaged, or in another"),
     (b"code;price\na;1\n\0\0\0", "line 3 holds a NUL character"),
     (b"code;price\na;1\xc3", "it ends in the middle of a character in line 2: it was cut off"),
-    (gzip.compress(b"code;price\na;1\n"), "it is a gzip file: unpack it"),
+    (gzip.compress(b"code;price\na;1\n", mtime=0), "it is a gzip file: unpack it"),
     (b"PK\x03\x04rest", "it is a zip file: unpack it"),
     (b"", "it holds no row: is it the right map?"),
     (b"code;price\n", "it holds no row"),
