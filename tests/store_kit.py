@@ -633,6 +633,8 @@ class ScriptedStation:
         return _not_encoded
 
     async def offer(self, label: str, blob: Blob, *, urgent: bool = False) -> None:
+        if label not in self.adopted:
+            raise OfferRefused(f"label {label} was not adopted")
         said = msgspec.json.decode(blob.payload, type=WhatAPictureSays)
         offer = Offer(label, blob.version, said.sku, said.price_minor)
         looked = self.before_offer(offer)

@@ -448,6 +448,7 @@ class LabelPlanner:
         label, content, before = row.label, wanted.content, self._air.of(row.label)
         description = station.describe(label)
         assert description is not None
+        station.adopt(label, row.type_name)  # history that a restored box took back may have hung it
         self._air.begin(label, OnAir(row.station, wanted.content_hash, self._now_s()))
         blob = self._prepared.get(wanted.content_hash, description)
         if blob is None:

@@ -2,7 +2,9 @@
 
 import pytest
 
+from cloud_sync.contract.facts import StaffAct
 from drivers.port import Shown, StationState
+from edge.labels.bindings import act_by_history
 from edge.limits import HEARD_ALONE_MIN, STATION_AWAY_S
 from tests.store_kit import StoreKit
 
@@ -188,3 +190,15 @@ async def test_a_label_that_returns_before_its_station_answered_is_served_there_
         await _proves_at_the_back(store, "aisle 4")
     await _every_shopper_is_gone(store)
     assert store.till().asks("milk") == "1.09"
+
+
+async def test_p9_a_label_that_history_hung_after_a_restore_is_served(store: StoreKit) -> None:
+    """Heard before, hung by nobody in this life: the box was restored to before somebody hung it."""
+    store.station.is_heard("aisle-4")
+    await store.a_moment()
+    hung = StaffAct(act="bind", subject="aisle-4 milk", actor="ana")
+    await store.books.ledger.submit(lambda connection: act_by_history(
+        connection, hung, 0, (store.store.clock.powered_ms(), store.store.clock.wall_ms())))
+    store.station.is_heard("aisle-4")
+    await store.a_moment()
+    assert store.label("aisle-4").offers() == ["0.99"]
