@@ -88,4 +88,5 @@ def template_name(kind: PriceKind, content: LabelContent) -> str:
 @lru_cache(maxsize=4_096)
 def _until(day: date, language: str) -> str:
     spoken = language[:2].lower() if language[:2].lower() in UNTIL else "en"
-    return in_language(UNTIL, spoken).format(day=format_date(day, "d LLL", locale=spoken))
+    pattern = "d LLL" if spoken == "ca" else "d MMM"  # "28 de gen." is too long for small labels
+    return in_language(UNTIL, spoken).format(day=format_date(day, pattern, locale=spoken))

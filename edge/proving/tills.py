@@ -29,6 +29,9 @@ VOID_SHARE = 0.04
 RETURN_SHARE = 0.05
 CONFLICT_SHARE = 0.02
 ODD_LINE_SHARE = 0.03
+DONE_S_MAX = 3_600.0
+"""So long a till waits for the last answers of a store that runs."""
+
 ODD_QUANTITIES_MILLI = (0, -1_000, 1_500_000, 437)
 UNKNOWN_CODE = "4006381333931"
 OWN_PRICE_MINOR = 199
@@ -293,9 +296,11 @@ class Till:
         return msgspec.json.decode((await self.line.insist(question)).body, type=_Closed)
 
     async def done(self) -> None:
-        """Wait until everything was answered for."""
-        while self._sending:
-            await asyncio.wait(tuple(self._sending))
+        """Wait until everything was answered for; what is not by then never will be, and P4 is broken."""
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + DONE_S_MAX
+        while self._sending and loop.time() < ends_s:
+            await asyncio.wait(tuple(self._sending), timeout=ends_s - loop.time())
 
     def _code(self, item: Item) -> str:
         return item.sku if self._randomness.random() < 0.1 else item.code
