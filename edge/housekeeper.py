@@ -23,7 +23,6 @@ from edge.limits import (
     HOUSEKEEPING_BATCH_MAX,
     HOUSEKEEPING_PAUSE_MAX_S,
     HOUSEKEEPING_PAUSE_MIN_S,
-    NEWS_SUBJECTS_MAX,
     PRICE_INTERVALS_BATCH_MAX,
     RECOUNT_EVERY_S,
     RECOUNT_FIRST_S,
@@ -32,7 +31,7 @@ from edge.limits import (
 from edge.pickups.desk import PickupDesk
 from edge.prices.claim_book import expire
 from edge.prices.price_book import PriceBook, mark_changed
-from edge.prices.price_desk import NoPrice, PriceDesk, Quote
+from edge.prices.price_desk import PriceDesk, Quote
 from edge.recount import Recount
 from edge.store import News, Store, Topic
 
@@ -101,9 +100,7 @@ class Housekeeper:
         lifted: list[str] = []
         if self._is_past(self._next_expiry_powered_ms(), now_powered_ms):
             lifted = await store.books.ledger.submit(lambda c: expire(c, now_powered_ms, HOUSEKEEPING_BATCH_MAX))
-        changed = sorted({*activated, *lifted, *self._prices.promotions.turned()})
-        for start in range(0, len(changed), NEWS_SUBJECTS_MAX):
-            store.tell(Topic.PRICES, *changed[start : start + NEWS_SUBJECTS_MAX])
+        await store.tell_prices({*activated, *lifted, *self._prices.promotions.turned()})
         if now_powered_ms >= self._stamp_due_powered_ms:
             await self._stamp(now_powered_ms)
         await self._write_intervals()
@@ -155,7 +152,7 @@ class Housekeeper:
         while self._changed:
             skus = [self._changed.popleft() for _ in range(min(len(self._changed), PRICE_INTERVALS_BATCH_MAX))]
             self._changed_set.difference_update(skus)
-            quotes = {sku: self._quote_of(sku) for sku in skus}
+            quotes = {sku: self._prices.priced(sku) for sku in skus}
             now = self._store.clock.wall_ms(), self._store.clock.powered_ms()
             try:
                 await self._store.books.ledger.submit(partial(_write, quotes=quotes, now=now))
@@ -163,12 +160,6 @@ class Housekeeper:
             except (Transient, Corrupt):
                 self._note(skus)
                 raise
-
-    def _quote_of(self, sku: str) -> Quote | None:
-        try:
-            return self._prices.by_sku(sku)
-        except NoPrice:
-            return None
 
     def _pause_s(self) -> float:
         """Until the next date or the end of the next grace, at most a named pause."""

@@ -18,7 +18,7 @@ from edge.db.ledger import entries_after, head
 from edge.db.loading import Recounted
 from edge.db.queries import LEDGER
 from edge.db.replica import Applied
-from edge.limits import COPY_SLICE_ROWS, NEWS_SUBJECTS_MAX
+from edge.limits import COPY_SLICE_ROWS
 from edge.pickups.desk import PickupDesk
 from edge.prices.guard_desk import GuardDesk
 from edge.store import News, Store, Topic
@@ -162,7 +162,7 @@ class Intake:
             await self._store.books.replica.submit(lambda c: loading.forget_old_copy(c, feed, COPY_SLICE_ROWS))
 
     async def _tell(self, feed: Feed, applied: Applied) -> None:
-        """A first load is news of every SKU: it is told in portions, so that tills are answered in between."""
+        """A first load is news of every SKU."""
         if feed is Feed.PROMOTIONS:
             self._store.tell(Topic.PROMOTIONS)
         if applied.policy is not None:
@@ -170,7 +170,4 @@ class Intake:
             self._store.tell(Topic.POLICY)
         if applied.held_reason:
             self._store.tell(Topic.ISSUE)
-        skus = sorted(applied.skus)
-        for start in range(0, len(skus), NEWS_SUBJECTS_MAX):
-            self._store.tell(Topic.PRICES, *skus[start:start + NEWS_SUBJECTS_MAX])
-            await asyncio.sleep(0)
+        await self._store.tell_prices(applied.skus)

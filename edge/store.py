@@ -3,8 +3,9 @@
 Built by the composition roots only; rooms get it passed in and keep no other global state.
 """
 
+import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
@@ -21,6 +22,7 @@ from edge.db.writer import Operation
 from edge.disk_budget import DiskBudget
 from edge.domain.pricing import shoppers_gone_in_ms
 from edge.domain.unit_price import UnitSystem
+from edge.limits import NEWS_SUBJECTS_MAX
 
 _log = structlog.get_logger(__name__)
 _Result = TypeVar("_Result")
@@ -84,6 +86,13 @@ class Store:
                 listener(news)
             except Exception as error:
                 _log.error("a listener broke", topic=topic.value, exc_info=error)
+
+    async def tell_prices(self, skus: Iterable[str]) -> None:
+        """News of many SKUs, in portions: tills are answered in between."""
+        told = sorted(skus)
+        for start in range(0, len(told), NEWS_SUBJECTS_MAX):
+            self.tell(Topic.PRICES, *told[start : start + NEWS_SUBJECTS_MAX])
+            await asyncio.sleep(0)
 
     async def record(self, operation: Operation[_Result]) -> _Result:
         """Run a ledger operation; when it is committed, say that there may be facts to push.

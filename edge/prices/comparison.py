@@ -22,7 +22,7 @@ from edge.limits import (
     REPORT_ROWS_MAX,
 )
 from edge.prices.price_book import PriceBook
-from edge.prices.price_desk import NoPrice, PriceDesk, Quote
+from edge.prices.price_desk import PriceDesk
 from edge.store import Store
 
 _log = structlog.get_logger(__name__)
@@ -93,19 +93,13 @@ class Comparer:
                           len(found) - len(shown), self._hub_agrees(), [copy.till for copy in self._book.late()])
 
     def _mismatch(self, label: str, sku: str, proven_minor: int) -> Mismatch | None:
-        quote = self._quote(sku)
+        quote = self._prices.priced(sku)
         if quote is None:
             return Mismatch(label, sku, proven_minor, None, None, waits=False)
         if proven_minor == quote.charge_minor == quote.list_price_minor:
             return None
         waits = quote.held_low and proven_minor >= quote.charge_minor
         return Mismatch(label, sku, proven_minor, quote.charge_minor, quote.list_price_minor, waits)
-
-    def _quote(self, sku: str) -> Quote | None:
-        try:
-            return self._prices.by_sku(sku)
-        except NoPrice:
-            return None
 
 
 class NightlyComparison:

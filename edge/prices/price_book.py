@@ -15,7 +15,7 @@ from edge.db.connection import Connection
 from edge.db.queries import LEDGER, REPLICA
 from edge.errors import Rejected
 from edge.limits import BOOK_LINES_AT_ONCE, TILL_COPIES_MAX, TILL_COPY_KEEP_DAYS, TILL_COPY_LATE_S
-from edge.prices.price_desk import NoPrice, PriceDesk
+from edge.prices.price_desk import PriceDesk
 from edge.prices.promotion_book import Term
 from edge.store import News, Store, Topic
 
@@ -222,10 +222,7 @@ class PriceBook:
             await asyncio.sleep(0)
 
     def _book_line(self, sku: str) -> BookLine:
-        try:
-            quote = self._prices.by_sku(sku)
-        except NoPrice:
-            quote = None
+        quote = self._prices.priced(sku)
         if quote is None:
             return BookLine(sku, gone=True)
         codes = self._store.books.replica_reader.execute(REPLICA.codes_of, (sku,)).fetchall()

@@ -124,6 +124,13 @@ class PriceDesk:
         row = self._replica.execute(REPLICA.priced_item_by_sku, (sku,)).fetchone()
         return self._quote(row) if row else None
 
+    def priced(self, sku: str) -> Quote | None:
+        """The item with this SKU; `None` also for one that has no list price now."""
+        try:
+            return self.by_sku(sku)
+        except NoPrice:
+            return None
+
     def was_price(self, sku: str, price_minor: int, begins_ms: int | None = None, *,
                   perishable: bool = False) -> int | None:
         """What may stand beside a reduced price as the one before, by what this store charged; `None`: nothing may be

@@ -19,7 +19,7 @@ from edge.domain.prior_price import Applied
 from edge.domain.till_clock import Step, corrected_ms
 from edge.domain.transaction import fact_key
 from edge.limits import HOLD_LABELS_NAMED_MAX, PRICE_HISTORY_MAX, REPORT_ROWS_MAX
-from edge.prices.price_desk import NoPrice, PriceDesk
+from edge.prices.price_desk import PriceDesk
 from edge.store import Store
 
 OpenReader = Callable[[str], Connection]
@@ -104,7 +104,7 @@ class PriceReports:
         found = [Hold(sku, quote.name, quote.list_price_minor, quote.charge_minor, labels, since_ms,
                       since_powered_ms is not None and since_powered_ms <= late_powered_ms, [])
                  for sku, labels, since_ms, since_powered_ms in rows
-                 if (quote := self._quote(sku)) is not None and quote.held_low]
+                 if (quote := self._prices.priced(sku)) is not None and quote.held_low]
         oldest = sorted(found, key=lambda hold: (hold.since_ms is None, hold.since_ms or 0, hold.sku))[:REPORT_ROWS_MAX]
         return [msgspec.structs.replace(hold, waits_for=self._labels_holding(hold.sku)) for hold in oldest]
 
@@ -118,12 +118,6 @@ class PriceReports:
         perishables = self._store.policy.perishables
         return [Announced(sku, name, price_minor, kind) for sku, name, price_minor, kind, *where in rows
                 if self._prices.was_price(sku, price_minor, perishable=not set(where).isdisjoint(perishables)) is None]
-
-    def _quote(self, sku: str) -> Any:
-        try:
-            return self._prices.by_sku(sku)
-        except NoPrice:
-            return None
 
     def _accuracy(self, from_day: str, to_day: str) -> AccuracyReport:
         with closing(self._open_reader("ledger.db")) as reader:

@@ -16,7 +16,7 @@ from edge.db.queries import LEDGER, REPLICA
 from edge.health.issues import Issue, IssueList
 from edge.limits import EXCEPTIONS_SHOWN_MAX, HELD_PRICES_SHOWN_MAX
 from edge.prices.guard_desk import GuardDesk, HeldBatch
-from edge.prices.price_desk import NoPrice, PriceDesk, Quote
+from edge.prices.price_desk import PriceDesk, Quote
 from edge.staff.label_index import PENDING, LabelIndex, Standing
 from edge.staff.orders import Orders
 from edge.staff.products import STAFF, product_name
@@ -140,10 +140,7 @@ class Board:
         sku = self._prices.sku_of(code)
         if not sku:
             return None
-        try:
-            quote = self._prices.by_sku(sku)
-        except NoPrice:
-            quote = None
+        quote = self._prices.priced(sku)
         return PriceCheck(sku, product_name(self._store, sku), quote, tuple(self.tiles.of_product(sku)),
                           self._holding(sku, quote))
 
