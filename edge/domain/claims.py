@@ -25,6 +25,11 @@ class Claim:
     term: str = ""
     ends_powered_ms: int | None = None
 
+    @property
+    def said(self) -> tuple[str, int, str]:
+        """What it says, whenever it was offered: claims of one label that say the same are one claim."""
+        return self.sku, self.price_minor, self.term
+
     def end(self, off_shelf_powered_ms: int | None) -> int | None:
         """When it ends, as far as is known; `off_shelf_powered_ms`: when its label stopped to count."""
         return min((end for end in (self.closes_powered_ms, off_shelf_powered_ms, self.ends_powered_ms)
@@ -73,6 +78,14 @@ def after_proof(claims: Sequence[Claim], proven: Sequence[Claim], closes_powered
     return after + [claim for claim in proven if not _same(claims, claim)]
 
 
+def left_behind(here: Sequence[Claim], left: Sequence[Claim], order: int) -> list[Claim]:
+    """Claims that a label left at another base station, as they stand from offer `order` on, at which nothing more can
+    come from there: open, and as long as the longer printed end of both places."""
+    return [replace(claim, offer_order=order, closes_powered_ms=None, ends_powered_ms=_later(
+        claim.ends_powered_ms, known.ends_powered_ms)) if (known := _same(here, claim))
+        else replace(claim, offer_order=order, closes_powered_ms=None) for claim in left]
+
+
 def cap(claims: Iterable[tuple[Claim, int | None]], now_powered_ms: int) -> Cap | None:
     """The cap over a SKU's claims without conditions, each with its label's `off_shelf_powered_ms` (`None`: on the
     shelf)."""
@@ -103,8 +116,7 @@ def is_due(wanted_content: str, proven_content: str | None, outstanding: bool) -
 
 def _same(claims: Iterable[Claim], claim: Claim) -> Claim | None:
     """The one of these that says the same."""
-    said = claim.sku, claim.price_minor, claim.term
-    return next((each for each in claims if (each.sku, each.price_minor, each.term) == said), None)
+    return next((each for each in claims if each.said == claim.said), None)
 
 
 def _renewed(claim: Claim, proven: Claim, closes_powered_ms: int) -> Claim:

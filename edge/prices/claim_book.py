@@ -11,7 +11,7 @@ from enum import Enum
 from edge.db.connection import Connection
 from edge.db.label_rows import label_row, must_have
 from edge.db.queries import LEDGER
-from edge.domain.claims import Cap, Claim, after_offer, after_proof, cap
+from edge.domain.claims import Cap, Claim, after_offer, after_proof, cap, left_behind
 from edge.limits import CLAIMS_PER_LABEL_MAX, PICTURES_PER_LABEL_MAX
 
 
@@ -155,12 +155,8 @@ def take_claims_back(connection: Connection, label: str, station: str, now_power
     order = must_have(connection, label).offer_order + 1
     connection.execute(LEDGER.delete_claims_left_at, (label, station))
     connection.execute(LEDGER.offer_label, (order, now_ms, label))
-    known = {(claim.sku, claim.price_minor, claim.term): claim for claim in claims_of_label(connection, label)}
-    for claim in left:
-        here = known.get((claim.sku, claim.price_minor, claim.term), claim)
-        ends = None if None in (here.ends_powered_ms, claim.ends_powered_ms) else max(
-            here.ends_powered_ms or 0, claim.ends_powered_ms or 0)
-        connection.execute(LEDGER.put_claim, (label, claim.sku, claim.price_minor, claim.term, order, None, ends))
+    for claim in left_behind(claims_of_label(connection, label), left, order):
+        _put(connection, claim)
     _refresh(connection, left, now_powered_ms)
 
 
@@ -173,8 +169,7 @@ def claim_by_history(connection: Connection, label: str, sku: str, price_minor: 
     now_powered_ms, now_ms = now
     connection.execute(LEDGER.insert_label, (label, "", "", 0, now_ms))  # does nothing to one that is known
     before = claims_of_label(connection, label)
-    order = max((claim.offer_order for claim in before
-                 if (claim.sku, claim.price_minor, claim.term) == (sku, price_minor, "")), default=0)
+    order = max((claim.offer_order for claim in before if claim.said == (sku, price_minor, "")), default=0)
     connection.execute(LEDGER.doubt_label, (label,))
     opened = after_offer(before, [Claim(label, sku, price_minor, order)], CLAIMS_PER_LABEL_MAX)
     if opened is not None:
@@ -249,12 +244,16 @@ def claims_to_show(connection: Connection, label: str) -> list[Claim]:
 
 
 def _replace(connection: Connection, before: list[Claim], after: list[Claim], now_powered_ms: int) -> None:
-    kept = {(claim.sku, claim.price_minor, claim.term) for claim in after}
+    kept = {claim.said for claim in after}
     for claim in before:
-        if (claim.sku, claim.price_minor, claim.term) not in kept:
-            connection.execute(LEDGER.delete_claim, (claim.label, claim.sku, claim.price_minor, claim.term))
+        if claim.said not in kept:
+            connection.execute(LEDGER.delete_claim, (claim.label, *claim.said))
     for claim in after:
         if claim not in before:
-            connection.execute(LEDGER.put_claim, (claim.label, claim.sku, claim.price_minor, claim.term,
-                                                  claim.offer_order, claim.closes_powered_ms, claim.ends_powered_ms))
+            _put(connection, claim)
     _refresh(connection, (*before, *after), now_powered_ms)
+
+
+def _put(connection: Connection, claim: Claim) -> None:
+    connection.execute(LEDGER.put_claim, (claim.label, *claim.said, claim.offer_order, claim.closes_powered_ms,
+                                          claim.ends_powered_ms))
