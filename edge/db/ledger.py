@@ -89,7 +89,7 @@ def record(connection: Connection, chain: Chain, fact: Draft) -> Receipt:
 
     Raises `Rejected` for a key that is a card's number.
     """
-    fact = _without_cards(fact)
+    fact, payload = _without_cards(fact)
     known = connection.execute(LEDGER.fact, (fact.fact_key,)).fetchone()
     if known is not None:
         digest, answer, epoch, sequence = known
@@ -98,7 +98,7 @@ def record(connection: Connection, chain: Chain, fact: Draft) -> Receipt:
         raise_exception(connection, chain, _conflict(fact), fact.recorded_ms,
                         key=f"conflict/{fact.fact_key}/{fact.digest.hex()[:16]}")
         return Receipt(Outcome.CONFLICT, answer, sequence, epoch=epoch)
-    epoch, sequence = append(connection, chain, fact)
+    epoch, sequence = append(connection, chain, fact, payload)
     short_skus = apply_moves(connection, stock_moves(fact.fact))
     flags = tuple(str(flag) for flag in getattr(fact.fact, "flags", ()))
     answer = msgspec.json.encode(Answer(True, fact.fact_key, epoch, sequence, flags))
@@ -106,11 +106,10 @@ def record(connection: Connection, chain: Chain, fact: Draft) -> Receipt:
     return Receipt(Outcome.NEW, answer, sequence, short_skus, epoch)
 
 
-def append(connection: Connection, chain: Chain, fact: Draft) -> Place:
-    """Chain the fact behind the ledger's head; returns its place."""
+def append(connection: Connection, chain: Chain, fact: Draft, payload: bytes) -> Place:
+    """Chain the fact, encoded as `payload`, behind the ledger's head; returns its place."""
     epoch, last_sequence, last_hash = connection.execute(LEDGER.newest_head).fetchone()
     sequence = (last_sequence or 0) + 1
-    payload = encode_fact(fact.fact)
     kind = fact.fact.__struct_config__.tag
     assert isinstance(kind, str)
     hashed = entry_hash(last_hash or GENESIS_HASH, chain.store, epoch, sequence, fact.fact_key, kind, fact.occurred_ms,
@@ -163,14 +162,17 @@ def apply_moves(connection: Connection, moves: Iterable[StockMove]) -> tuple[str
     return tuple(short)
 
 
-def _without_cards(fact: Draft) -> Draft:
-    """What a till or a person typed into the wrong field ends here, before any write (DESIGN.md section 8)."""
+def _without_cards(fact: Draft) -> tuple[Draft, bytes]:
+    """What a till or a person typed into the wrong field ends here, before any write (DESIGN.md section 8): the fact,
+    and its payload."""
     if any(has_card(part) for part in fact.fact_key.split("/") if not _MINTED.fullmatch(part)):
         raise Rejected("not recorded: its id or till is a card's number; give it another")
-    if not has_card(encode_fact(fact.fact).decode()):
-        return fact
-    clean = masked_values(msgspec.to_builtins(fact.fact), _MADE_HERE)
-    return replace(fact, fact=msgspec.convert(clean, Fact))
+    payload = encode_fact(fact.fact)
+    if has_card(payload.decode()):
+        clean = masked_values(msgspec.to_builtins(fact.fact), _MADE_HERE)
+        fact = replace(fact, fact=msgspec.convert(clean, Fact))
+        payload = encode_fact(fact.fact)
+    return fact, payload
 
 
 _MINTED = re.compile(r"(?=.*[a-f])[0-9a-f]{16,64}")

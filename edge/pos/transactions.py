@@ -251,18 +251,12 @@ def _with_its_order(connection: Connection, made: Draft, fact: Transaction) -> t
     """Flagged when its time is on the wrong side of the sale before or after it, wherever it came in between."""
     if Flag.CONTRADICTORY in fact.flags:
         return made, fact
-    before_ms, after_ms = (_occurred_ms(connection, fact, sequence)
-                           for sequence in (fact.sequence - 1, fact.sequence + 1))
-    if not contradicts_order(made.occurred_ms, before_ms, after_ms):
+    before, after = (fact_key(fact.till, fact.business_day, fact.sequence + step) for step in (-1, 1))
+    occurred_ms = dict(connection.execute(LEDGER.till_occurred, (before, after)).fetchall())
+    if not contradicts_order(made.occurred_ms, occurred_ms.get(before), occurred_ms.get(after)):
         return made, fact
     fact = msgspec.structs.replace(fact, flags=(*fact.flags, Flag.CONTRADICTORY))
     return replace(made, fact=fact), fact
-
-
-def _occurred_ms(connection: Connection, fact: Transaction, sequence: int) -> int | None:
-    """When another transaction of the same till and day happened, by the till."""
-    row = connection.execute(LEDGER.till_occurred, (fact_key(fact.till, fact.business_day, sequence),)).fetchone()
-    return row[0] if row else None
 
 
 def _voided_lines(connection: Connection, made: Draft,

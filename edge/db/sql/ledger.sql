@@ -147,8 +147,9 @@ DELETE FROM till_clock WHERE (till, from_ms) IN (SELECT till, from_ms FROM till_
         AND newer.from_ms < ?) LIMIT ?)
 
 -- name: till_occurred
-SELECT entry.occurred_ms FROM fact JOIN entry ON entry.epoch = fact.epoch AND entry.sequence = fact.sequence
-WHERE fact.fact_key = ?
+SELECT fact.fact_key, entry.occurred_ms FROM fact
+    JOIN entry ON entry.epoch = fact.epoch AND entry.sequence = fact.sequence
+WHERE fact.fact_key IN (?, ?)
 
 -- name: voided
 SELECT void_key FROM voided WHERE voided_key = ?
