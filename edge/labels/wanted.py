@@ -102,10 +102,9 @@ class WantedPictures:
             content = replace(content, was_minor=was_minor)
         term, until_ms = None, listed.until_ms
         if kind is PriceKind.REGULAR:  # the band of an offer has no room for more
-            term, terms_until_ms = self._term(promotions, listed.currency)
+            term, words, terms_until_ms = self._term(promotions, listed.currency)
             if term is not None:
-                until_ms = terms_until_ms
-                content = replace(content, terms=term_words(term.terms, listed.currency, identity.language))
+                until_ms, content = terms_until_ms, replace(content, terms=words)
         last_day = self._last_day(until_ms)
         content = on_the_occasion(content, kind, last_day)
         template = self._template(template_name(kind, content), description)
@@ -114,11 +113,12 @@ class WantedPictures:
                       last_day if says(template, content, "until") else None)
 
     def _term(self, promotions: Sequence[tuple[ActivePromotion, int | None]], currency: str
-              ) -> tuple[ActivePromotion | None, int | None]:
-        """The promotion to name beside the price, and its end: the one that goes first in a basket."""
+              ) -> tuple[ActivePromotion | None, str, int | None]:
+        """The promotion to name beside the price, in which words, and its end: the one that goes first in a basket."""
         language = self._store.identity.language
-        said = [each for each in promotions if term_words(each[0].terms, currency, language)]
-        return min(said, key=lambda each: (-each[0].terms.priority, each[0].id), default=(None, None))
+        said = [(promotion, words, until_ms) for promotion, until_ms in promotions
+                if (words := term_words(promotion.terms, currency, language))]
+        return min(said, key=lambda each: (-each[0].terms.priority, each[0].id), default=(None, "", None))
 
     def _template(self, name: str, description: LabelDescription) -> Template:
         """The template of this name, or the regular one where an operator has taken it away."""
