@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from edge.proving.report import SimulationReport
+from edge.proving.report import SimulationReport, counted
 from edge.simulate import simulate_store
 
 SEEDS_PER_PROCESS = 25
@@ -43,8 +43,7 @@ class SeedsReport(msgspec.Struct, frozen=True):
         """A few lines for a terminal; broken seeds were named as they ended."""
         lines = [f"Seeds {self.first_seed} to {self.first_seed + self.seeds - 1}, {self.days} days each: "
                  f"{self.virtual_s / 3600:.0f} virtual hours, {self.facts} facts at the hubs.",
-                 *(f"{title}: " + ", ".join(f"{name} {count}" for name, count in counts.items())
-                   for title, counts in (("Done", self.done), ("Faults", self.faults), ("Checked", self.checked)))]
+                 *counted(self.done, self.faults, self.checked)]
         if not self.broken:
             return "\n".join((*lines, f"No promise was broken in {self.seeds} seeds."))
         return "\n".join((*lines, f"BROKEN in {len(self.broken)} of {self.seeds} seeds: "

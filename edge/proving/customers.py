@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge.proving.catalogue import COUPONS
+from edge.proving.errands import Errands
 from edge.proving.shelf import Reading
 from edge.proving.tills import MEMBER_SHARE, Till, Wanted
 from edge.proving.world import World
@@ -41,25 +42,17 @@ class Customers:
         self._world = world
         self._tills = tills
         self._randomness = world.plan.randomness("customers")
-        self._inside: dict[asyncio.Task[None], None] = {}
+        self._inside = Errands(world)
 
     async def run(self) -> None:
         """Come and go until the busy time is over."""
         world = self._world
         while await world.pause(world.plan.rates.customers, self._randomness):
-            task = asyncio.get_running_loop().create_task(self._shop(), name="customer")
-            self._inside[task] = None
-            task.add_done_callback(self._left)
+            self._inside.begin(self._shop(), "a customer")
 
     async def done(self) -> None:
         """Wait for those who are still inside."""
-        while self._inside:
-            await asyncio.wait(tuple(self._inside))
-
-    def _left(self, task: "asyncio.Task[None]") -> None:
-        self._inside.pop(task, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._world.violations.append(f"simulator: a customer: {error!r}")
+        await self._inside.done()
 
     async def _shop(self) -> None:
         taken: list[_Taken] = []

@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Coroutine
 
 from drivers.port import LabelId
+from edge.proving.errands import Errands
 from edge.proving.plan import CLEAR_OUT_S, OPENS_MINUTE, START_MINUTE
 from edge.proving.sightings import Span
 from edge.proving.tills import Till
@@ -36,7 +37,7 @@ class Shoppers:
         self._world = world
         self._tills = tills
         self._randomness = world.plan.randomness("shoppers")
-        self._walking: dict[asyncio.Task[None], None] = {}
+        self._walking = Errands(world)
 
     async def run(self) -> None:
         """Come and go until the busy time is over."""
@@ -45,8 +46,7 @@ class Shoppers:
 
     async def done(self) -> None:
         """Wait for those who still walk."""
-        while self._walking:
-            await asyncio.wait(tuple(self._walking))
+        await self._walking.done()
 
     async def _come(self) -> None:
         world = self._world
@@ -120,14 +120,7 @@ class Shoppers:
             self._walk(self._ask_around(sku, ends_s))
 
     def _walk(self, walk: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(walk, name="shopper")
-        self._walking[task] = None
-        task.add_done_callback(self._left)
-
-    def _left(self, task: "asyncio.Task[None]") -> None:
-        self._walking.pop(task, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._world.violations.append(f"simulator: a shopper: {error!r}")
+        self._walking.begin(walk, "a shopper")
 
     async def _ask_within(self, sku: str, walk_s: float) -> None:
         await asyncio.sleep(walk_s)

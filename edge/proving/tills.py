@@ -14,6 +14,7 @@ import msgspec
 
 from edge.proving.asgi import Answer, Question
 from edge.proving.catalogue import COUPONS, Item
+from edge.proving.errands import Errands
 from edge.proving.plan import TIME_ZONE
 from edge.proving.ports import CURRENCY
 from edge.proving.price_copy import PriceCopy
@@ -119,7 +120,7 @@ class Till:
         self.line = TillLine(world, self.name, self._randomness)
         self._copy = PriceCopy() if copies else None
         self._zone = ZoneInfo(TIME_ZONE)
-        self._sending: dict[asyncio.Task[None], None] = {}
+        self._sending = Errands(world)
         self._days: dict[str, dict[int, int]] = {}
         self._journal: dict[TillTransaction, tuple[_Body, list[SentLine]]] = {}
 
@@ -297,10 +298,7 @@ class Till:
 
     async def done(self) -> None:
         """Wait until everything was answered for; what is not by then never will be, and P4 is broken."""
-        loop = asyncio.get_running_loop()
-        ends_s = loop.time() + DONE_S_MAX
-        while self._sending and loop.time() < ends_s:
-            await asyncio.wait(tuple(self._sending), timeout=ends_s - loop.time())
+        await self._sending.done(DONE_S_MAX)
 
     def _code(self, item: Item) -> str:
         return item.sku if self._randomness.random() < 0.1 else item.code
@@ -331,16 +329,8 @@ class Till:
     def _keep_sending(self, transaction: TillTransaction, body: _Body, lines: list[SentLine],
                       after: "asyncio.Task[None] | None" = None) -> "asyncio.Task[None]":
         self._journal.setdefault(transaction, (body, lines))
-        work = self._send(transaction, body, lines, after)
-        task = asyncio.get_running_loop().create_task(work, name=f"till {self.name} sends {transaction.sequence}")
-        self._sending[task] = None
-        task.add_done_callback(self._sent)
-        return task
-
-    def _sent(self, task: "asyncio.Task[None]") -> None:
-        self._sending.pop(task, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._world.violations.append(f"simulator: {task.get_name()}: {error!r}")
+        return self._sending.begin(self._send(transaction, body, lines, after),
+                                   f"till {self.name} sends {transaction.sequence}")
 
     async def _send(self, transaction: TillTransaction, body: _Body, lines: list[SentLine],
                     after: "asyncio.Task[None] | None") -> None:
