@@ -6,13 +6,10 @@ import gzip
 import json
 import os
 import time
-import tty
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import httpx
-import pytest
 
 from tests.daemon.real_box import DAY, MILK_GTIN, RealBox
 from tests.planted_cards import Cards, card_like, everything, luhn, parted
@@ -20,16 +17,6 @@ from tests.pos.poslog_documents import document, other, sale, transaction
 
 DATABASE_KEY = "a database key"
 FOLDER_WAIT_S = 40.0
-
-
-@pytest.fixture
-def scanner() -> Iterator[tuple[int, str]]:
-    """A terminal: what is written into the first is read from the second."""
-    master, slave = os.openpty()
-    tty.setraw(slave)
-    yield master, os.ttyname(slave)
-    os.close(master)
-    os.close(slave)
 
 
 class Doors:
@@ -156,9 +143,9 @@ class Doors:
 
 
 def test_p11_no_card_number_of_a_planted_set_survives_anywhere_on_disk(
-        box: RealBox, scanner: tuple[int, str]) -> None:
-    line, terminal = scanner
-    box.more = (f"scanners: [{{name: desk, port: {terminal}}}]\n"
+        box: RealBox, terminal: tuple[int, str]) -> None:
+    line, device = terminal
+    box.more = (f"scanners: [{{name: desk, port: {device}}}]\n"
                 f"hot_folders: [{{name: tlog, directory: {box.directory / 'tlog'}, dialect: v6}}]\n")
     box.stock_milk()
     box.start()

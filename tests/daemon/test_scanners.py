@@ -3,25 +3,13 @@ page it acts on (retail.md 1.8)."""
 
 import json
 import os
-import tty
 from collections.abc import Iterator
 
 import httpx
-import pytest
 
 from tests.daemon.real_box import RealBox
 
 GS1 = "]C10104006381333931\x1d3103001250"
-
-
-@pytest.fixture
-def terminal() -> Iterator[tuple[int, str]]:
-    """What is written into the first is read from the second."""
-    master, slave = os.openpty()
-    tty.setraw(slave)
-    yield master, os.ttyname(slave)
-    os.close(master)
-    os.close(slave)
 
 
 def events(lines: Iterator[str]) -> Iterator[tuple[str, dict[str, str]]]:
