@@ -15,6 +15,7 @@ from edge.db.connection import Connection
 from edge.db.ledger import store_clock
 from edge.db.queries import LEDGER, REPLICA
 from edge.db.replica import activate_due, look_again_at_dated
+from edge.domain.prior_price import MS_PER_DAY
 from edge.errors import Corrupt, Transient
 from edge.forgetting import Forgetting
 from edge.limits import (
@@ -152,7 +153,8 @@ class Housekeeper:
         while self._changed:
             skus = [self._changed.popleft() for _ in range(min(len(self._changed), PRICE_INTERVALS_BATCH_MAX))]
             self._changed_set.difference_update(skus)
-            quotes = {sku: self._prices.priced(sku) for sku in skus}
+            found = self._prices.by_skus(skus)
+            quotes = {sku: found.get(sku) for sku in skus}
             now = self._store.clock.wall_ms(), self._store.clock.powered_ms()
             try:
                 await self._store.books.ledger.submit(partial(_write, quotes=quotes, now=now))
@@ -191,13 +193,14 @@ class Housekeeper:
 def _write(connection: Connection, quotes: Mapping[str, Quote | None], now: tuple[int, int]) -> None:
     """`now`: by the wall clock and by the powered one, in milliseconds."""
     now_ms, now_powered_ms = now
+    oldest_ms = now_ms - FACT_KEEP_DAYS * MS_PER_DAY
+    rows = connection.execute(LEDGER.last_charges, (msgspec.json.encode(list(quotes)).decode(),)).fetchall()
+    before = {sku: (charge_minor, bool(held)) for sku, charge_minor, held in rows}
     mark_changed(connection, quotes)
-    for sku, quote in quotes.items():
-        if quote is None or not quote.held_low:
-            connection.execute(LEDGER.delete_hold, (sku,))
-        else:
-            connection.execute(LEDGER.put_hold, (sku, now_ms, now_powered_ms))
-        last = connection.execute(LEDGER.last_interval, (sku,)).fetchone()
-        if quote is not None and (last is None or last[0] != quote.charge_minor):
-            connection.execute(LEDGER.put_interval, (sku, now_ms, quote.charge_minor))
-            connection.execute(LEDGER.prune_intervals, (sku, sku, now_ms - FACT_KEEP_DAYS * 86_400_000))
+    held = {sku: quote is not None and quote.held_low for sku, quote in quotes.items()}
+    connection.executemany(LEDGER.put_hold, [(sku, now_ms, now_powered_ms) for sku in quotes if held[sku]])
+    connection.executemany(LEDGER.delete_hold, [(sku,) for sku in quotes if before[sku][1] and not held[sku]])
+    moved = [(sku, now_ms, quote.charge_minor) for sku, quote in quotes.items()
+             if quote is not None and quote.charge_minor != before[sku][0]]
+    connection.executemany(LEDGER.put_interval, moved)
+    connection.executemany(LEDGER.prune_intervals, [(sku, sku, oldest_ms) for sku, _, _ in moved])

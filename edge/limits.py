@@ -380,8 +380,8 @@ HOUSEKEEPING_PAUSE_MAX_S = 30.0
 HOUSEKEEPING_PAUSE_MIN_S = 0.05
 """Shortest pause between two rounds, so that a swarm of news is one round."""
 
-PRICE_INTERVALS_BATCH_MAX = 1000
-"""SKUs whose applied price is written down in one transaction."""
+PRICE_INTERVALS_BATCH_MAX = 200
+"""SKUs whose applied price is read in one go, which lookups wait for, and written down in one transaction."""
 
 HELD_BATCHES_SHOWN_MAX = 100
 """Held price batches listed at once, oldest first."""

@@ -13,13 +13,12 @@ import msgspec
 
 from edge.db.connection import Connection
 from edge.db.queries import LEDGER, REPLICA
+from edge.domain.prior_price import MS_PER_DAY
 from edge.errors import Rejected
 from edge.limits import BOOK_LINES_AT_ONCE, TILL_COPIES_MAX, TILL_COPY_KEEP_DAYS, TILL_COPY_LATE_S
 from edge.prices.price_desk import PriceDesk
 from edge.prices.promotion_book import Term
 from edge.store import News, Store, Topic
-
-MS_PER_DAY = 86_400_000
 
 
 class BookHead(msgspec.Struct, frozen=True):

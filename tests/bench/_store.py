@@ -87,6 +87,18 @@ def running(directory: Path, port: int, tills: int = 32,
         process.wait(30)
 
 
+def live_once(directory: Path, port: int) -> None:
+    """A first life of a filled store, in which it writes down what it charges: what starts after it starts again."""
+    with running(directory, port, tills=1):
+        ledger = connect(directory / "ledger.db", derive_key(DATABASE_KEY, "ledger.db"), synchronous="FULL",
+                         read_only=True)
+        end_s = time.perf_counter() + 60
+        while ledger.execute("SELECT COUNT(*) FROM price_interval").fetchone()[0] < ITEMS:
+            assert time.perf_counter() < end_s, "the store did not write down its prices within 60 s"
+            time.sleep(0.05)
+        ledger.close()
+
+
 def _ready_after_s(port: int, process: "subprocess.Popen[bytes]", begin_s: float) -> float:
     while time.perf_counter() - begin_s < 60:
         assert process.poll() is None, f"the store ended with exit code {process.returncode}"

@@ -87,7 +87,7 @@ async def _delta(premises: Premises, goods: list[Goods]) -> float:
     """Seconds from the first byte to the hub until the store charges the last price of it."""
     await asyncio.sleep(DELTA_AFTER_S)
     begin_s = time.perf_counter()
-    await premises.operator.set_prices([PriceEntry(f"regular/{each.sku}", each.sku, each.price_minor + 7, "EUR")
+    await premises.operator.set_prices([PriceEntry(f"regular:{each.sku}", each.sku, each.price_minor + 7, "EUR")
                                         for each in goods])
     line = premises.till_line("2")
     try:

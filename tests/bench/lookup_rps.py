@@ -1,6 +1,6 @@
 """`lookup_rps`: barcode → price over HTTP, beside an empty Starlette route of the same path, token check and size.
 
-Cold: every one of 20,814 codes once after a start. Warm: the same again.
+Cold: every one of 20,814 codes once after a start of a store that lived before. Warm: the same again.
 """
 
 import random
@@ -18,7 +18,7 @@ from starlette.routing import Route
 from edge.pos.access import Principal, Role, Tokens
 from tests.bench._load import drive, request
 from tests.bench._ports import free_port, served
-from tests.bench._store import ITEMS, TOKEN, fill, gtin_of, running
+from tests.bench._store import ITEMS, TOKEN, fill, gtin_of, live_once, running
 
 RATIO_LIMIT = 0.7
 CONNECTIONS, DEPTH, ROUNDS = 16, 4, 3
@@ -34,6 +34,7 @@ def run() -> list[dict[str, object]]:
     with tempfile.TemporaryDirectory() as directory:
         fill(Path(directory))
         port = free_port()
+        live_once(Path(directory), port)
         with running(Path(directory), port), served(empty_app) as empty_port:
             size = _answer_bytes(port, codes[0])
             cold = uvloop.run(drive(port, requests, connections=CONNECTIONS, depth=DEPTH))

@@ -27,7 +27,7 @@ from edge.limits import WRITER_GROUP_MAX
 from edge.pos.transactions import TransactionIn, record_transaction
 from tests.bench._load import drive, request
 from tests.bench._ports import free_port, served
-from tests.bench._store import DATABASE_KEY, ITEMS, TOKEN, fill, gtin_of, running
+from tests.bench._store import DATABASE_KEY, ITEMS, TOKEN, fill, gtin_of, live_once, running
 
 TILLS, PER_TILL, ROUNDS = 32, 150, 3
 RATIO_LIMIT = 0.6
@@ -39,6 +39,7 @@ def run() -> dict[str, object]:
     with tempfile.TemporaryDirectory() as directory:
         fill(Path(directory))
         port = free_port()
+        live_once(Path(directory), port)
         ours, decoded, stored = [], [], []
         with running(Path(directory), port, TILLS), served(decoding_app) as peer_port:
             for number in range(ROUNDS):

@@ -365,9 +365,6 @@ UPDATE shown_terms_revision SET revision = revision + 1
 -- name: shown_terms_revision
 SELECT revision FROM shown_terms_revision
 
--- name: last_interval
-SELECT charge_minor FROM price_interval WHERE sku = ? ORDER BY from_ms DESC LIMIT 1
-
 -- name: intervals_of
 SELECT from_ms, charge_minor FROM (SELECT from_ms, charge_minor FROM price_interval WHERE sku = ?
     ORDER BY from_ms DESC LIMIT ?) ORDER BY from_ms
