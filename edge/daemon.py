@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import msgspec
 import structlog
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from cloud_sync.client.link_state import LinkState
 from cloud_sync.client.port import Doorbell
@@ -188,7 +188,7 @@ class Daemon:
         self._reloading = asyncio.Lock()
         self._listeners: list[tuple[socket.socket, ssl.SSLContext | None]] = []
         self.rooms: Rooms
-        self.app: Starlette
+        self.app: ASGIApp
 
     def open(self, *, listen: bool = True) -> None:
         """Open books and listeners, build the rooms. Leaves nothing open when it fails.
@@ -312,7 +312,7 @@ class Daemon:
                                self._heartbeats.stalled, self._insecure_listeners()).issues)
         return rooms
 
-    def _build_app(self) -> Starlette:
+    def _build_app(self) -> ASGIApp:
         rooms = self.rooms
         self._tokens.replace(self._principals(self.settings))
         view = HealthView(rooms.store, rooms.planner, rooms.stations, rooms.issues, rooms.transactions.clocks,

@@ -16,6 +16,9 @@ CREDENTIAL_BYTES_MAX = 64 * 1024
 WRITER_GROUP_MAX = 32
 """Jobs committed together; what waits beyond that goes into the next commit."""
 
+WRITER_SHORT_MAX = 16
+"""Short operations that the event loop runs in one go: about a millisecond for which lookups wait."""
+
 WRITER_LOG_PAGES = 1_000
 """Pages in a database's write-ahead log (4 MB) from which the writer moves them into the file."""
 

@@ -94,13 +94,13 @@ class Store:
             self.tell(Topic.PRICES, *told[start : start + NEWS_SUBJECTS_MAX])
             await asyncio.sleep(0)
 
-    async def record(self, operation: Operation[_Result]) -> _Result:
-        """Run a ledger operation; when it is committed, say that there may be facts to push.
+    async def record(self, operation: Operation[_Result], *, short: bool = False) -> _Result:
+        """Run a ledger operation (`short`: see `Writer`); when it is committed, say that there may be facts to push.
 
         Raises `Transient` while the disk has no room for facts.
         """
         self.disk.must_take_facts()
-        result = await self.books.ledger.submit(operation)
+        result = await self.books.ledger.submit(operation, short=short)
         self.tell(Topic.FACT)
         return result
 

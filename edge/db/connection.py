@@ -4,12 +4,13 @@ SQLCipher's SQLite is registered for sqlite-utils too: two SQLite libraries in o
 other's locks on the same file.
 """
 
+import asyncio
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlcipher3
 from sqlcipher3 import dbapi2 as sqlite
@@ -27,7 +28,8 @@ import sqlite_utils  # noqa: E402  it takes the library registered above, and on
 from edge.errors import ConfigurationError, Corrupt, Transient  # noqa: E402  keeps the two imports above first
 from edge.limits import WAL_KEPT_BYTES  # noqa: E402
 
-__all__ = ["Connection", "DatabaseError", "Reader", "Trouble", "WrongKey", "connect", "migrate", "sqlite", "trouble_of"]
+__all__ = ["Connection", "DatabaseError", "Reader", "Trouble", "WrongKey", "attach", "connect", "migrate", "sqlite",
+           "trouble_of"]
 
 SQLITE_OLDEST = (3, 51, 3)
 """Older ones may lose a WAL that is reset while another connection writes (engineering.md 1.9)."""
@@ -70,6 +72,15 @@ class WrongKey(ConfigurationError):
     """The file is no database under this key: the key is another one's, or the file's first page is damaged."""
 
 
+def attach(connection: Connection, path: Path, key: bytes, name: str) -> None:
+    """Let a connection see another database beside its own, under `name`. Raises like `connect`."""
+    try:
+        connection.execute(f"ATTACH ? AS {name} KEY \"x'{key.hex()}'\"", (str(path),))
+        connection.execute(f"PRAGMA {name}.cache_size = -{PAGE_CACHE_KB}")
+    except DatabaseError as error:
+        raise _opening_error(path, error) from error
+
+
 def connect(path: Path, key: bytes, *, synchronous: str, read_only: bool = False) -> Connection:
     """Open an encrypted database. `key` is 32 bytes; `synchronous` is FULL or NORMAL.
 
@@ -102,23 +113,62 @@ class Reader:
     def __init__(self, open_connection: Callable[[], Connection]) -> None:
         self._open = open_connection
         self._connection = open_connection()
+        self._cursor = self._connection.cursor()
+        self._in_turn = False
+        self._closed = False
 
     def execute(self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()) -> "Cursor":
         """As a connection's. Raises what that raises."""
         try:
             return self._connection.execute(sql, parameters)
         except DatabaseError as error:
-            if trouble_of(error) is Trouble.DAMAGE:
-                self._renew()
+            self._after(error)
             raise
 
+    def rows_in_turn(self, sql: str, parameters: Sequence[object]) -> list[Any]:
+        """All rows, in one snapshot with all that is read so until the event loop's next turn.
+
+        SQLite then takes and gives back its locks once for a swarm of tills, and not for each of them: that costs as
+        much as the reading. Whoever waited for a commit goes on in a later turn, and so sees it.
+        """
+        if not self._in_turn:
+            self._begin_turn()
+        try:
+            return self._cursor.execute(sql, parameters).fetchall()
+        except DatabaseError as error:
+            self._after(error)
+            raise
+
+    def _begin_turn(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return  # a command without a loop reads by itself
+        self.execute("BEGIN")
+        self._in_turn = True
+        loop.call_soon(self._end_turn)
+
+    def _end_turn(self) -> None:
+        self._in_turn = False
+        try:
+            if not self._closed and self._connection.in_transaction:  # not when it was opened anew meanwhile
+                self._connection.execute("COMMIT")
+        except DatabaseError:
+            self._renew()
+
     def close(self) -> None:
+        self._closed = True
         self._connection.close()
+
+    def _after(self, error: DatabaseError) -> None:
+        if trouble_of(error) is Trouble.DAMAGE:
+            self._renew()
 
     def _renew(self) -> None:
         """Whoever still reads from the old one keeps it alive until he is done."""
         with suppress(Exception):  # nothing better to be had: the old one still knows what it has in memory
             self._connection = self._open()
+            self._cursor = self._connection.cursor()
 
 
 def _prepare(connection: Connection, key: bytes, synchronous: str, read_only: bool) -> None:

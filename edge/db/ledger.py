@@ -165,7 +165,8 @@ def apply_moves(connection: Connection, moves: Iterable[StockMove]) -> tuple[str
 def _without_cards(fact: Draft) -> tuple[Draft, bytes]:
     """What a till or a person typed into the wrong field ends here, before any write (DESIGN.md section 8): the fact,
     and its payload."""
-    if any(has_card(part) for part in fact.fact_key.split("/") if not _MINTED.fullmatch(part)):
+    if has_card(fact.fact_key) and any(has_card(part) for part in fact.fact_key.split("/")
+                                       if not _MINTED.fullmatch(part)):
         raise Rejected("not recorded: its id or till is a card's number; give it another")
     payload = encode_fact(fact.fact)
     if has_card(payload.decode()):

@@ -18,7 +18,7 @@ import structlog
 
 from edge.db.connection import Connection, DatabaseError, Trouble, trouble_of
 from edge.errors import Corrupt, Transient
-from edge.limits import WRITER_GROUP_MAX, WRITER_LOG_PAGES, WRITER_QUEUE_MAX
+from edge.limits import WRITER_GROUP_MAX, WRITER_LOG_PAGES, WRITER_QUEUE_MAX, WRITER_SHORT_MAX
 
 _Result = TypeVar("_Result")
 Operation = Callable[[Connection], _Result]
@@ -31,6 +31,7 @@ _IDLE_S = 0.5
 class _Request:
     operation: Operation[Any]
     future: "asyncio.Future[Any]"
+    short: bool = False
     result: Any = None
     error: Exception | None = None
 
@@ -48,32 +49,56 @@ class Group:
 
     def run(self, requests: list[_Request]) -> None:
         """Fill in every request's `result` or `error`; nothing has a result unless the commit succeeded."""
+        if self.begin(requests):
+            self.commit(requests)
+
+    def begin(self, requests: list[_Request]) -> bool:
+        """All but the commit. False: it failed, and every request has its error."""
         if self.broken:
-            return _fail(requests, lambda: Corrupt(self.broken))
+            _fail(requests, lambda: Corrupt(self.broken))
+            return False
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             for request in requests:
                 self._run_one(request)
-            self._connection.execute("COMMIT")
         except Exception as error:  # whatever it is, no request may be left without an answer
             self._give_up(requests, error)
-        return None
+            return False
+        return True
+
+    def commit(self, requests: list[_Request]) -> None:
+        """What was begun reaches the disk, or every request gets an error."""
+        try:
+            self._connection.execute("COMMIT")
+        except Exception as error:
+            self._give_up(requests, error)
+
+    def roll_back(self) -> None:
+        """What was begun never was."""
+        with contextlib.suppress(DatabaseError):  # a connection past rolling back has nothing of it on disk either
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+
+    def log_is_long(self) -> bool:
+        """Whether the write-ahead log is to be moved into the file. Only asks, 12 µs."""
+        if self.broken:
+            return False
+        try:
+            _, pages, _ = self._connection.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
+        except DatabaseError as error:
+            self._stop_unless_passing(error)
+            return False
+        return bool(pages >= WRITER_LOG_PAGES)
 
     def checkpoint(self) -> None:
-        """Once the write-ahead log is long, move it into the file. Runs after the answers have left: what they say is
-        safe in the log.
+        """Move the write-ahead log into the file. Runs after the answers have left: what they say is safe in the log.
 
         A disk that fails here stops the writing; one that is full only puts it off to the next time.
         """
-        if self.broken:
-            return
         try:
-            _, pages, _ = self._connection.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()  # only asks, 12 µs
-            if pages >= WRITER_LOG_PAGES:
-                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         except DatabaseError as error:
-            if trouble_of(error) is not Trouble.PASSING:
-                self._stop(error)
+            self._stop_unless_passing(error)
 
     def _run_one(self, request: _Request) -> None:
         execute = self._connection.execute
@@ -88,9 +113,7 @@ class Group:
         execute("RELEASE fact")
 
     def _give_up(self, requests: list[_Request], error: Exception) -> None:
-        with contextlib.suppress(DatabaseError):  # a connection past rolling back has nothing of it on disk either
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+        self.roll_back()
         match trouble_of(error):
             case Trouble.PASSING:
                 _fail(requests, lambda: Transient(f"not stored, keep it and send again: {error}"))
@@ -100,6 +123,10 @@ class Group:
             case Trouble.STATEMENT:
                 _log.error("a group of writes failed", error=repr(error), exc_info=error)
                 _fail(requests, lambda: RuntimeError(f"not stored: {error!r}"))
+
+    def _stop_unless_passing(self, error: Exception) -> None:
+        if trouble_of(error) is not Trouble.PASSING:
+            self._stop(error)
 
     def _stop(self, error: Exception) -> None:
         self.broken = f"the database can no longer be written: {error}"
@@ -125,8 +152,9 @@ class Writer(Protocol):
         """Why nothing is written any more; empty while the file can be trusted."""
         ...
 
-    async def submit(self, operation: Operation[_Result]) -> _Result:
-        """Run `operation` in the writer's next transaction; raises what it raised.
+    async def submit(self, operation: Operation[_Result], *, short: bool = False) -> _Result:
+        """Run `operation` in the writer's next transaction; raises what it raised. `short`: it is a handful of
+        statements on a few rows, which the event loop may run itself.
 
         Raises `Transient` when the queue or the disk is full: nothing was stored, keep it and send again.
         Raises `Corrupt` once the file can no longer be trusted.
@@ -142,16 +170,31 @@ class Writer(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class _Job:
+    """A group for the thread. `begun`: its operations ran in the event loop, only the commit is left."""
+
+    group: list[_Request]
+    begun: bool = False
+
+
 class ThreadWriter:
-    """The writer of a running store: one thread that owns the connection."""
+    """The writer of a running store: a thread that runs what takes long, and commits.
+
+    What is short runs in the event loop, while the thread has nothing to do with the connection: two threads that hand
+    the interpreter's lock to and fro at every statement take several times as long over a sale as one of them.
+    """
 
     def __init__(self, connection: Connection, name: str) -> None:
         self._group = Group(connection)
-        self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._waiting: deque[_Request] = deque()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name=f"writer-{name}", daemon=True)
         self._loop = asyncio.get_running_loop()
+        self._connection_taken = False
         self._closed = False
         self._abandoned = False
+        self._dropped: list[_Request] = []
         self.progress = 0
         self._thread.start()
 
@@ -159,63 +202,94 @@ class ThreadWriter:
     def broken(self) -> str:
         return self._group.broken
 
-    async def submit(self, operation: Operation[_Result]) -> _Result:
+    async def submit(self, operation: Operation[_Result], *, short: bool = False) -> _Result:
         if self._closed:
             raise _stopping()
-        if self._requests.qsize() >= WRITER_QUEUE_MAX:
+        if len(self._waiting) >= WRITER_QUEUE_MAX:
             raise _queue_full()
         future: asyncio.Future[_Result] = self._loop.create_future()
-        self._requests.put(_Request(operation, future))
+        self._waiting.append(_Request(operation, future, short))
+        if not self._connection_taken:
+            self._connection_taken = True
+            self._loop.call_soon(self._next)  # what else is submitted in this turn comes along
         return await future
 
     def close(self) -> None:
         self._closed = True
-        self._requests.put(None)
+        while self._waiting:
+            self._jobs.put(_Job(self._next_group()))
+        self._jobs.put(None)
         self._thread.join()
 
     def abandon(self) -> None:
         self._abandoned = True
         self.close()
-        while not self._requests.empty():
-            request = self._requests.get()
-            if request is not None:
-                request.future.cancel()
+        for request in self._dropped:
+            request.future.cancel()
+
+    # --- in the event loop ------------------------------------------------------------------------------------
+
+    def _next(self) -> None:
+        """The thread has given the connection back: it gets the next group, if anything waits."""
+        while self._waiting:
+            group = self._next_short_group()
+            if not group:
+                return self._jobs.put(_Job(self._next_group()))
+            if self._group.begin(group):
+                return self._jobs.put(_Job(group, begun=True))
+            _answer(group)
+        self._connection_taken = False
+        return None
+
+    def _next_group(self) -> list[_Request]:
+        return [self._waiting.popleft() for _ in range(min(WRITER_GROUP_MAX, len(self._waiting)))]
+
+    def _next_short_group(self) -> list[_Request]:
+        """What is short before anything that is not."""
+        group: list[_Request] = []
+        while self._waiting and self._waiting[0].short and len(group) < WRITER_SHORT_MAX:
+            group.append(self._waiting.popleft())
+        return group
+
+    def _answer_and_go_on(self, group: list[_Request]) -> None:
+        _answer(group)
+        self._next()
+
+    # --- in the thread ----------------------------------------------------------------------------------------
 
     def _work(self) -> None:
         while True:
-            group = self._next_group()
-            if group is None:
+            try:
+                job = self._jobs.get(timeout=_IDLE_S)
+            except queue.Empty:
+                self.progress += 1
+                continue
+            if job is None:
                 return
-            if group:
-                self._group.run(group)
-                with contextlib.suppress(RuntimeError):  # the loop has ended: nobody is left to be answered
-                    self._loop.call_soon_threadsafe(_answer, group)
-                self._group.checkpoint()
+            if self._abandoned:
+                self._drop(job)
+                continue
+            self._do(job)
             self.progress += 1
 
-    def _next_group(self) -> list[_Request] | None:
-        """What is queued, at most a group; empty after an idle while; `None` when closed and drained."""
-        try:
-            first = self._requests.get(timeout=_IDLE_S)
-        except queue.Empty:
-            return []
-        group: list[_Request] = []
-        while first is not None:
-            group.append(first)
-            if self._abandoned:
-                for request in group:
-                    self._requests.put(request)
-                return None
-            if len(group) == WRITER_GROUP_MAX:
-                return group
-            try:
-                first = self._requests.get_nowait()
-            except queue.Empty:
-                return group
-        if group:
-            self._requests.put(None)
-            return group
-        return None
+    def _do(self, job: _Job) -> None:
+        if job.begun:
+            self._group.commit(job.group)
+        else:
+            self._group.run(job.group)
+        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody is left to be answered
+            if not self._group.log_is_long():
+                self._loop.call_soon_threadsafe(self._answer_and_go_on, job.group)
+                return
+            self._loop.call_soon_threadsafe(_answer, job.group)
+        self._group.checkpoint()
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._next)
+
+    def _drop(self, job: _Job) -> None:
+        self._dropped += job.group
+        if job.begun:
+            self._group.roll_back()
 
 
 class LoopWriter:
@@ -243,7 +317,7 @@ class LoopWriter:
     def broken(self) -> str:
         return self._group.broken
 
-    async def submit(self, operation: Operation[_Result]) -> _Result:
+    async def submit(self, operation: Operation[_Result], *, short: bool = False) -> _Result:  # noqa: ARG002  here all do
         if self._closed:
             raise _stopping()
         if len(self._waiting) >= WRITER_QUEUE_MAX:
@@ -279,7 +353,8 @@ class LoopWriter:
         group = [self._waiting.popleft() for _ in range(min(WRITER_GROUP_MAX, len(self._waiting)))]
         self._group.run(group)
         _answer(group)
-        self._group.checkpoint()
+        if self._group.log_is_long():
+            self._group.checkpoint()
         self._groups += 1
 
 

@@ -40,17 +40,22 @@ TILLS = frozenset({Role.TILL})
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One row of the table: a route, the roles that may call it, and the name of what answers it."""
+    """One row of the table: a route, the roles that may call it, and the name of what answers it.
+
+    `quick`: a queue waits for it, so it is answered before the framework's own way through routes and layers.
+    """
 
     method: str
     path: str
     roles: frozenset[Role] | None
     handler: str
+    quick: bool = False
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("GET", "/v1/lookup/{code:path}", TILLS | PEOPLE | {Role.LOOKUP_ONLY}, "lookup"),
-    Rule("PUT", "/v1/transactions/{till}/{business_day}/{sequence}", TILLS, "put_transaction"),
+    Rule("GET", "/v1/lookup/{code:path}", TILLS | PEOPLE | {Role.LOOKUP_ONLY}, "lookup", quick=True),
+    Rule("PUT", "/v1/transactions/{till}/{business_day}/{sequence}", TILLS, "put_transaction",
+         quick=True),
     Rule("POST", "/v1/baskets/price", TILLS | PEOPLE | {Role.LOOKUP_ONLY}, "price_basket"),
     Rule("GET", "/v1/events", TILLS | PEOPLE | {Role.LOOKUP_ONLY}, "events"),
     Rule("GET", "/v1/pricebook", TILLS | PEOPLE | {Role.LOOKUP_ONLY}, "pricebook"),

@@ -13,7 +13,7 @@ from edge.db.queries import LEDGER
 from edge.errors import Rejected
 from edge.limits import CLOSE_SPAN_MAX, TRANSACTION_LINES_MAX
 from edge.pos.access import Role
-from edge.pos.app import Handler, body_of, json_response, principal_of
+from edge.pos.app import Handler, JsonBytes, body_of, json_response, principal_of
 from edge.pos.problems import ProblemAnswer
 from edge.pos.transactions import CloseIn, TillDay, TransactionDesk, TransactionIn
 from edge.prices.price_desk import PriceDesk
@@ -42,7 +42,7 @@ def till_handlers(store: Store, prices: PriceDesk, transactions: TransactionDesk
         quote = prices.by_code(request.path_params["code"])
         if quote is None:
             raise ProblemAnswer(404, "unknown-item", "No item under this code", request.path_params["code"][:64])
-        return Response(_encoder.encode(quote), media_type="application/json")
+        return JsonBytes(_encoder.encode(quote))
 
     async def put_transaction(request: Request) -> Response:
         day = _till_day(request, request.path_params["business_day"])
@@ -55,7 +55,7 @@ def till_handlers(store: Store, prices: PriceDesk, transactions: TransactionDesk
         if receipt.outcome is Outcome.CONFLICT:
             raise ProblemAnswer(409, "conflict", "This transaction was sent before with another meaning",
                                 "both are kept; a person decides. Do not send it again", recorded=True)
-        return Response(receipt.answer, 201, media_type="application/json")
+        return JsonBytes(receipt.answer, 201)
 
     async def close_till(request: Request) -> Response:
         body = _close_decoder.decode(await body_of(request))

@@ -148,7 +148,8 @@ class TransactionDesk:
         made = Draft(fact_key(day.till, day.business_day, sequence), fact, meaning_digest(fact), heard.occurred_ms,
                      day.business_day, heard.received_ms)
         chain = self._store.books.chain
-        receipt = await self._store.record(lambda connection: record_transaction(connection, chain, made, fact))
+        receipt = await self._store.record(lambda connection: record_transaction(connection, chain, made, fact),
+                                           short=True)
         if receipt.outcome is Outcome.NEW and self._store.clock.trusted:
             await self.clocks.heard(day.till, heard)
         return receipt
@@ -181,7 +182,8 @@ class TransactionDesk:
                          self.clocks.ahead_ms(till))
 
     def _fact(self, day: TillDay, sequence: int, body: TransactionIn, heard: Heard) -> Transaction:
-        lines = tuple(self._line(line, heard.received_ms) for line in body.lines)
+        skus = self._prices.skus_of([line.code for line in body.lines])
+        lines = tuple(self._line(line, sku, heard.received_ms) for line, sku in zip(body.lines, skus, strict=True))
         flags = (*transaction_flags(body.type, body.total_minor, lines, self._store.clock.trusted),
                  *self._time_flags(day, heard))
         return Transaction(till=day.till, business_day=day.business_day, sequence=sequence, type=body.type,
@@ -194,8 +196,8 @@ class TransactionDesk:
         contradicts = contradicts_day(heard.occurred_ms, day.business_day, self._store.identity.time_zone)
         return (*odd, Flag.CONTRADICTORY) if contradicts else odd
 
-    def _line(self, line: LineIn, received_ms: int) -> SaleLine:
-        known = line.sku if line.sku and self._prices.known_sku(line.sku) else self._prices.sku_of(line.code)
+    def _line(self, line: LineIn, sku_by_code: str, received_ms: int) -> SaleLine:
+        known = line.sku if line.sku and self._prices.known_sku(line.sku) else sku_by_code
         return SaleLine(line=line.line, kind=line.kind, quantity_milli=line.quantity_milli,
                         amount_minor=line.amount_minor, sku=known or line.sku, code=line.code,
                         unit_price_minor=line.unit_price_minor,

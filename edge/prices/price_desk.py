@@ -1,7 +1,7 @@
 """Asking a price: any barcode → the item, its list price and what a till may charge (DESIGN.md sections 5 and 8).
 
-Two point reads in the event loop. The charge is `min(list price, cap)`; a cap or a list price that has run out is
-worked out from its claims or entries, so a late housekeeper never makes a price wrong.
+One point read over both books in the event loop. The charge is `min(list price, cap)`; a cap or a list price that has
+run out is worked out from its claims or entries, so a late housekeeper never makes a price wrong.
 """
 
 from collections.abc import Collection
@@ -85,14 +85,15 @@ class PriceDesk:
         self.promotions = PromotionBook(store)
         self._replica = store.books.replica_reader
         self._ledger = store.books.ledger_reader
+        self._both = store.books.both_reader
 
     def by_code(self, code: str) -> Quote | None:
         """The item with this barcode; `None` when there is none. Raises `NoPrice`."""
         key = lookup_key(code)
-        row = self._replica.execute(REPLICA.priced_item_by_code, (key,)).fetchone() if key else None
-        if row is None:
+        rows = self._both.rows_in_turn(REPLICA.priced_item_by_code, (key,)) if key else None
+        if not rows:
             return self.by_sku(code) or self._by_scan(code)
-        quote = self._quote(row)
+        quote = self._must_quote(rows[0])
         return quote if code.isdecimal() else self._weighed(quote, code)
 
     def _weighed(self, quote: Quote, code: str) -> Quote:
@@ -104,9 +105,9 @@ class PriceDesk:
         """What is no plain number of an item: a scale's code, a UPC-E, an element string or a link with a weight."""
         for scan in scans(code, self._patterns):
             for key in scan.keys:
-                row = self._replica.execute(REPLICA.priced_item_by_code, (key,)).fetchone()
+                row = self._both.execute(REPLICA.priced_item_by_code, (key,)).fetchone()
                 if row:
-                    return self._measured(self._quote(row), scan)
+                    return self._measured(self._must_quote(row), scan)
         return None
 
     def _measured(self, quote: Quote, scan: Scan) -> Quote:
@@ -121,8 +122,8 @@ class PriceDesk:
 
     def by_sku(self, sku: str) -> Quote | None:
         """The item with this SKU; `None` when there is none. Raises `NoPrice`."""
-        row = self._replica.execute(REPLICA.priced_item_by_sku, (sku,)).fetchone()
-        return self._quote(row) if row else None
+        row = self._both.execute(REPLICA.priced_item_by_sku, (sku,)).fetchone()
+        return self._must_quote(row) if row else None
 
     def priced(self, sku: str) -> Quote | None:
         """The item with this SKU; `None` also for one that has no list price now."""
@@ -144,18 +145,19 @@ class PriceDesk:
         return was_price(history, price_minor, begins_ms, days, progressive=policy.progressive_reductions)
 
     def by_skus(self, skus: Collection[str]) -> dict[str, Quote]:
-        """The items of many SKUs, in two reads; those that are unknown or have no price now are left out.
+        """The items of many SKUs, in one read; those that are unknown or have no price now are left out.
 
         For baskets, in which terms are applied: they are left out of the quotes.
         """
         keys = msgspec.json.encode(list(skus)).decode()
-        caps = {row[0]: row[1:] for row in self._ledger.execute(LEDGER.caps_and_stocks, (keys,)).fetchall()}
-        found: dict[str, Quote] = {}
-        for row in self._replica.execute(REPLICA.priced_items, (keys,)).fetchall():
-            price = self._price_of(row)
-            if price is not None:
-                found[row[0]] = self._quoted(row, price, caps[row[0]], ())
-        return found
+        rows = self._both.execute(REPLICA.priced_items, (keys,)).fetchall()
+        return {row[0]: quote for row in rows if (quote := self._quote(row, ())) is not None}
+
+    def skus_of(self, codes: Collection[str]) -> list[str]:
+        """The same of many codes, in one read where they are plain numbers of items."""
+        keys = [lookup_key(code) for code in codes]
+        found = dict(self._both.rows_in_turn(REPLICA.skus_by_codes, (msgspec.json.encode(keys).decode(),)))
+        return [found.get(key) or self.sku_of(code) for key, code in zip(keys, codes, strict=True)]
 
     def sku_of(self, code: str) -> str:
         """The SKU a barcode or SKU means; empty when nothing is known under it."""
@@ -199,30 +201,27 @@ class PriceDesk:
             return Listed(price.price_minor, price.currency, PriceKind.REGULAR, None)
         return Listed(price.price_minor, price.currency, PriceKind(row[5]), row[8])
 
-    def _quote(self, row: "_PricedItem") -> Quote:
-        price = self._price_of(row)
-        if price is None:
+    def _must_quote(self, row: "_PricedItem") -> Quote:
+        quote = self._quote(row, self.promotions.terms_of(row[0]))
+        if quote is None:
             raise NoPrice(f"{row[0]} has no list price now")
-        return self._quoted(row, price, self._ledger.execute(LEDGER.cap_and_stock, (row[0],)).fetchone(),
-                            self.promotions.terms_of(row[0]))
+        return quote
 
-    def _price_of(self, row: "_PricedItem") -> "_Price | None":
-        sku, _, _, price_minor, currency, entry_id, version, until_ms = row
-        price = None if price_minor is None else _Price(price_minor, currency, entry_id, version)
-        if price is None or (until_ms is not None and self._store.clock.wall_ms() >= until_ms):
-            return self._looked_up_again(sku, price)
-        return price
-
-    def _quoted(self, row: "_PricedItem", price: "_Price", cap: tuple[int | None, int | None, int | None],
-                terms: tuple[Term, ...]) -> Quote:
-        sku, name, age_limit_years = row[:3]
+    def _quote(self, row: "_PricedItem", terms: tuple[Term, ...]) -> Quote | None:
+        (sku, name, age_limit_years, price_minor, currency, entry_id, version, until_ms,
+         cap_minor, cap_until_powered_ms, sellable_milli) = row
+        if price_minor is None or (until_ms is not None and self._store.clock.wall_ms() >= until_ms):
+            before = None if price_minor is None else _Price(price_minor, currency, entry_id, version)
+            price = self._looked_up_again(sku, before)
+            if price is None:
+                return None
+            price_minor, currency, entry_id, version = msgspec.structs.astuple(price)
+        if cap_minor is not None and cap_until_powered_ms is not None:
+            cap_minor = self._cap_now(sku, cap_minor, cap_until_powered_ms)
         gated = self._store.policy.price_integrity is PriceIntegrity.CUSTOMER_FIRST
-        cap_minor, valid_until_powered_ms, sellable_milli = cap
-        if cap_minor is not None and valid_until_powered_ms is not None:
-            cap_minor = self._cap_now(sku, cap_minor, valid_until_powered_ms)
-        charged = charge(price.price_minor, cap_minor) if gated else price.price_minor
-        return Quote(sku, name, charged, price.price_minor, price.currency, f"{price.entry_id}@{price.version}",
-                     charged < price.price_minor, gated, sellable_milli or 0, age_limit_years, terms)
+        charged_minor = charge(price_minor, cap_minor) if gated else price_minor
+        return Quote(sku, name, charged_minor, price_minor, currency, f"{entry_id}@{version}",
+                     charged_minor < price_minor, gated, sellable_milli or 0, age_limit_years, terms)
 
     def _cap_now(self, sku: str, cap_minor: int, valid_until_powered_ms: int) -> int | None:
         """The stored cap while it holds; once it has run out, what the claims themselves say."""
@@ -256,5 +255,6 @@ class _Price(msgspec.Struct, frozen=True):
     version: int
 
 
-_PricedItem = tuple[str, str, int, int | None, str, str, int, int | None]
-"""SKU, name, age limit; price, currency, entry and version of the winner; until when it is known to win."""
+_PricedItem = tuple[str, str, int, int | None, str, str, int, int | None, int | None, int | None, int | None]
+"""SKU, name, age limit; price, currency, entry and version of the winner, until when it is known to win; the cap, until
+when it holds by the powered clock; what is sellable."""

@@ -66,10 +66,11 @@ class SlowBoxWriter(LoopWriter):
         super().__init__(connection, lambda: 0.002)
         self.held: asyncio.Event | None = None
 
-    async def submit(self, operation: Operation[object]) -> object:  # type: ignore[override]  # forwards any result
+    async def submit(  # type: ignore[override]  # forwards any result
+            self, operation: Operation[object], *, short: bool = False) -> object:
         if self.held is not None:
             await self.held.wait()
-        return await super().submit(operation)
+        return await super().submit(operation, short=short)
 
 
 class StubbornLink:

@@ -1,14 +1,16 @@
 """The writer: acknowledged only after the commit, one bad operation alone, a full disk loses nothing (P1, P2, P10)."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edge import virtual_time
 from edge.db.connection import Connection, connect
-from edge.db.writer import LoopWriter, ThreadWriter, Writer
+from edge.db.writer import LoopWriter, Operation, ThreadWriter, Writer
 from edge.errors import Corrupt, Transient
 from edge.limits import WRITER_GROUP_MAX, WRITER_LOG_PAGES, WRITER_QUEUE_MAX
 
@@ -51,22 +53,45 @@ def loop_writer(connection: Connection) -> LoopWriter:
     return LoopWriter(connection, lambda: 0.001)
 
 
-async def test_p1_an_answer_comes_only_after_the_commit_reached_the_file(connection: Connection, second: Connection):
-    writer = ThreadWriter(connection, "test")
+class ShortWriter(ThreadWriter):
+    """The event loop runs the operations, the thread commits."""
+
+    async def submit(self, operation: Operation[Any], *, short: bool = True) -> Any:
+        return await super().submit(operation, short=short)
+
+
+def thread_writer(connection: Connection) -> ThreadWriter:
+    return ThreadWriter(connection, "test")
+
+
+def short_writer(connection: Connection) -> ShortWriter:
+    return ShortWriter(connection, "test")
+
+
+EVERY_WRITER = pytest.mark.parametrize("make", [loop_writer, thread_writer, short_writer])
+THREADS = pytest.mark.parametrize("make", [thread_writer, short_writer])
+
+
+@THREADS
+async def test_p1_an_answer_comes_only_after_the_commit_reached_the_file(
+        connection: Connection, second: Connection, make: Callable[[Connection], Writer]):
+    writer = make(connection)
     for number in range(50):
         assert await writer.submit(note(number)) == number
         assert notes(second) == list(range(number + 1))
     writer.close()
 
 
-async def test_p1_many_at_once_are_all_there_when_the_last_is_answered(connection: Connection, second: Connection):
-    writer = ThreadWriter(connection, "test")
+@THREADS
+async def test_p1_many_at_once_are_all_there_when_the_last_is_answered(
+        connection: Connection, second: Connection, make: Callable[[Connection], Writer]):
+    writer = make(connection)
     await asyncio.gather(*(writer.submit(note(number)) for number in range(500)))
     assert notes(second) == list(range(500))
     writer.close()
 
 
-@pytest.mark.parametrize("make", [loop_writer, lambda connection: ThreadWriter(connection, "test")])
+@EVERY_WRITER
 async def test_p2_one_bad_operation_harms_no_other_of_its_group(
         connection: Connection, second: Connection, make: Callable[[Connection], Writer]):
     def half_done(connection: Connection) -> None:
@@ -107,7 +132,7 @@ def test_p10_a_full_queue_is_answered_not_stored_and_nothing_of_it_is_stored(con
     assert notes(connection) == list(range(WRITER_QUEUE_MAX))
 
 
-@pytest.mark.parametrize("make", [loop_writer, lambda connection: ThreadWriter(connection, "test")])
+@EVERY_WRITER
 async def test_p1_a_full_disk_is_answered_not_stored_and_later_the_same_works(
         connection: Connection, second: Connection, make: Callable[[Connection], Writer]):
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
@@ -153,14 +178,16 @@ def damage_table(path: Path, table: str) -> None:
     path.write_bytes(pages)
 
 
-async def test_p1_a_damaged_file_stops_writing_and_reading_goes_on(path: Path, connection: Connection):
+@THREADS
+async def test_p1_a_damaged_file_stops_writing_and_reading_goes_on(
+        path: Path, connection: Connection, make: Callable[[Connection], Writer]):
     connection.execute("CREATE TABLE other (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT")
     connection.execute("INSERT INTO other VALUES (1, 'still readable')")
     connection.close()
     damage_table(path, "note")
 
     opened = connect(path, KEY, synchronous="FULL")
-    writer = ThreadWriter(opened, "test")
+    writer = make(opened)
     answers = await asyncio.gather(writer.submit(note(1)), writer.submit(note(2)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [Corrupt, Corrupt]
     with pytest.raises(Corrupt):
@@ -172,8 +199,10 @@ async def test_p1_a_damaged_file_stops_writing_and_reading_goes_on(path: Path, c
     opened.close()
 
 
-async def test_p10_the_log_goes_into_the_file_again_and_again(connection: Connection, second: Connection):
-    writer = ThreadWriter(connection, "test")
+@THREADS
+async def test_p10_the_log_goes_into_the_file_again_and_again(
+        connection: Connection, second: Connection, make: Callable[[Connection], Writer]):
+    writer = make(connection)
     for number in range(120):
         await writer.submit(note(number, "y" * 100_000))
     writer.close()
@@ -181,10 +210,11 @@ async def test_p10_the_log_goes_into_the_file_again_and_again(connection: Connec
     assert notes(second) == list(range(120))
 
 
+@THREADS
 async def test_p1_a_checkpoint_that_fails_stops_the_writing_after_its_facts_were_acknowledged(
-        connection: Connection, second: Connection):
+        connection: Connection, second: Connection, make: Callable[[Connection], Writer]):
     """SQLite's own checkpoints would keep quiet about it; tests/power fails a real fsync."""
-    writer = ThreadWriter(connection, "test")
+    writer = make(connection)
     connection.set_authorizer(lambda action, name, argument, *_: argument == "PASSIVE")  # 0 allows, 1 denies
     assert await writer.submit(note(1, "y" * 5_000_000)) == 1
     with pytest.raises(Corrupt):
@@ -203,8 +233,10 @@ async def test_each_asker_gets_an_error_of_its_own(connection: Connection):
     assert len({id(answer) for answer in answers}) == 3
 
 
-async def test_p1_who_went_away_before_the_answer_still_finds_it_stored(connection: Connection, second: Connection):
-    writer = ThreadWriter(connection, "test")
+@THREADS
+async def test_p1_who_went_away_before_the_answer_still_finds_it_stored(
+        connection: Connection, second: Connection, make: Callable[[Connection], Writer]):
+    writer = make(connection)
     task = asyncio.create_task(writer.submit(note(7)))
     await asyncio.sleep(0)
     task.cancel()
@@ -214,8 +246,10 @@ async def test_p1_who_went_away_before_the_answer_still_finds_it_stored(connecti
     writer.close()
 
 
-async def test_closing_stores_what_is_queued_and_takes_no_more(connection: Connection, second: Connection):
-    writer = ThreadWriter(connection, "test")
+@THREADS
+async def test_closing_stores_what_is_queued_and_takes_no_more(
+        connection: Connection, second: Connection, make: Callable[[Connection], Writer]):
+    writer = make(connection)
     waiting = [asyncio.create_task(writer.submit(note(number))) for number in range(100)]
     await asyncio.sleep(0)
     writer.close()
@@ -225,7 +259,7 @@ async def test_closing_stores_what_is_queued_and_takes_no_more(connection: Conne
         await writer.submit(note(101))
 
 
-@pytest.mark.parametrize("make", [loop_writer, lambda connection: ThreadWriter(connection, "test")])
+@EVERY_WRITER
 async def test_p1_a_power_cut_answers_nobody_whose_fact_is_gone(
         connection: Connection, second: Connection, make: Callable[[Connection], Writer]):
     writer = make(connection)
@@ -249,6 +283,26 @@ def test_the_thread_survives_a_loop_that_ended(connection: Connection):
     writer = asyncio.run(main())
     writer.close()
     assert notes(connection) == [1]
+
+
+async def test_p1_short_and_long_operations_keep_their_order(connection: Connection, second: Connection):
+    """What is short may run in another thread than what is not; what came first is done first all the same."""
+    seen: list[tuple[int, bool]] = []
+
+    def noted(number: int) -> Callable[[Connection], int]:
+        def operation(connection: Connection) -> int:
+            seen.append((number, threading.current_thread() is threading.main_thread()))
+            return note(number)(connection)
+        return operation
+
+    writer = thread_writer(connection)
+    short = [number % 40 < 25 for number in range(200)]
+    await asyncio.gather(*(writer.submit(noted(number), short=short[number]) for number in range(200)))
+    assert [number for number, _ in seen] == list(range(200))
+    assert all(short[number] for number, in_the_loop in seen if in_the_loop)
+    assert {in_the_loop for _, in_the_loop in seen} == {True, False}
+    assert notes(second) == list(range(200))
+    writer.close()
 
 
 async def test_p9_an_idle_writer_shows_progress(connection: Connection):

@@ -74,12 +74,13 @@ class MarkedWriter(ThreadWriter):
         self._store = store
         self._is_ledger = name == "ledger"
 
-    async def submit(self, operation: Operation[Any]) -> Any:
+    async def submit(self, operation: Operation[Any], *, short: bool = False) -> Any:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, PatientLoop)
         loop.waiting += 1
         try:
-            result, seen = await super().submit(lambda connection: (operation(connection), self._look(connection)))
+            result, seen = await super().submit(lambda connection: (operation(connection), self._look(connection)),
+                                                short=short)
         finally:
             loop.waiting -= 1
         if seen is not None:

@@ -8,6 +8,7 @@ import random
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import cast
 
@@ -20,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from cloud_sync.contract.documents import Item, Policy, Price
 from cloud_sync.contract.feeds import Batch, Checkpoint, Feed, Put
 from cloud_sync.contract.promotions import BuyGet
-from edge.db.connection import connect, migrate
+from edge.db.connection import attach, connect, migrate
 from edge.db.label_rows import must_have
 from edge.db.ledger import Chain, load_chain
 from edge.db.queries import LEDGER
@@ -80,21 +81,26 @@ class ShoppersAndTills(RuleBasedStateMachine):
         self.now_ms, self.acts, self.offset = 1_000, 0, 0
         self.labels = {name: Label() for name in LABELS}
         self.promoted: set[str] = set()
-        self.ledger = connect(Path(":memory:"), bytes(32), synchronous="FULL")
+        self.directory = TemporaryDirectory()
+        ledger_path = Path(self.directory.name) / "ledger.db"
+        self.ledger = connect(ledger_path, bytes(32), synchronous="FULL")
         self.replica = connect(Path(":memory:"), bytes(32), synchronous="NORMAL")
+        self.ledger.execute("PRAGMA synchronous = OFF")  # no power is cut here
         migrate(self.ledger, "ledger")
+        attach(self.replica, ledger_path, bytes(32), "ledger")
         load_chain(self.ledger, CHAIN.store)
         migrate(self.replica, "replica")
         clock = SimpleNamespace(wall_ms=lambda: self.now_ms, powered_ms=lambda: self.now_ms, trusted=True)
-        books = SimpleNamespace(ledger_reader=self.ledger, replica_reader=self.replica)
+        books = SimpleNamespace(ledger_reader=self.ledger, replica_reader=self.replica, both_reader=self.replica)
         self.store = cast(Store, SimpleNamespace(books=books, clock=clock, policy=Policy()))
         self.prices = PriceDesk(self.store)
         for name in LABELS:
             self.ledger.execute(LEDGER.insert_label, (name, "radio", "M3", SETTLE_MS, 0))
 
     def teardown(self) -> None:
-        self.ledger.close()
         self.replica.close()
+        self.ledger.close()
+        self.directory.cleanup()
 
     @initialize()
     def the_shelf_is_stocked(self) -> None:

@@ -304,14 +304,6 @@ SELECT COUNT(*), COUNT(DISTINCT sku) FROM claim
 -- name: price_cap
 SELECT cap_minor, valid_until_powered_ms FROM price_cap WHERE sku = ?
 
--- name: cap_and_stock
-SELECT cap_minor, valid_until_powered_ms, sellable_milli
-FROM (SELECT ? AS sku) LEFT JOIN price_cap USING (sku) LEFT JOIN stock USING (sku)
-
--- name: caps_and_stocks
-SELECT value, cap_minor, valid_until_powered_ms, sellable_milli
-FROM json_each(?) LEFT JOIN price_cap ON price_cap.sku = value LEFT JOIN stock ON stock.sku = value
-
 -- name: put_price_cap
 INSERT INTO price_cap (sku, cap_minor, valid_until_powered_ms) VALUES (?, ?, ?)
 ON CONFLICT (sku) DO UPDATE SET cap_minor = excluded.cap_minor, valid_until_powered_ms = excluded.valid_until_powered_ms

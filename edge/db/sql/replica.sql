@@ -9,19 +9,27 @@ ON CONFLICT (feed) DO UPDATE SET generation = excluded.generation, offset = excl
 
 -- name: priced_item_by_code
 SELECT item.sku, item.name, item.age_limit_years, list_price.price_minor, list_price.currency, list_price.entry_id,
-    list_price.version, list_price.valid_until_ms
+    list_price.version, list_price.valid_until_ms,
+    price_cap.cap_minor, price_cap.valid_until_powered_ms, stock.sellable_milli
 FROM item_code JOIN item ON item.sku = item_code.sku LEFT JOIN list_price ON list_price.sku = item.sku
+    LEFT JOIN ledger.price_cap ON price_cap.sku = item.sku LEFT JOIN ledger.stock ON stock.sku = item.sku
 WHERE item_code.code = ?
 
 -- name: priced_item_by_sku
 SELECT item.sku, item.name, item.age_limit_years, list_price.price_minor, list_price.currency, list_price.entry_id,
-    list_price.version, list_price.valid_until_ms
-FROM item LEFT JOIN list_price ON list_price.sku = item.sku WHERE item.sku = ?
+    list_price.version, list_price.valid_until_ms,
+    price_cap.cap_minor, price_cap.valid_until_powered_ms, stock.sellable_milli
+FROM item LEFT JOIN list_price ON list_price.sku = item.sku
+    LEFT JOIN ledger.price_cap ON price_cap.sku = item.sku LEFT JOIN ledger.stock ON stock.sku = item.sku
+WHERE item.sku = ?
 
 -- name: priced_items
 SELECT item.sku, item.name, item.age_limit_years, list_price.price_minor, list_price.currency, list_price.entry_id,
-    list_price.version, list_price.valid_until_ms
-FROM item LEFT JOIN list_price ON list_price.sku = item.sku WHERE item.sku IN (SELECT value FROM json_each(?))
+    list_price.version, list_price.valid_until_ms,
+    price_cap.cap_minor, price_cap.valid_until_powered_ms, stock.sellable_milli
+FROM item LEFT JOIN list_price ON list_price.sku = item.sku
+    LEFT JOIN ledger.price_cap ON price_cap.sku = item.sku LEFT JOIN ledger.stock ON stock.sku = item.sku
+WHERE item.sku IN (SELECT value FROM json_each(?))
 
 -- name: item
 SELECT sku, name, category, department, brand, package_size, age_limit_years FROM item WHERE sku = ?
@@ -32,6 +40,9 @@ FROM item WHERE sku = ?
 
 -- name: sku_by_code
 SELECT sku FROM item_code WHERE code = ?
+
+-- name: skus_by_codes
+SELECT code, sku FROM item_code WHERE code IN (SELECT value FROM json_each(?))
 
 -- name: sku_exists
 SELECT 1 FROM item WHERE sku = ?
