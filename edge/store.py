@@ -18,7 +18,7 @@ from cloud_sync.contract.documents import Policy
 from edge.clock import WALL_DRIFT_MAX_MS, StoreClock
 from edge.db.books import Books
 from edge.db.replica import Moment
-from edge.db.writer import Operation
+from edge.db.write_group import Operation
 from edge.disk_budget import DiskBudget
 from edge.domain.pricing import shoppers_gone_in_ms
 from edge.domain.unit_price import UnitSystem

@@ -1,4 +1,4 @@
-"""The one writer of a database file: groups what is queued into one commit, one SAVEPOINT per operation.
+"""The one writer of a database file: groups what is queued into one commit (`edge.db.write_group`).
 
 An operation is a function of the connection. It is answered only after the commit that holds it reached the disk
 (P1); one that raises is rolled back alone and harms no other. The writer commits what is queued as soon as the
@@ -12,131 +12,15 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-import structlog
-
-from edge.db.connection import Connection, DatabaseError, Trouble, trouble_of
-from edge.errors import Corrupt, Transient
-from edge.limits import WRITER_GROUP_MAX, WRITER_LOG_PAGES, WRITER_QUEUE_MAX, WRITER_SHORT_MAX
+from edge.db.connection import Connection
+from edge.db.write_group import Group, Operation, Request
+from edge.errors import Transient
+from edge.limits import WRITER_GROUP_MAX, WRITER_QUEUE_MAX, WRITER_SHORT_MAX
 
 _Result = TypeVar("_Result")
-Operation = Callable[[Connection], _Result]
-
-_log = structlog.get_logger(__name__)
 _IDLE_S = 0.5
-
-
-@dataclass(slots=True)
-class _Request:
-    operation: Operation[Any]
-    future: "asyncio.Future[Any]"
-    short: bool = False
-    result: Any = None
-    error: Exception | None = None
-
-
-class Group:
-    """Runs a group of requests in one transaction. Knows SQLite, not threads.
-
-    `broken` says why nothing is written any more: the file or its disk can no longer be trusted.
-    """
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self.broken = ""
-        connection.execute("PRAGMA wal_autocheckpoint = 0")  # SQLite's own checkpoints hide a failed fsync
-
-    def run(self, requests: list[_Request]) -> None:
-        """Fill in every request's `result` or `error`; nothing has a result unless the commit succeeded."""
-        if self.begin(requests):
-            self.commit(requests)
-
-    def begin(self, requests: list[_Request]) -> bool:
-        """All but the commit. False: it failed, and every request has its error."""
-        if self.broken:
-            _fail(requests, lambda: Corrupt(self.broken))
-            return False
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            for request in requests:
-                self._run_one(request)
-        except Exception as error:  # whatever it is, no request may be left without an answer
-            self._give_up(requests, error)
-            return False
-        return True
-
-    def commit(self, requests: list[_Request]) -> None:
-        """What was begun reaches the disk, or every request gets an error."""
-        try:
-            self._connection.execute("COMMIT")
-        except Exception as error:
-            self._give_up(requests, error)
-
-    def roll_back(self) -> None:
-        """What was begun never was."""
-        with contextlib.suppress(DatabaseError):  # a connection past rolling back has nothing of it on disk either
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-
-    def log_is_long(self) -> bool:
-        """Whether the write-ahead log is to be moved into the file. Only asks, 12 µs."""
-        if self.broken:
-            return False
-        try:
-            _, pages, _ = self._connection.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
-        except DatabaseError as error:
-            self._stop_unless_passing(error)
-            return False
-        return bool(pages >= WRITER_LOG_PAGES)
-
-    def checkpoint(self) -> None:
-        """Move the write-ahead log into the file. Runs after the answers have left: what they say is safe in the log.
-
-        A disk that fails here stops the writing; one that is full only puts it off to the next time.
-        """
-        try:
-            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        except DatabaseError as error:
-            self._stop_unless_passing(error)
-
-    def _run_one(self, request: _Request) -> None:
-        execute = self._connection.execute
-        execute("SAVEPOINT fact")
-        try:
-            request.result = request.operation(self._connection)
-        except Exception as error:  # any bug of one operation must leave the others alone
-            if trouble_of(error) is not Trouble.STATEMENT or not self._connection.in_transaction:
-                raise  # the disk's trouble is everybody's; SQLite may have rolled everything back already
-            execute("ROLLBACK TO fact")
-            request.error = error
-        execute("RELEASE fact")
-
-    def _give_up(self, requests: list[_Request], error: Exception) -> None:
-        self.roll_back()
-        match trouble_of(error):
-            case Trouble.PASSING:
-                _fail(requests, lambda: Transient(f"not stored, keep it and send again: {error}"))
-            case Trouble.DAMAGE:
-                self._stop(error)
-                _fail(requests, lambda: Corrupt(self.broken))
-            case Trouble.STATEMENT:
-                _log.error("a group of writes failed", error=repr(error), exc_info=error)
-                _fail(requests, lambda: RuntimeError(f"not stored: {error!r}"))
-
-    def _stop_unless_passing(self, error: Exception) -> None:
-        if trouble_of(error) is not Trouble.PASSING:
-            self._stop(error)
-
-    def _stop(self, error: Exception) -> None:
-        self.broken = f"the database can no longer be written: {error}"
-        _log.critical("writing stopped", error=str(error), action="check the disk, then restore or restart")
-
-
-def _fail(requests: list[_Request], make_error: Callable[[], Exception]) -> None:
-    """Each request gets an error of its own: a shared one would gather every asker's traceback for ever."""
-    for request in requests:
-        request.result, request.error = None, make_error()
 
 
 class Writer(Protocol):
@@ -174,7 +58,7 @@ class Writer(Protocol):
 class _Job:
     """A group for the thread. `begun`: its operations ran in the event loop, only the commit is left."""
 
-    group: list[_Request]
+    group: list[Request]
     begun: bool = False
 
 
@@ -187,14 +71,14 @@ class ThreadWriter:
 
     def __init__(self, connection: Connection, name: str) -> None:
         self._group = Group(connection)
-        self._waiting: deque[_Request] = deque()
+        self._waiting: deque[Request] = deque()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name=f"writer-{name}", daemon=True)
         self._loop = asyncio.get_running_loop()
         self._connection_taken = False
         self._closed = False
         self._abandoned = False
-        self._dropped: list[_Request] = []
+        self._dropped: list[Request] = []
         self.progress = 0
         self._thread.start()
 
@@ -208,7 +92,7 @@ class ThreadWriter:
         if len(self._waiting) >= WRITER_QUEUE_MAX:
             raise _queue_full()
         future: asyncio.Future[_Result] = self._loop.create_future()
-        self._waiting.append(_Request(operation, future, short))
+        self._waiting.append(Request(operation, future, short))
         if not self._connection_taken:
             self._connection_taken = True
             self._loop.call_soon(self._next)  # what else is submitted in this turn comes along
@@ -241,17 +125,17 @@ class ThreadWriter:
         self._connection_taken = False
         return None
 
-    def _next_group(self) -> list[_Request]:
+    def _next_group(self) -> list[Request]:
         return [self._waiting.popleft() for _ in range(min(WRITER_GROUP_MAX, len(self._waiting)))]
 
-    def _next_short_group(self) -> list[_Request]:
+    def _next_short_group(self) -> list[Request]:
         """What is short before anything that is not."""
-        group: list[_Request] = []
+        group: list[Request] = []
         while self._waiting and self._waiting[0].short and len(group) < WRITER_SHORT_MAX:
             group.append(self._waiting.popleft())
         return group
 
-    def _answer_and_go_on(self, group: list[_Request]) -> None:
+    def _answer_and_go_on(self, group: list[Request]) -> None:
         _answer(group)
         self._next()
 
@@ -301,7 +185,7 @@ class LoopWriter:
     def __init__(self, connection: Connection, commit_s: Callable[[], float]) -> None:
         self._group = Group(connection)
         self._commit_s = commit_s
-        self._waiting: deque[_Request] = deque()
+        self._waiting: deque[Request] = deque()
         self._commit_due: asyncio.TimerHandle | None = None
         self._closed = False
         self._groups = 0
@@ -324,7 +208,7 @@ class LoopWriter:
             raise _queue_full()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[_Result] = loop.create_future()
-        self._waiting.append(_Request(operation, future))
+        self._waiting.append(Request(operation, future))
         if self._commit_due is None:
             self._commit_due = loop.call_later(self._commit_s(), self._commit, loop)
         return await future
@@ -366,7 +250,7 @@ def _queue_full() -> Transient:
     return Transient("not stored, keep it and send again: too much is waiting to be written")
 
 
-def _answer(group: list[_Request]) -> None:
+def _answer(group: list[Request]) -> None:
     for request in group:
         if request.future.done():
             continue  # the asker went away; what it asked for is committed all the same

@@ -21,7 +21,8 @@ from drivers.virtual.shelf import VirtualShelf
 from edge.credentials import Credentials
 from edge.daemon import Daemon, Parts, bluetooth_station
 from edge.db.connection import Connection
-from edge.db.writer import LoopWriter, Operation
+from edge.db.write_group import Operation
+from edge.db.writer import LoopWriter
 from edge.labels.artist import InlineArtist
 from edge.pos.label_routes import LabelOut
 from edge.proving.asgi import Answer, Question, ask

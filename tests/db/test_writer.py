@@ -10,7 +10,8 @@ import pytest
 
 from edge import virtual_time
 from edge.db.connection import Connection, connect
-from edge.db.writer import LoopWriter, Operation, ThreadWriter, Writer
+from edge.db.write_group import Operation
+from edge.db.writer import LoopWriter, ThreadWriter, Writer
 from edge.errors import Corrupt, Transient
 from edge.limits import WRITER_GROUP_MAX, WRITER_LOG_PAGES, WRITER_QUEUE_MAX
 

@@ -26,7 +26,8 @@ from edge.db import writer
 from edge.db.connection import Connection
 from edge.db.ledger import head, load_clock
 from edge.db.queries import LEDGER
-from edge.db.writer import Operation, ThreadWriter
+from edge.db.write_group import Operation
+from edge.db.writer import ThreadWriter
 from edge.errors import Rejected
 from edge.proving.box_clock import BoxClock
 from edge.virtual_time import VirtualTimeLoop
