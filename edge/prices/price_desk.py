@@ -56,6 +56,14 @@ class MeasuredQuote(Quote, frozen=True):
     amount_minor: int
 
 
+class Sold(msgspec.Struct, frozen=True):
+    """An item as a basket needs it: beside the price, what it is taxed as and the deposit on each piece."""
+
+    quote: Quote
+    tax_class: str
+    deposit_minor: int
+
+
 class NoPrice(Exception):
     """The item is known and has no list price now; a label's price never stands in for it."""
 
@@ -144,17 +152,18 @@ class PriceDesk:
         return was_price(history, price_minor, begins_ms, days, progressive=policy.progressive_reductions)
 
     def by_skus(self, skus: Collection[str]) -> dict[str, Quote]:
-        """The items of many SKUs, in two reads; those that are unknown or have no price now are left out.
+        """The items of many SKUs; those that are unknown or have no price now are left out, and so are the terms."""
+        return {sku: sold.quote for sku, sold in self.sold(skus).items()}
 
-        For baskets, in which terms are applied: they are left out of the quotes.
-        """
+    def sold(self, skus: Collection[str]) -> dict[str, Sold]:
+        """The same for a basket, in which terms are applied. Two reads."""
         keys = msgspec.json.encode(list(skus)).decode()
         caps = {row[0]: row[1:] for row in self._ledger.execute(LEDGER.caps_and_stocks, (keys,)).fetchall()}
-        found: dict[str, Quote] = {}
-        for row in self._replica.execute(REPLICA.priced_items, (keys,)).fetchall():
+        found: dict[str, Sold] = {}
+        for *row, tax_class, deposit_minor in self._replica.execute(REPLICA.priced_items, (keys,)).fetchall():
             price = self._price_of(row)
             if price is not None:
-                found[row[0]] = self._quoted(row, price, caps[row[0]], ())
+                found[row[0]] = Sold(self._quoted(row, price, caps[row[0]], ()), tax_class, deposit_minor)
         return found
 
     def sku_of(self, code: str) -> str:

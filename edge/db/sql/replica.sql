@@ -20,7 +20,7 @@ FROM item LEFT JOIN list_price ON list_price.sku = item.sku WHERE item.sku = ?
 
 -- name: priced_items
 SELECT item.sku, item.name, item.age_limit_years, list_price.price_minor, list_price.currency, list_price.entry_id,
-    list_price.version, list_price.valid_until_ms
+    list_price.version, list_price.valid_until_ms, item.tax_class, item.deposit_minor
 FROM item LEFT JOIN list_price ON list_price.sku = item.sku WHERE item.sku IN (SELECT value FROM json_each(?))
 
 -- name: item
@@ -177,9 +177,6 @@ SELECT COUNT(*), TOTAL(version), MAX(promotion_id) FROM promotion
 
 -- name: data_version
 PRAGMA data_version
-
--- name: taxes_and_deposits
-SELECT sku, tax_class, deposit_minor FROM item WHERE sku IN (SELECT value FROM json_each(?))
 
 -- name: put_promotion
 INSERT INTO promotion (promotion_id, version, kind, terms, valid_from_ms, valid_until_ms) VALUES (?, ?, ?, ?, ?, ?)
