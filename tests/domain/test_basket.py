@@ -22,9 +22,8 @@ from edge.domain.basket import BasketLine, PricedBasket, Rules, price_basket
 from edge.domain.promotion import (
     ActivePromotion,
     PricedLine,
-    _saves,
+    _OffSpent,
     _Shelf,
-    _try,
     apply_promotions,
     pieces_of,
     rounded,
@@ -259,9 +258,10 @@ def test_what_is_counted_to_be_saved_is_what_is_taken_off(lines: list[BasketLine
     pieces = pieces_of(each.priced for each in lines)
     apply_promotions(pieces, [promotion(each, f"p{number}") for number, each in enumerate(before)], frozenset(),
                      member=True)
-    if not isinstance(terms, Threshold):
-        shelf = _Shelf(pieces)
-        assert _saves(terms, shelf) == sum(off for _, off in _try(terms, shelf.of(terms)).off)
+    each = promotion(terms)
+    if not isinstance(each.saving, _OffSpent):
+        shelf = _Shelf(pieces, stacks=terms.stackable)
+        assert each.saving.saves(shelf) == each.saving.trial(shelf).total_minor
 
 
 @given(total=st.integers(0, 10_000), weights=st.lists(st.integers(0, 5_000), min_size=1, max_size=20))
