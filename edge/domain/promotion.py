@@ -29,7 +29,7 @@ class ActivePromotion:
     id: str
     version: int
     terms: Terms
-    saving: "_OffEach | _OffGroups | _OffSpent" = field(init=False, repr=False, compare=False)
+    saving: "_Saving" = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "saving", _saving_of(self.terms))
@@ -103,7 +103,8 @@ def apply_promotions(pieces: Sequence[Piece], promotions: Iterable[ActivePromoti
 
 def _apply_best_first(promotions: Sequence["_Ready"], shelves: Collection["_Shelf"]) -> list[Applied]:
     """What others took can only lessen what a promotion saves, so one that is tried again and still goes before all the
-    others, by what those saved when they were last tried, is the best there is."""
+    others, by what those saved when they were last tried, is the best there is. (With `times_max` it may save more, on
+    dearer pieces of its; then it still waits for the turn that it had.)"""
     waiting = [(-saves, promotion.id, place) for place, (promotion, saving, shelf) in enumerate(promotions)
                if (saves := saving.saves(shelf)) > 0]
     heapq.heapify(waiting)
@@ -126,11 +127,11 @@ def _apply_best_first(promotions: Sequence["_Ready"], shelves: Collection["_Shel
 
 def _take(promotion: ActivePromotion, trial: "_Trial") -> Applied:
     """Do what was tried."""
-    keeps = promotion.terms.stackable or isinstance(promotion.terms, Threshold)
+    takes = not promotion.terms.stackable and not isinstance(promotion.terms, Threshold)
     off_minor: dict[int, int] = {}
     for piece, off in trial.off:
         piece.left_minor -= off
-        piece.taken = piece.taken or not keeps
+        piece.taken |= takes
         if off:
             off_minor[piece.line] = off_minor.get(piece.line, 0) + off
     return Applied(promotion, trial.times, off_minor)
@@ -230,24 +231,27 @@ class _OffGroups:
         """What `trial` would take off in all, by counting alone."""
         if self.times_max:
             return self.trial(shelf).total_minor
-        found = [shelf.runs[sku] for sku in self.skus if sku in shelf.runs]
+        runs, size, saves = shelf.runs, self.size, 0
         if self.mixed:
-            return self._saves_of(chain.from_iterable(found))
-        size, saves = self.size, 0
-        for runs in found:
-            left, quantity, count = runs[0]
-            if len(runs) > 1:
-                saves += self._saves_of(runs)
-            elif count >= size and quantity == MILLI:
-                saves += count // size * max(0, self.off([left] * size))
+            return self._saves_together(self.skus, runs)
+        for sku in self.skus:
+            if sku in runs:
+                left, quantity, count = runs[sku][0]
+                if len(runs[sku]) > 1:
+                    saves += self._saves_together((sku,), runs)
+                elif count >= size and quantity == MILLI:
+                    saves += count // size * max(0, self.off([left] * size))
         return saves
 
-    def _saves_of(self, runs: Iterable[Run]) -> int:
+    def _saves_together(self, skus: Iterable[str], runs: Mapping[str, Sequence[Run]]) -> int:
         lefts: list[int] = []
-        for left, quantity, count in runs:
-            if quantity == MILLI:
-                lefts += [left] * count
-        return sum(self._offs(sorted(lefts, reverse=True)))
+        for sku in skus:
+            if sku in runs:
+                for left, quantity, count in runs[sku]:
+                    if quantity == MILLI:
+                        lefts += [left] * count
+        lefts.sort(reverse=True)
+        return sum(self._offs(lefts))
 
     def trial(self, shelf: _Shelf) -> _Trial:
         """What it would take off which pieces."""
@@ -275,6 +279,8 @@ class _OffGroups:
 
 def _dearest_first(piece: Piece) -> tuple[int, int]:
     return -piece.left_minor, piece.line
+
+
 @dataclass(frozen=True, slots=True)
 class _OffSpent:
     """So much off what is spent, once enough is."""
@@ -295,10 +301,12 @@ class _OffSpent:
         return _Trial(times, list(zip(counted, shared_out(off, lefts), strict=True)))
 
 
+_Saving = _OffEach | _OffGroups | _OffSpent
 _Ready = tuple[ActivePromotion, _OffEach | _OffGroups, _Shelf]
+"""A promotion that takes its turn, what it does, and where it finds its pieces."""
 
 
-def _saving_of(terms: Terms) -> _OffEach | _OffGroups | _OffSpent:
+def _saving_of(terms: Terms) -> _Saving:
     match terms:
         case PercentOff(percent=percent):
             return _OffEach(terms.skus, terms.times_max, lambda left, _: rounded(left * percent, 100))
