@@ -307,19 +307,20 @@ _Ready = tuple[ActivePromotion, _OffEach | _OffGroups, _Shelf]
 
 
 def _saving_of(terms: Terms) -> _Saving:
+    skus = tuple(dict.fromkeys(terms.skus))  # one that is named twice is still touched once
     match terms:
         case PercentOff(percent=percent):
-            return _OffEach(terms.skus, terms.times_max, lambda left, _: rounded(left * percent, 100))
+            return _OffEach(skus, terms.times_max, lambda left, _: rounded(left * percent, 100))
         case AmountOff(amount_minor=amount):
-            return _OffEach(terms.skus, terms.times_max,
+            return _OffEach(skus, terms.times_max,
                             lambda left, quantity: min(left, rounded(amount * quantity, MILLI)))
         case FixedPrice(price_minor=price):
-            return _OffEach(terms.skus, terms.times_max,
+            return _OffEach(skus, terms.times_max,
                             lambda left, quantity: max(0, left - rounded(price * quantity, MILLI)))
         case MultiBuy(price_minor=price):
-            return _OffGroups(terms.skus, terms.times_max, terms.pieces, terms.mixed, lambda lefts: sum(lefts) - price)
+            return _OffGroups(skus, terms.times_max, terms.pieces, terms.mixed, lambda lefts: sum(lefts) - price)
         case BuyGet(buy=buy, percent=percent):
-            return _OffGroups(terms.skus, terms.times_max, buy + terms.get, terms.mixed,
+            return _OffGroups(skus, terms.times_max, buy + terms.get, terms.mixed,
                               lambda lefts: sum([rounded(left * percent, 100) for left in lefts[buy:]]))
         case Threshold():
             return _OffSpent(terms)

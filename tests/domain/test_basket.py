@@ -121,6 +121,12 @@ def test_a_piece_counts_once_the_better_wins_and_priority_before_that() -> None:
     assert priced([line(1, "milk", 100)], first, much).total_minor == 90
 
 
+def test_a_product_that_a_promotion_names_twice_gets_it_once() -> None:
+    assert priced([line(1, "milk", 100)], PercentOff(skus=("milk", "milk"), percent=60)).total_minor == 40
+    pair = MultiBuy(skus=("milk", "milk"), pieces=2, price_minor=50, mixed=True)
+    assert priced([line(1, "milk", 100)], pair).total_minor == 100
+
+
 def test_a_stackable_one_goes_on_top() -> None:
     base = PercentOff(skus=("milk",), percent=10, priority=5)
     top = AmountOff(skus=("milk",), amount_minor=5, stackable=True)
