@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from edge.domain.promotion import ActivePromotion, Applied, PricedLine, apply_promotions, pieces_of, rounded
 
 BASIS_POINTS = 10_000
@@ -15,8 +17,7 @@ CASH_STEPS_MINOR = {"AUD": 5, "CAD": 5, "CHF": 5, "CZK": 100, "DKK": 50, "HUF": 
 """The smallest coin of currencies that have none of one minor unit; a store may have another (`Policy`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class BasketLine:
+class BasketLine(msgspec.Struct, frozen=True):
     """A line to be priced. `deposit_minor`: per piece (a bottle), beside the price; `tax_class` names a rate."""
 
     priced: PricedLine
@@ -34,8 +35,7 @@ class Rules:
     cash_step_minor: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiptLine:
+class ReceiptLine(msgspec.Struct, frozen=True):
     """`gross_minor` without promotions, `off_minor` by them, `net_minor` what remains; the deposit stands beside it."""
 
     line: int

@@ -10,27 +10,32 @@ add up to exactly what was saved. No piece costs less than nothing.
 """
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+
+import msgspec
 
 from cloud_sync.contract.promotions import AmountOff, BuyGet, FixedPrice, MultiBuy, PercentOff, Terms, Threshold
 
 MILLI = 1000
-_GROUPS = (MultiBuy, BuyGet)
 
 
 @dataclass(frozen=True, slots=True)
 class ActivePromotion:
-    """A promotion that may apply now."""
+    """A promotion that may apply now. `saving`: what its terms do, made ready once for all the baskets to come."""
 
     id: str
     version: int
     terms: Terms
+    saving: "_Saving" = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "saving", _saving_of(self.terms))
 
 
-@dataclass(frozen=True, slots=True)
-class PricedLine:
+class PricedLine(msgspec.Struct, frozen=True):
     """A line of a basket with the price per unit that is charged without promotions (`edge.domain.claims.charge`)."""
 
     line: int
@@ -53,8 +58,7 @@ class Applied:
         return sum(self.off_minor.values())
 
 
-@dataclass(slots=True)
-class Piece:
+class Piece(msgspec.Struct):
     """A piece, or all of a weighed line: what is still to pay for it, and whether a promotion has it."""
 
     line: int
@@ -62,70 +66,6 @@ class Piece:
     quantity_milli: int
     left_minor: int
     taken: bool = False
-
-
-@dataclass(slots=True)
-class _Trial:
-    """What a promotion would do: what it takes off which piece, all of it together, and how often it would apply."""
-
-    times: int = 0
-    total_minor: int = 0
-    off: list[tuple[Piece, int]] = field(default_factory=list)
-
-    def take(self, piece: Piece, off_minor: int) -> None:
-        self.total_minor += off_minor
-        self.off.append((piece, off_minor))
-
-
-Alike = tuple[int, int, int]
-"""What is left to pay for each of some pieces of one SKU, the quantity of each, and how many they are."""
-
-_UNLIKE: Alike = (0, 0, 0)
-"""Pieces of one SKU that differ: they have to be looked at one by one."""
-
-
-class _Shelf:
-    """The basket's pieces by SKU: all of them, and those that no promotion has taken; and whether they are alike, as
-    they mostly are."""
-
-    def __init__(self, pieces: Sequence[Piece]) -> None:
-        self._all: dict[str, list[Piece]] = {}
-        for piece in pieces:
-            self._all.setdefault(piece.sku, []).append(piece)
-        self._free = dict(self._all)
-        self._all_alike: dict[str, Alike] = {}
-        self._free_alike: dict[str, Alike] = {}
-        self.touched(self._all)
-
-    def of(self, terms: Terms) -> list[list[Piece]]:
-        """The pieces that these terms may touch, those of one SKU together."""
-        shelf = self._all if terms.stackable else self._free
-        return [kin for sku in terms.skus if (kin := shelf.get(sku))]
-
-    def alike(self, terms: Terms) -> list[Alike]:
-        """The same, counted; `_UNLIKE` among them where that is not enough to know."""
-        shelf = self._all_alike if terms.stackable else self._free_alike
-        return [alike for sku in terms.skus if (alike := shelf.get(sku))]
-
-    def touched(self, skus: Iterable[str]) -> None:
-        """Something was taken off pieces of these, or they were taken."""
-        for sku in skus:
-            every = self._all[sku]
-            free = self._free[sku] = [piece for piece in every if not piece.taken]
-            self._all_alike[sku] = _alike(every)
-            if free:
-                self._free_alike[sku] = _alike(free)
-            else:
-                self._free_alike.pop(sku, None)
-
-
-def _alike(pieces: Sequence[Piece]) -> Alike:
-    first = pieces[0]
-    left, quantity = first.left_minor, first.quantity_milli
-    for piece in pieces:
-        if piece.left_minor != left or piece.quantity_milli != quantity:
-            return _UNLIKE
-    return left, quantity, len(pieces)
 
 
 def pieces_of(lines: Iterable[PricedLine]) -> list[Piece]:
@@ -144,206 +84,263 @@ def apply_promotions(pieces: Sequence[Piece], promotions: Iterable[ActivePromoti
                      *, member: bool) -> list[Applied]:
     """Apply what may be applied, and leave in each piece what is still to pay. Deterministic."""
     eligible = [each for each in promotions if _is_eligible(each.terms, coupons, member=member)]
+    shelves = {stacks: _Shelf(pieces, stacks=stacks) for stacks in {each.terms.stackable for each in eligible}}
+    by_priority, thresholds = defaultdict[int, list[_Ready]](list), list[tuple[ActivePromotion, _OffSpent]]()
+    for each in eligible:
+        if isinstance(each.saving, _OffSpent):
+            thresholds.append((each, each.saving))
+        else:
+            by_priority[each.terms.priority].append((each, each.saving, shelves[each.terms.stackable]))
     applied: list[Applied] = []
-    shelf = _Shelf(pieces)
-    for priority in sorted({each.terms.priority for each in eligible}, reverse=True):
-        at_once = [each for each in eligible if each.terms.priority == priority]
-        applied += _apply_best_first([each for each in at_once if not isinstance(each.terms, Threshold)], shelf)
-    for each in sorted((each for each in eligible if isinstance(each.terms, Threshold)),
-                       key=lambda each: (-each.terms.priority, each.id)):
-        applied += _take(each, _try(each.terms, [list(pieces)]))
+    for priority in sorted(by_priority, reverse=True):
+        applied += _apply_best_first(by_priority[priority], shelves.values())
+    for promotion, spent in sorted(thresholds, key=lambda each: (-each[0].terms.priority, each[0].id)):
+        trial = spent.trial(pieces)
+        if trial.total_minor > 0:
+            applied.append(_take(promotion, trial))
     return applied
 
 
-def _apply_best_first(promotions: list[ActivePromotion], shelf: _Shelf) -> list[Applied]:
-    """What others took can only lessen what a promotion saves, so one that was best when it was last tried, and whose
-    products nobody touched since, is the best there is."""
-    touched_at, turn = dict[str, int](), 0
-    waiting: list[tuple[int, str, int, int]] = []
-
-    def wait(place: int) -> None:
-        promotion = promotions[place]
-        saves = _saves(promotion.terms, shelf)
-        if saves > 0:
-            heapq.heappush(waiting, (-saves, promotion.id, place, turn))
-
-    def touched_last(skus: Iterable[str]) -> int:
-        return max([touched_at.get(sku, -1) for sku in skus])
-
-    for place in range(len(promotions)):
-        wait(place)
+def _apply_best_first(promotions: Sequence["_Ready"], shelves: Collection["_Shelf"]) -> list[Applied]:
+    """What others took can only lessen what a promotion saves, so one that is tried again and still goes before all the
+    others, by what those saved when they were last tried, is the best there is. (With `times_max` it may save more, on
+    dearer pieces of its; then it still waits for the turn that it had.)"""
+    waiting = [(-saves, promotion.id, place) for place, (promotion, saving, shelf) in enumerate(promotions)
+               if (saves := saving.saves(shelf)) > 0]
+    heapq.heapify(waiting)
     applied: list[Applied] = []
     while waiting:
-        _, _, place, tried_at = heapq.heappop(waiting)
-        promotion = promotions[place]
-        if touched_last(promotion.terms.skus) >= tried_at:
-            wait(place)
-            continue
-        trial = _try(promotion.terms, shelf.of(promotion.terms))
-        applied += _take(promotion, trial)
-        skus = {piece.sku for piece, _ in trial.off}
-        touched_at.update(dict.fromkeys(skus, turn))
-        turn += 1
-        shelf.touched(skus)
+        _, name, place = heapq.heappop(waiting)
+        promotion, saving, shelf = promotions[place]
+        saves = saving.saves(shelf)
+        tried = -saves, name, place
+        if saves > 0 and waiting and waiting[0] < tried:
+            heapq.heappush(waiting, tried)
+        elif saves > 0:
+            trial = saving.trial(shelf)
+            applied.append(_take(promotion, trial))
+            skus = {piece.sku for piece, _ in trial.off}
+            for each in shelves:
+                each.touched(skus)
     return applied
 
 
-def _saves(terms: Terms, shelf: _Shelf) -> int:
-    """What `_try` would take off in all, without saying off what: by counting where pieces are alike."""
-    found = shelf.alike(terms)
-    if not found:
-        return 0
-    if _UNLIKE in found:
-        return _try(terms, shelf.of(terms)).total_minor
-    if isinstance(terms, _GROUPS):
-        return _saves_in_mixed_groups(terms, found) if terms.mixed else _saves_in_groups(terms, found)
-    if isinstance(terms, PercentOff) and not terms.times_max:
-        percent = terms.percent
-        return sum([count * ((2 * left * percent + 100) // 200) for left, _, count in found])
-    if isinstance(terms, Threshold) or terms.times_max:
-        return _try(terms, shelf.of(terms)).total_minor
-    return sum([count * _off_alike(terms, left, quantity) for left, quantity, count in found])
-
-
-def _saves_in_groups(terms: MultiBuy | BuyGet, found: Sequence[Alike]) -> int:
-    """For SKUs whose pieces are all alike."""
-    size, times, saves = _size(terms), 0, 0
-    for left, quantity, count in found:
-        off = terms.pieces * left - terms.price_minor if isinstance(terms, MultiBuy) else \
-            terms.get * rounded(left * terms.percent, 100)
-        groups = count // size if quantity == MILLI and off > 0 else 0
-        if terms.times_max:
-            groups = min(groups, terms.times_max - times)
-        times += groups
-        saves += groups * off
-    return saves
-
-
-def _saves_in_mixed_groups(terms: MultiBuy | BuyGet, found: Sequence[Alike]) -> int:
-    """For pieces of any SKU together, the dearest first."""
-    size, saves = _size(terms), 0
-    lefts = list(chain.from_iterable([[left] * count for left, quantity, count in sorted(found, reverse=True)
-                                      if quantity == MILLI]))
-    groups = len(lefts) // size
-    for start in range(0, min(groups, terms.times_max or groups) * size, size):
-        if isinstance(terms, MultiBuy):
-            off = sum(lefts[start : start + size]) - terms.price_minor
-        else:
-            off = sum([rounded(left * terms.percent, 100) for left in lefts[start + terms.buy : start + size]])
-        if off <= 0:
-            break
-        saves += off
-    return saves
-
-
-def _size(terms: MultiBuy | BuyGet) -> int:
-    """Pieces of a group."""
-    return terms.pieces if isinstance(terms, MultiBuy) else terms.buy + terms.get
-
-
-def _take(promotion: ActivePromotion, trial: _Trial) -> list[Applied]:
-    """Do what was tried; nothing when it saves nothing."""
-    if trial.total_minor <= 0:
-        return []
-    keeps = promotion.terms.stackable or isinstance(promotion.terms, Threshold)
+def _take(promotion: ActivePromotion, trial: "_Trial") -> Applied:
+    """Do what was tried."""
+    takes = not promotion.terms.stackable and not isinstance(promotion.terms, Threshold)
     off_minor: dict[int, int] = {}
     for piece, off in trial.off:
         piece.left_minor -= off
-        piece.taken = piece.taken or not keeps
+        piece.taken |= takes
         if off:
             off_minor[piece.line] = off_minor.get(piece.line, 0) + off
-    return [Applied(promotion, trial.times, off_minor)]
+    return Applied(promotion, trial.times, off_minor)
 
 
 def _is_eligible(terms: Terms, coupons: frozenset[str], *, member: bool) -> bool:
     return (not terms.coupon or terms.coupon in coupons) and (member or not terms.member_only)
 
 
-def _try(terms: Terms, kins: Sequence[list[Piece]]) -> _Trial:
-    match terms:
-        case MultiBuy() | BuyGet():
-            return _groups(terms, kins)
-        case Threshold():
-            return _threshold(terms, [piece for kin in kins for piece in kin])
-        case _:
-            return _each(terms, kins)
+Run = tuple[int, int, int]
+"""What is left to pay for each of some pieces in a row, the quantity of each, and how many they are."""
 
 
-def _each(terms: PercentOff | AmountOff | FixedPrice, kins: Sequence[list[Piece]]) -> _Trial:
-    trial = _Trial()
-    for kin in kins:
-        for piece in kin:
-            if terms.times_max and trial.times >= terms.times_max:
-                return trial
-            off = _off_alike(terms, piece.left_minor, piece.quantity_milli)
-            if off > 0:
-                trial.times += 1
-                trial.take(piece, off)
-    return trial
+class _Shelf:
+    """The pieces that promotions may touch, by SKU, and the same counted: all of them for those that stack, for the
+    others what none has taken. A SKU without any is in neither."""
+
+    def __init__(self, pieces: Iterable[Piece], *, stacks: bool) -> None:
+        self._stacks = stacks
+        self.pieces: dict[str, list[Piece]] = {}
+        self.runs: dict[str, list[Run]] = {}
+        for piece in pieces:
+            self.pieces.setdefault(piece.sku, []).append(piece)
+        self.touched(list(self.pieces))
+
+    def touched(self, skus: Iterable[str]) -> None:
+        """Something was taken off pieces of these, or they were taken."""
+        for sku in skus:
+            kin = [piece for piece in self.pieces.pop(sku, ()) if self._stacks or not piece.taken]
+            self.runs.pop(sku, None)
+            if kin:
+                self.pieces[sku], self.runs[sku] = kin, _runs(kin)
 
 
-def _off_alike(terms: PercentOff | AmountOff | FixedPrice, left_minor: int, quantity_milli: int) -> int:
-    """What it takes off a piece of which so much is left to pay."""
-    if isinstance(terms, PercentOff):
-        return rounded(left_minor * terms.percent, 100)
-    if isinstance(terms, AmountOff):
-        return min(left_minor, rounded(terms.amount_minor * quantity_milli, MILLI))
-    return max(0, left_minor - rounded(terms.price_minor * quantity_milli, MILLI))
+def _runs(pieces: Sequence[Piece]) -> list[Run]:
+    runs: list[Run] = []
+    left, quantity, count = pieces[0].left_minor, pieces[0].quantity_milli, 0
+    for piece in pieces:
+        if piece.left_minor != left or piece.quantity_milli != quantity:
+            runs.append((left, quantity, count))
+            left, quantity, count = piece.left_minor, piece.quantity_milli, 0
+        count += 1
+    runs.append((left, quantity, count))
+    return runs
 
 
-def _groups(terms: MultiBuy | BuyGet, kins: Sequence[list[Piece]]) -> _Trial:
-    """The dearest pieces together first: so the customer saves most."""
-    size, trial = _size(terms), _Trial()
-    for kin in [list(chain.from_iterable(kins))] if terms.mixed else kins:
-        if len(kin) < size:
-            continue
-        whole = sorted((piece for piece in kin if piece.quantity_milli == MILLI), key=_dearest_first)
-        for start in range(0, len(whole) - size + 1, size):
-            group = whole[start : start + size]
-            off = _off_group(terms, group)
-            if off <= 0 or (terms.times_max and trial.times >= terms.times_max):
-                break
-            trial.times += 1
-            for piece, share in zip(group, shared_out(off, [piece.left_minor for piece in group]), strict=True):
-                trial.take(piece, share)
-    return trial
+class _Trial(msgspec.Struct):
+    """What a promotion would do: how often it would apply, and what it would take off which piece."""
+
+    times: int = 0
+    off: list[tuple[Piece, int]] = []
+
+    @property
+    def total_minor(self) -> int:
+        return sum([off for _, off in self.off])
+
+
+@dataclass(frozen=True, slots=True)
+class _OffEach:
+    """So much off each piece. `off`: for what is left to pay for a piece, and its quantity."""
+
+    skus: tuple[str, ...]
+    times_max: int
+    off: Callable[[int, int], int]
+
+    def saves(self, shelf: _Shelf) -> int:
+        """What `trial` would take off in all, by counting alone."""
+        if self.times_max:
+            return self.trial(shelf).total_minor
+        saves, off, runs = 0, self.off, shelf.runs
+        for sku in self.skus:
+            if sku in runs:
+                for left, quantity, count in runs[sku]:
+                    saves += count * off(left, quantity)
+        return saves
+
+    def trial(self, shelf: _Shelf) -> _Trial:
+        """What it would take off which pieces."""
+        offs = [(piece, off) for sku in self.skus for piece in shelf.pieces.get(sku, ())
+                if (off := self.off(piece.left_minor, piece.quantity_milli)) > 0]
+        offs = offs[: self.times_max or len(offs)]
+        return _Trial(len(offs), offs)
+
+
+@dataclass(frozen=True, slots=True)
+class _OffGroups:
+    """So much off each group of pieces of one product, or `mixed`; the dearest together first: so the customer saves
+    most. `off`: for what is left to pay for each piece of a group, the dearest first."""
+
+    skus: tuple[str, ...]
+    times_max: int
+    size: int
+    mixed: bool
+    off: Callable[[Sequence[int]], int]
+
+    def saves(self, shelf: _Shelf) -> int:
+        """What `trial` would take off in all, by counting alone."""
+        if self.times_max:
+            return self.trial(shelf).total_minor
+        runs, size, saves = shelf.runs, self.size, 0
+        if self.mixed:
+            return self._saves_together(self.skus, runs)
+        for sku in self.skus:
+            if sku in runs:
+                left, quantity, count = runs[sku][0]
+                if len(runs[sku]) > 1:
+                    saves += self._saves_together((sku,), runs)
+                elif count >= size and quantity == MILLI:
+                    saves += count // size * max(0, self.off([left] * size))
+        return saves
+
+    def _saves_together(self, skus: Iterable[str], runs: Mapping[str, Sequence[Run]]) -> int:
+        lefts: list[int] = []
+        for sku in skus:
+            if sku in runs:
+                for left, quantity, count in runs[sku]:
+                    if quantity == MILLI:
+                        lefts += [left] * count
+        lefts.sort(reverse=True)
+        return sum(self._offs(lefts))
+
+    def trial(self, shelf: _Shelf) -> _Trial:
+        """What it would take off which pieces."""
+        kins = [shelf.pieces[sku] for sku in self.skus if sku in shelf.pieces]
+        trial = _Trial()
+        for kin in [list(chain.from_iterable(kins))] if self.mixed else kins:
+            if len(kin) < self.size:
+                continue
+            whole = sorted([piece for piece in kin if piece.quantity_milli == MILLI], key=_dearest_first)
+            lefts = [piece.left_minor for piece in whole]
+            offs = self._offs(lefts)
+            offs = offs[: self.times_max - trial.times] if self.times_max else offs
+            trial.times += len(offs)
+            for start, off in zip(range(0, len(lefts), self.size), offs, strict=False):
+                group = slice(start, start + self.size)
+                trial.off += zip(whole[group], shared_out(off, lefts[group]), strict=True)
+        return trial
+
+    def _offs(self, lefts: Sequence[int]) -> list[int]:
+        """What each group saves that saves anything: what comes after one that saves nothing does neither."""
+        size = self.size
+        return [off for start in range(0, len(lefts) - size + 1, size)
+                if (off := self.off(lefts[start : start + size])) > 0]
 
 
 def _dearest_first(piece: Piece) -> tuple[int, int]:
     return -piece.left_minor, piece.line
 
 
-def _off_group(terms: MultiBuy | BuyGet, group: Sequence[Piece]) -> int:
-    if isinstance(terms, MultiBuy):
-        return sum(piece.left_minor for piece in group) - terms.price_minor
-    return sum(rounded(piece.left_minor * terms.percent, 100) for piece in group[terms.buy :])
+@dataclass(frozen=True, slots=True)
+class _OffSpent:
+    """So much off what is spent, once enough is."""
+
+    terms: Threshold
+
+    def trial(self, pieces: Sequence[Piece]) -> _Trial:
+        """What it would take off which of all the pieces in the basket."""
+        terms = self.terms
+        counted = [piece for piece in pieces if not terms.skus or piece.sku in terms.skus]
+        lefts = [piece.left_minor for piece in counted]
+        spent = sum(lefts)
+        times = spent // terms.spend_minor if terms.repeats else int(spent >= terms.spend_minor)
+        times = min(times, terms.times_max) if terms.times_max else times
+        if times <= 0:
+            return _Trial()
+        off = min(spent, times * terms.off_minor + rounded(spent * terms.percent, 100))
+        return _Trial(times, list(zip(counted, shared_out(off, lefts), strict=True)))
 
 
-def _threshold(terms: Threshold, pieces: Sequence[Piece]) -> _Trial:
-    counted = [piece for piece in pieces if not terms.skus or piece.sku in terms.skus]
-    spent = sum(piece.left_minor for piece in counted)
-    times = spent // terms.spend_minor if terms.repeats else int(spent >= terms.spend_minor)
-    times = min(times, terms.times_max) if terms.times_max else times
-    if times <= 0:
-        return _Trial()
-    off = min(spent, times * terms.off_minor + rounded(spent * terms.percent, 100))
-    trial = _Trial(times)
-    for piece, share in zip(counted, shared_out(off, [piece.left_minor for piece in counted]), strict=True):
-        trial.take(piece, share)
-    return trial
+_Saving = _OffEach | _OffGroups | _OffSpent
+_Ready = tuple[ActivePromotion, _OffEach | _OffGroups, _Shelf]
+"""A promotion that takes its turn, what it does, and where it finds its pieces."""
+
+
+def _saving_of(terms: Terms) -> _Saving:
+    skus = tuple(dict.fromkeys(terms.skus))  # one that is named twice is still touched once
+    match terms:
+        case PercentOff(percent=percent):
+            return _OffEach(skus, terms.times_max, lambda left, _: rounded(left * percent, 100))
+        case AmountOff(amount_minor=amount):
+            return _OffEach(skus, terms.times_max,
+                            lambda left, quantity: min(left, rounded(amount * quantity, MILLI)))
+        case FixedPrice(price_minor=price):
+            return _OffEach(skus, terms.times_max,
+                            lambda left, quantity: max(0, left - rounded(price * quantity, MILLI)))
+        case MultiBuy(price_minor=price):
+            return _OffGroups(skus, terms.times_max, terms.pieces, terms.mixed, lambda lefts: sum(lefts) - price)
+        case BuyGet(buy=buy, percent=percent):
+            return _OffGroups(skus, terms.times_max, buy + terms.get, terms.mixed,
+                              lambda lefts: sum([rounded(left * percent, 100) for left in lefts[buy:]]))
+        case Threshold():
+            return _OffSpent(terms)
 
 
 def shared_out(total: int, weights: Sequence[int]) -> list[int]:
     """`total` in parts as near to the weights as whole numbers can be: the largest remainders get what is over, the
     first of equals first. No part is larger than its weight while `total` is not larger than their sum."""
+    if len(set(weights)) == 1 and weights[0] > 0:
+        part, over = divmod(total, len(weights))
+        return [part + 1] * over + [part] * (len(weights) - over)
     whole = sum(weights)
     if whole <= 0:
         return [0] * len(weights)
     parts = [total * weight // whole for weight in weights]
     left = total - sum(parts)
-    by_remainder = sorted(range(len(weights)), key=lambda place: (-(total * weights[place] % whole), place))
-    for place in by_remainder[:left]:
-        parts[place] += 1
+    if left:
+        remainders = [total * weight % whole for weight in weights]
+        for place in sorted(range(len(weights)), key=remainders.__getitem__, reverse=True)[:left]:
+            parts[place] += 1
     return parts
 
 

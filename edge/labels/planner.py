@@ -246,7 +246,7 @@ class LabelPlanner:
             except (Transient, Corrupt):
                 raise
             except Exception as error:  # one event we cannot read must not stop all labels
-                _log.error("an event of a base station was passed over", event=repr(self._events[0]), exc_info=error)
+                _log.error("an event of a base station was passed over", heard=repr(self._events[0]), exc_info=error)
             self._events.popleft()
 
     async def _take(self, heard: _Heard) -> None:

@@ -1,20 +1,19 @@
 """`POST /v1/baskets/price`: the whole receipt for what is in a basket (DESIGN.md section 8)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from edge.db.queries import REPLICA
 from edge.domain.barcode import CODE_LENGTH_MAX
-from edge.domain.basket import BasketLine, PricedBasket, Rules, price_basket
+from edge.domain.basket import BasketLine, PricedBasket, ReceiptLine, Rules, price_basket
 from edge.domain.promotion import Applied, PricedLine
 from edge.errors import Rejected
 from edge.limits import BASKET_LINES_MAX, BASKET_PIECES_MAX, KEY_CHARACTERS_MAX
 from edge.pos.app import Handler, body_of, json_response
-from edge.prices.price_desk import PriceDesk, Quote
+from edge.prices.price_desk import PriceDesk, Sold
 from edge.prices.promotion_book import kind_of
 from edge.store import Store
 
@@ -109,40 +108,39 @@ class BasketDesk:
         if sum(abs(line.quantity_milli) for line in body.lines) > _QUANTITY_MILLI_MAX:
             raise Rejected(f"a basket has at most {BASKET_PIECES_MAX} pieces")
         skus = {line.line: line.sku or self._prices.sku_of(line.code) for line in body.lines}
-        wanted = set(skus.values())
-        quotes = self._prices.by_skus(wanted)
-        known = [line for line in body.lines if skus[line.line] in quotes]
-        lines = self._basket_lines(known, [quotes[skus[line.line]] for line in known])
+        sold = self._prices.sold(set(skus.values()))
+        lines = [_basket_line(line, sold[skus[line.line]]) for line in body.lines if skus[line.line] in sold]
         coupons = frozenset(body.coupons)
-        promotions = self._prices.promotions.active_for(quotes)
+        promotions = self._prices.promotions.active_for(sold)
         basket = price_basket(lines, promotions, coupons, self._rules(), member=body.member)
         unused = coupons - {one.promotion.terms.coupon for one in basket.applied}
-        unknown = [line.line for line in body.lines if skus[line.line] not in quotes]
-        return self._receipt(basket, lines, quotes, unknown, sorted(unused))
-
-    def _basket_lines(self, lines: Sequence[BasketLineIn], quotes: Sequence[Quote]) -> list[BasketLine]:
-        keys = msgspec.json.encode([quote.sku for quote in quotes]).decode()
-        rows = self._store.books.replica_reader.execute(REPLICA.taxes_and_deposits, (keys,)).fetchall()
-        said = {sku: (tax_class, deposit_minor) for sku, tax_class, deposit_minor in rows}
-        return [BasketLine(PricedLine(line.line, quote.sku, line.quantity_milli, quote.charge_minor),
-                           *said.get(quote.sku, ("", 0))) for line, quote in zip(lines, quotes, strict=True)]
+        unknown = [line.line for line in body.lines if skus[line.line] not in sold]
+        return self._receipt(basket, sold, unknown, sorted(unused))
 
     def _rules(self) -> Rules:
         policy = self._store.policy
         return Rules(self._store.identity.currency, {rate.tax_class: rate.basis_points for rate in policy.taxes},
                      policy.prices_include_tax, policy.cash_step_minor)
 
-    def _receipt(self, basket: PricedBasket, lines: list[BasketLine], quotes: Mapping[str, Quote], unknown: list[int],
+    def _receipt(self, basket: PricedBasket, sold: Mapping[str, Sold], unknown: list[int],
                  coupons_unused: list[str]) -> ReceiptOut:
-        printed = [ReceiptLineOut(one.line, one.sku, quotes[one.sku].name, one.quantity_milli, one.unit_minor,
-                                  quotes[one.sku].list_price_minor, quotes[one.sku].price_version,
-                                  quotes[one.sku].held_low, one.gross_minor, one.off_minor, one.net_minor,
-                                  one.deposit_minor, line.tax_class)
-                   for one, line in zip(basket.lines, lines, strict=True)]
+        printed = [_printed(line, sold[line.sku]) for line in basket.lines]
         taxes = [TaxOut(tax.tax_class, tax.basis_points, tax.taxed_minor, tax.tax_minor) for tax in basket.taxes]
         return ReceiptOut(self._store.identity.currency, printed, [_applied(one) for one in basket.applied], taxes,
                           basket.deposits_minor, basket.total_minor, basket.cash_minor, unknown, coupons_unused,
-                          all(quote.p3 for quote in quotes.values()))
+                          all(each.quote.p3 for each in sold.values()))
+
+
+def _basket_line(line: BasketLineIn, sold: Sold) -> BasketLine:
+    priced = PricedLine(line.line, sold.quote.sku, line.quantity_milli, sold.quote.charge_minor)
+    return BasketLine(priced, sold.tax_class, sold.deposit_minor)
+
+
+def _printed(line: ReceiptLine, sold: Sold) -> ReceiptLineOut:
+    quote = sold.quote
+    return ReceiptLineOut(line.line, line.sku, quote.name, line.quantity_milli, line.unit_minor, quote.list_price_minor,
+                          quote.price_version, quote.held_low, line.gross_minor, line.off_minor, line.net_minor,
+                          line.deposit_minor, sold.tax_class)
 
 
 def _applied(one: Applied) -> AppliedOut:

@@ -56,6 +56,14 @@ class MeasuredQuote(Quote, frozen=True):
     amount_minor: int
 
 
+class Sold(msgspec.Struct, frozen=True):
+    """An item as a basket needs it: beside the price, what it is taxed as and the deposit on each piece."""
+
+    quote: Quote
+    tax_class: str
+    deposit_minor: int
+
+
 class NoPrice(Exception):
     """The item is known and has no list price now; a label's price never stands in for it."""
 
@@ -145,19 +153,18 @@ class PriceDesk:
         return was_price(history, price_minor, begins_ms, days, progressive=policy.progressive_reductions)
 
     def by_skus(self, skus: Collection[str]) -> dict[str, Quote]:
-        """The items of many SKUs, in one read; those that are unknown or have no price now are left out.
+        """The items of many SKUs; those that are unknown or have no price now are left out, and so are the terms."""
+        return {sku: sold.quote for sku, sold in self.sold(skus).items()}
 
-        For baskets, in which terms are applied: they are left out of the quotes.
-        """
+    def sold(self, skus: Collection[str]) -> dict[str, Sold]:
+        """The same for a basket, in which terms are applied. One read."""
         keys = msgspec.json.encode(list(skus)).decode()
-        rows = self._both.execute(REPLICA.priced_items, (keys,)).fetchall()
-        return {row[0]: quote for row in rows if (quote := self._quote(row, ())) is not None}
-
-    def skus_of(self, codes: Collection[str]) -> list[str]:
-        """The same of many codes, in one read where they are plain numbers of items."""
-        keys = [lookup_key(code) for code in codes]
-        found = dict(self._both.rows_in_turn(REPLICA.skus_by_codes, (msgspec.json.encode(keys).decode(),)))
-        return [found.get(key) or self.sku_of(code) for key, code in zip(keys, codes, strict=True)]
+        found: dict[str, Sold] = {}
+        for *row, tax_class, deposit_minor in self._both.execute(REPLICA.priced_items, (keys,)).fetchall():
+            quote = self._quote(row, ())
+            if quote is not None:
+                found[quote.sku] = Sold(quote, tax_class, deposit_minor)
+        return found
 
     def sku_of(self, code: str) -> str:
         """The SKU a barcode or SKU means; empty when nothing is known under it."""
@@ -166,6 +173,12 @@ class PriceDesk:
         if row is None and self._replica.execute(REPLICA.sku_exists, (code,)).fetchone():
             return code
         return row[0] if row else self._sku_of_scan(code)
+
+    def skus_of(self, codes: Collection[str]) -> list[str]:
+        """The same of many codes, in one read where they are plain numbers of items."""
+        keys = [lookup_key(code) for code in codes]
+        found = dict(self._both.rows_in_turn(REPLICA.skus_by_codes, (msgspec.json.encode(keys).decode(),)))
+        return [found.get(key) or self.sku_of(code) for key, code in zip(keys, codes, strict=True)]
 
     def _sku_of_scan(self, code: str) -> str:
         for scan in scans(code, self._patterns):

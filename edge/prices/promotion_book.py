@@ -6,10 +6,12 @@ have read "3 for 5.00" (DESIGN.md section 5, promise P3). Both are read anew onl
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from itertools import chain
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -38,7 +40,18 @@ class Term(msgspec.Struct, frozen=True):
     active_until_ms: int | None
 
 
-@dataclass(frozen=True)
+class _Now(NamedTuple):
+    """The moment by the wall clock, up to when what was to end has ended, and the moment by the powered clock.
+
+    While the clock is not believed what would end waits: only what had ended when it last was has ended.
+    """
+
+    wall_ms: int
+    ended_ms: int
+    powered_ms: int
+
+
+@dataclass(frozen=True, eq=False)
 class _Dated:
     promotion: ActivePromotion
     valid_from_ms: int
@@ -48,13 +61,11 @@ class _Dated:
     def term(self) -> Term:
         return _term(self.promotion, self.valid_until_ms)
 
-    def holds_at(self, now_ms: int, believed_ms: int) -> bool:
-        """While the clock is not believed what would end waits: only what had ended when it last was has ended."""
-        return self.valid_from_ms <= now_ms and (
-            self.valid_until_ms is None or min(now_ms, believed_ms) < self.valid_until_ms)
+    def holds_at(self, now: _Now) -> bool:
+        return self.valid_from_ms <= now.wall_ms and (self.valid_until_ms is None or now.ended_ms < self.valid_until_ms)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Held:
     """Terms that labels show, in force while a claim of them is open; `None`: nothing closed the last one yet."""
 
@@ -66,8 +77,8 @@ class _Held:
     def term(self) -> Term:
         return _term(self.promotion, None)
 
-    def holds_at(self, now_powered_ms: int) -> bool:
-        return self.open_until_powered_ms is None or now_powered_ms < self.open_until_powered_ms
+    def holds_at(self, now: _Now) -> bool:
+        return self.open_until_powered_ms is None or now.powered_ms < self.open_until_powered_ms
 
 
 class PromotionBook:
@@ -92,13 +103,12 @@ class PromotionBook:
     def active_for(self, skus: Iterable[str]) -> list[ActivePromotion]:
         """Those that hold now, or that a label may still show, and touch one of the products: each once, by id."""
         self._catch_up()
-        skus = tuple(skus)
-        dated_holds, held_holds = self._tests()
-        touching = {each.promotion.id: each for sku in skus for each in self._by_sku.get(sku, ())}
-        touching |= {each.promotion.id: each for each in self._for_all}
-        dated = {key: each.promotion for key, each in touching.items() if dated_holds(each)}
-        held = {each.key: each.promotion for sku in skus for each in self._held_by_sku.get(sku, ()) if held_holds(each)}
-        older = [each for each in held.values() if dated.get(each.id) != each]
+        skus, now = tuple(skus), self._now()
+        touching = dict.fromkeys(chain(self._for_all, *[self._by_sku.get(sku, ()) for sku in skus]))
+        dated = {each.promotion.id: each.promotion for each in touching if each.holds_at(now)}
+        shown = dict.fromkeys(chain(*[self._held_by_sku.get(sku, ()) for sku in skus]))
+        held = [each.promotion for each in shown if each.holds_at(now)]
+        older = [each for each in held if dated.get(each.id) != each]
         return sorted([*dated.values(), *older], key=_by_name)
 
     def terms_of(self, sku: str) -> tuple[Term, ...]:
@@ -111,17 +121,17 @@ class PromotionBook:
         dated, held = self._by_sku.get(sku, ()), self._held_by_sku.get(sku, ())
         if not dated and not held:
             return ()
-        dated_holds, held_holds = self._tests()
-        shown = [each for each in held if held_holds(each)]
+        now = self._now()
+        shown = [each for each in held if each.holds_at(now)]
         said = {each.promotion.id: each.promotion for each in shown}
-        terms = [each.term for each in dated if dated_holds(each) and said.get(each.promotion.id) != each.promotion]
+        terms = [each.term for each in dated if each.holds_at(now) and said.get(each.promotion.id) != each.promotion]
         return tuple(sorted([*terms, *(each.term for each in shown)], key=lambda term: (term.promotion, term.version)))
 
     def dated_for(self, sku: str, at_ms: int | None = None) -> list[tuple[ActivePromotion, int | None]]:
         """Those of the feed that hold at that moment (`None`: now) and touch the product, each with its end."""
         self._catch_up()
-        dated_holds, _ = self._tests(at_ms)
-        return [(each.promotion, each.valid_until_ms) for each in self._by_sku.get(sku, ()) if dated_holds(each)]
+        now = self._now(at_ms)
+        return [(each.promotion, each.valid_until_ms) for each in self._by_sku.get(sku, ()) if each.holds_at(now)]
 
     def turned(self) -> set[str]:
         """Products of promotions that began, ended or changed since the last call; none at the first."""
@@ -134,8 +144,8 @@ class PromotionBook:
         self._turned_at = now_ms, clock.trusted, self._readings
         self._next_turn_ms = min((moment for each in self._dated for moment in (each.valid_from_ms, each.valid_until_ms)
                                   if moment is not None and moment > now_ms), default=None)
-        dated_holds, _ = self._tests()
-        in_force = {each.promotion.id: each.promotion for each in self._dated if dated_holds(each)}
+        now = self._now()
+        in_force = {each.promotion.id: each.promotion for each in self._dated if each.holds_at(now)}
         before, self._in_force = self._in_force, in_force
         if before is None:
             return set()
@@ -148,13 +158,12 @@ class PromotionBook:
         """When the next promotion begins or ends, by the wall clock, as `turned` saw it."""
         return self._next_turn_ms
 
-    def _tests(self, at_ms: int | None = None) -> tuple[Callable[[_Dated], bool], Callable[[_Held], bool]]:
+    def _now(self, at_ms: int | None = None) -> _Now:
         clock = self._store.clock
-        now_ms, now_powered_ms = clock.wall_ms() if at_ms is None else at_ms, clock.powered_ms()
+        wall_ms = clock.wall_ms() if at_ms is None else at_ms
         if clock.trusted:
             self._believed_ms = clock.wall_ms()
-        believed_ms = now_ms if clock.trusted else self._believed_ms
-        return (lambda each: each.holds_at(now_ms, believed_ms)), (lambda each: each.holds_at(now_powered_ms))
+        return _Now(wall_ms, wall_ms if clock.trusted else min(wall_ms, self._believed_ms), clock.powered_ms())
 
     def _catch_up(self) -> None:
         revision = self._store.books.ledger_reader.execute(LEDGER.shown_terms_revision).fetchone()[0]
@@ -206,8 +215,7 @@ class PromotionBook:
         self._held_by_sku = dict(by_sku)
 
 
-def _by_name(promotion: ActivePromotion) -> tuple[str, int]:
-    return promotion.id, promotion.version
+_by_name = attrgetter("id", "version")
 
 
 def kind_of(terms: Conditions) -> str:

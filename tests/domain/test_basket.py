@@ -22,9 +22,8 @@ from edge.domain.basket import BasketLine, PricedBasket, Rules, price_basket
 from edge.domain.promotion import (
     ActivePromotion,
     PricedLine,
-    _saves,
+    _OffSpent,
     _Shelf,
-    _try,
     apply_promotions,
     pieces_of,
     rounded,
@@ -120,6 +119,12 @@ def test_a_piece_counts_once_the_better_wins_and_priority_before_that() -> None:
     assert [each.promotion.id for each in basket.applied] == ["p1"]
     first = PercentOff(skus=("milk",), percent=10, priority=5)
     assert priced([line(1, "milk", 100)], first, much).total_minor == 90
+
+
+def test_a_product_that_a_promotion_names_twice_gets_it_once() -> None:
+    assert priced([line(1, "milk", 100)], PercentOff(skus=("milk", "milk"), percent=60)).total_minor == 40
+    pair = MultiBuy(skus=("milk", "milk"), pieces=2, price_minor=50, mixed=True)
+    assert priced([line(1, "milk", 100)], pair).total_minor == 100
 
 
 def test_a_stackable_one_goes_on_top() -> None:
@@ -259,9 +264,10 @@ def test_what_is_counted_to_be_saved_is_what_is_taken_off(lines: list[BasketLine
     pieces = pieces_of(each.priced for each in lines)
     apply_promotions(pieces, [promotion(each, f"p{number}") for number, each in enumerate(before)], frozenset(),
                      member=True)
-    if not isinstance(terms, Threshold):
-        shelf = _Shelf(pieces)
-        assert _saves(terms, shelf) == sum(off for _, off in _try(terms, shelf.of(terms)).off)
+    each = promotion(terms)
+    if not isinstance(each.saving, _OffSpent):
+        shelf = _Shelf(pieces, stacks=terms.stackable)
+        assert each.saving.saves(shelf) == each.saving.trial(shelf).total_minor
 
 
 @given(total=st.integers(0, 10_000), weights=st.lists(st.integers(0, 5_000), min_size=1, max_size=20))

@@ -26,7 +26,8 @@ WHERE item.sku = ?
 -- name: priced_items
 SELECT item.sku, item.name, item.age_limit_years, list_price.price_minor, list_price.currency, list_price.entry_id,
     list_price.version, list_price.valid_until_ms,
-    price_cap.cap_minor, price_cap.valid_until_powered_ms, stock.sellable_milli
+    price_cap.cap_minor, price_cap.valid_until_powered_ms, stock.sellable_milli,
+    item.tax_class, item.deposit_minor
 FROM item LEFT JOIN list_price ON list_price.sku = item.sku
     LEFT JOIN ledger.price_cap ON price_cap.sku = item.sku LEFT JOIN ledger.stock ON stock.sku = item.sku
 WHERE item.sku IN (SELECT value FROM json_each(?))
@@ -188,9 +189,6 @@ SELECT COUNT(*), TOTAL(version), MAX(promotion_id) FROM promotion
 
 -- name: data_version
 PRAGMA data_version
-
--- name: taxes_and_deposits
-SELECT sku, tax_class, deposit_minor FROM item WHERE sku IN (SELECT value FROM json_each(?))
 
 -- name: put_promotion
 INSERT INTO promotion (promotion_id, version, kind, terms, valid_from_ms, valid_until_ms) VALUES (?, ?, ?, ?, ?, ?)
