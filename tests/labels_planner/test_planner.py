@@ -284,7 +284,7 @@ async def test_p1_proofs_wait_in_their_order_while_the_ledger_takes_nothing(stor
 
 async def test_an_event_nobody_can_read_is_passed_over(store: StoreKit) -> None:
     await store.label("aisle 4").hangs_under("milk")
-    store.planner.hear(Shown(None, "x"))  # type: ignore[arg-type]  # a driver's bug
+    store.planner.hear(Shown(("aisle 4",), "x"))  # type: ignore[arg-type]  # a driver's bug
     await store.label("aisle 4").proves()
     assert store.label("aisle 4").state() is LabelState.SHOWN
 
