@@ -111,6 +111,9 @@ DRAWS_AT_ONCE_MAX = 8
 ARTIST_WORKERS = 1
 """Processes that draw pictures; the other core of a small box belongs to the tills."""
 
+ARTIST_NICENESS = 10
+"""How far those who draw stand back for the tills, in steps of nice(2)."""
+
 AHEAD_S = 1800.0
 """So long before a dated price begins its pictures are drawn; radios take longer to deliver them than boxes to draw."""
 
@@ -394,7 +397,7 @@ HELD_BATCHES_SHOWN_MAX = 100
 COPY_SLICE_ROWS = 2_000
 """Rows of a feed's copy that are looked at again, or taken away, in one transaction."""
 
-NEWS_SUBJECTS_MAX = 500
+NEWS_SUBJECTS_MAX = 200
 """SKUs told in one piece of news; a first load is told in portions, with room for tills in between."""
 
 RECOUNT_EVERY_S = 86_400.0

@@ -10,7 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 
+import msgspec
 import structlog
 
 from cloud_sync.contract.facts import Proof
@@ -135,13 +138,17 @@ class LabelPlanner:
     def follow_news(self, news: News) -> None:
         """The store's listener: prices that changed make labels due."""
         if news.topic is Topic.PRICES:
-            for sku in sorted(news.subjects):
-                self._look_at_sku(sku)
+            self.look_at_skus(news.subjects)
 
     def look_at_skus(self, skus: Iterable[str]) -> None:
-        """Labels of these products may have become due."""
-        for sku in skus:
-            self._look_at_sku(sku)
+        """Labels of these products may have become due. One read for all: tills wait meanwhile."""
+        keys = msgspec.json.encode(sorted(skus)).decode()
+        rows = self._store.books.ledger_reader.execute(LEDGER.labels_of_skus, (keys,)).fetchall()
+        for sku, labels in groupby(rows, key=itemgetter(0)):
+            urgency = self._urgency_of(sku)
+            for _, label in labels:
+                self._wanted_hash.pop(label, None)
+                self.look_at(label, urgency)
 
     def look_at(self, label: str, urgency: Urgency = Urgency.COSMETIC) -> None:
         """This label may have become due (it was bound, included, doubted)."""
@@ -518,13 +525,6 @@ class LabelPlanner:
         knows = self._station_hearing(row.label) if row.station not in self._stations else ""
         if knows:
             self.hear(Seen(row.label, self._stations[knows].describe(row.label)), knows)
-
-    def _look_at_sku(self, sku: str) -> None:
-        labels = self._store.books.ledger_reader.execute(LEDGER.labels_of_sku, (sku,)).fetchall()
-        urgency = self._urgency_of(sku) if labels else Urgency.COSMETIC
-        for (label,) in labels:
-            self._wanted_hash.pop(label, None)
-            self.look_at(label, urgency)
 
     def _urgency_of(self, sku: str) -> Urgency:
         """By what the shelf may still say of the SKU: less than its price, more, or the same."""

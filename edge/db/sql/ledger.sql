@@ -195,6 +195,9 @@ UPDATE label SET station = ?, type_name = ? WHERE label = ?
 -- name: labels_of_sku
 SELECT label FROM label WHERE sku = ?
 
+-- name: labels_of_skus
+SELECT sku, label FROM json_each(?) JOIN label ON label.sku = value ORDER BY sku, label
+
 -- name: insert_label
 INSERT INTO label (label, station, type_name, settle_ms, seen_ms) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (label) DO NOTHING

@@ -84,6 +84,11 @@ class Premises:
         """Where people look."""
         return f"http://{HOST}:{self.port}{STAFF_PATH}"
 
+    @property
+    def hub_pid(self) -> int:
+        """The hub's process, once it runs."""
+        return self._hub.pid
+
     async def open_hub(self, policy: dict[str, int | str], catalogue: Path) -> None:
         """Broker, hub and catalogue; the store is registered. Raises `ConfigurationError` for a bad file."""
         await self._broker.start()
