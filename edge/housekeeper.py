@@ -8,12 +8,11 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from functools import partial
 
-import msgspec
 import structlog
 
 from edge.db.connection import Connection
 from edge.db.ledger import store_clock
-from edge.db.queries import LEDGER, REPLICA
+from edge.db.queries import LEDGER, REPLICA, many
 from edge.db.replica import activate_due, look_again_at_dated
 from edge.domain.prior_price import MS_PER_DAY
 from edge.errors import Corrupt, Transient
@@ -144,7 +143,7 @@ class Housekeeper:
 
     def _missed_among(self, skus: list[str]) -> list[str]:
         quotes = self._prices.by_skus(skus)
-        rows = self._store.books.ledger_reader.execute(LEDGER.last_charges, (msgspec.json.encode(skus).decode(),))
+        rows = self._store.books.ledger_reader.execute(LEDGER.last_charges, (many(skus),))
         written = {sku: (charge_minor, bool(held)) for sku, charge_minor, held in rows.fetchall()}
         return [sku for sku, quote in quotes.items() if (quote.charge_minor, quote.held_low) != written[sku]]
 
@@ -194,7 +193,7 @@ def _write(connection: Connection, quotes: Mapping[str, Quote | None], now: tupl
     """`now`: by the wall clock and by the powered one, in milliseconds."""
     now_ms, now_powered_ms = now
     oldest_ms = now_ms - FACT_KEEP_DAYS * MS_PER_DAY
-    rows = connection.execute(LEDGER.last_charges, (msgspec.json.encode(list(quotes)).decode(),)).fetchall()
+    rows = connection.execute(LEDGER.last_charges, (many(quotes),)).fetchall()
     before = {sku: (charge_minor, bool(held)) for sku, charge_minor, held in rows}
     mark_changed(connection, quotes)
     held = {sku: quote is not None and quote.held_low for sku, quote in quotes.items()}
@@ -202,5 +201,5 @@ def _write(connection: Connection, quotes: Mapping[str, Quote | None], now: tupl
     connection.executemany(LEDGER.delete_hold, [(sku,) for sku in quotes if before[sku][1] and not held[sku]])
     moved = [(sku, now_ms, quote.charge_minor) for sku, quote in quotes.items()
              if quote is not None and quote.charge_minor != before[sku][0]]
-    connection.executemany(LEDGER.put_interval, moved)
-    connection.executemany(LEDGER.prune_intervals, [(sku, sku, oldest_ms) for sku, _, _ in moved])
+    connection.execute(LEDGER.put_intervals, (many(moved),))
+    connection.execute(LEDGER.prune_intervals, (many(moved), oldest_ms))

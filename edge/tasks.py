@@ -7,7 +7,7 @@ from cloud_sync.contract.facts import TaskDone
 from cloud_sync.contract.feeds import Batch, Cursor, Delete, Feed, Put
 from edge.db.connection import Connection
 from edge.db.ledger import draft, record
-from edge.db.queries import LEDGER
+from edge.db.queries import LEDGER, many
 from edge.errors import Rejected
 from edge.limits import TASKS_LISTED_MAX
 from edge.store import Store, Topic
@@ -46,7 +46,7 @@ class TaskDesk:
 
         def operation(connection: Connection) -> None:
             if batch.checkpoint.whole:
-                names = msgspec.json.encode([task.id for task in tasks]).decode()
+                names = many(task.id for task in tasks)
                 connection.execute(LEDGER.withdraw_tasks_but, (names,))
             for task in tasks:
                 connection.execute(LEDGER.put_task, (task.id, task.revision, task.title, task.detail, task.due_ms))

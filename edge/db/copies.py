@@ -24,7 +24,7 @@ from cloud_sync.contract.fingerprints import (
     row_hash,
 )
 from edge.db.connection import Connection
-from edge.db.queries import REPLICA
+from edge.db.queries import REPLICA, many
 
 NOT_BELIEVED = 0
 """The hash of a row that somebody else changed; no real one is 0 but by a chance of 2**-64."""
@@ -74,7 +74,7 @@ def document(connection: Connection, feed: Feed, key: str) -> Put | None:
 def write_documents(connection: Connection, feed: Feed, changes: Iterable[Change]) -> None:
     """Make these the hub's documents, and move the fingerprint with them."""
     copy, moves, changes = copy_of(connection, feed), Moves(), list(changes)
-    keys = msgspec.json.encode([change.key for change in changes]).decode()
+    keys = many(change.key for change in changes)
     known = dict(connection.execute(REPLICA.document_hashes_of, (feed, copy.slot, keys)).fetchall())
     puts = []
     for change in changes:
@@ -180,7 +180,7 @@ class Kept:
 
 def rows_of_buckets(connection: Connection, feed: Feed, buckets: Iterable[int]) -> list[Kept]:
     """The rows of these buckets, of the copy in force. Reads the whole copy."""
-    wanted = msgspec.json.encode(list(buckets)).decode()
+    wanted = many(buckets)
     rows = connection.execute(REPLICA.documents_of_buckets, (feed, copy_of(connection, feed).slot, wanted))
     return [Kept(*row) for row in rows.fetchall()]
 

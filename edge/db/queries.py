@@ -1,8 +1,11 @@
 """Named SQL: `ledger.sql` and `replica.sql` hold every statement of a hot path under a `-- name:` line."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 _NAME = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
 
@@ -16,6 +19,14 @@ class Queries:
 
     if TYPE_CHECKING:  # every name is a statement; at run time they are plain attributes, found without a detour
         def __getattr__(self, name: str) -> str: ...
+
+
+def many(values: Iterable[object]) -> str:
+    """Many keys or rows as one parameter, for a statement that reads them by `json_each`.
+
+    Thousands of statements would each give back the interpreter's lock and wait for it again, while tills are answered.
+    """
+    return msgspec.json.encode(list(values)).decode()
 
 
 _DIRECTORY = Path(__file__).parent / "sql"

@@ -27,7 +27,7 @@ from cloud_sync.contract.feeds import (
 from cloud_sync.contract.snapshots import Row
 from edge.db.connection import Connection
 from edge.db.copies import copy_of, distrust_touched, document, gone, latest, own_hand, write_documents
-from edge.db.queries import REPLICA
+from edge.db.queries import REPLICA, many
 from edge.domain.barcode import canonical
 from edge.domain.pricing import Move, PriceEntry, guard, select
 
@@ -223,8 +223,9 @@ def _apply_prices(connection: Connection, changes: Iterable[Change], now: Moment
     if keys and decision is None:
         connection.execute(REPLICA.put_held_batch, (digest, held.reason, now.wall_ms))
         applied.held_reason = held.reason
-    connection.executemany(REPLICA.delete_held_price, [(change.key,) for change, _ in parsed])
-    connection.executemany(REPLICA.delete_declined_price, [(change.key,) for change, _ in parsed])
+    changed = many(change.key for change, _ in parsed)
+    connection.execute(REPLICA.delete_held_prices, (changed,))
+    connection.execute(REPLICA.delete_declined_prices, (changed,))
     for change, _ in parsed:
         if change.key in keys and decision is None:
             doc = bytes(change.doc) if isinstance(change, Put) else None
@@ -251,13 +252,13 @@ def _write_entries(connection: Connection, entries: Mapping[str, PriceEntry | No
     """Write or delete entries; returns the SKUs they touch, those they belonged to before included."""
     touched = {row[2] for row in _rows_of(connection, REPLICA.price_entries_of, entries)}
     connection.executemany(REPLICA.delete_price_entry, [(key,) for key, entry in entries.items() if entry is None])
-    connection.executemany(REPLICA.put_price_entry, [entry_row(entry) for entry in entries.values() if entry])
+    connection.execute(REPLICA.put_price_entries, (many(entry_row(entry) for entry in entries.values() if entry),))
     return touched | {entry.sku for entry in entries.values() if entry}
 
 
 def _rows_of(connection: Connection, query: str, keys: Iterable[str]) -> list[tuple[Any, ...]]:
-    """The rows under many keys in one statement: a delta is thousands of rows, and tills ask in between."""
-    return connection.execute(query, (msgspec.json.encode(list(keys)).decode(),)).fetchall()
+    """The rows under many keys in one statement."""
+    return connection.execute(query, (many(keys),)).fetchall()
 
 
 def entry_row(entry: PriceEntry) -> tuple[str | int | None, ...]:
@@ -316,7 +317,7 @@ def release_held(connection: Connection, digest: str, approved: bool, now: Momen
         if not approved:
             connection.executemany(REPLICA.put_declined_price, [(key, version) for key, version, _ in held])
         skus = _write_entries(connection, entries) if approved else set()
-        connection.executemany(REPLICA.delete_held_price, [(key,) for key in entries])
+        connection.execute(REPLICA.delete_held_prices, (many(entries),))
         connection.execute(REPLICA.delete_held_batch, (digest,))
         return Applied(reselect(connection, skus, now))
 
@@ -346,7 +347,7 @@ def hold_local(connection: Connection, digest: str, reason: str, now_ms: int,
 
 def drop_held(connection: Connection, keys: Iterable[str]) -> None:
     """Forget that these changes are held. `drop_empty_batches` is to follow."""
-    connection.executemany(REPLICA.delete_held_price, [(key,) for key in keys])
+    connection.execute(REPLICA.delete_held_prices, (many(keys),))
 
 
 def drop_empty_batches(connection: Connection) -> None:
@@ -392,9 +393,9 @@ def reselect(connection: Connection, skus: Iterable[str], now: Moment) -> set[st
             puts.append((sku, entry.price_minor, entry.currency, entry.entry_id, entry.version, entry.kind, until_ms))
             said = (entry.price_minor, entry.currency, entry.kind)  # an offer at the same price looks different
             changed.update([sku] if before is None or (*before[:2], before[4]) != said else [])
-    connection.executemany(REPLICA.delete_price_start, [(sku,) for sku in skus])
+    connection.execute(REPLICA.delete_price_starts, (many(skus),))
     connection.executemany(REPLICA.delete_list_price, ended)
-    connection.executemany(REPLICA.put_list_price, puts)
+    connection.execute(REPLICA.put_list_prices, (many(puts),))
     connection.executemany(REPLICA.put_price_start, starts)
     return changed
 

@@ -13,7 +13,6 @@ from functools import partial
 from itertools import groupby
 from operator import itemgetter
 
-import msgspec
 import structlog
 
 from cloud_sync.contract.facts import Proof
@@ -37,7 +36,7 @@ from drivers.port import (
 from edge.db.connection import Connection
 from edge.db.label_rows import LabelRow, label_row, label_rows
 from edge.db.ledger import draft, record
-from edge.db.queries import LEDGER
+from edge.db.queries import LEDGER, many
 from edge.disk_budget import Shed
 from edge.domain.claims import grace_end, is_due
 from edge.errors import Corrupt, Transient
@@ -142,7 +141,7 @@ class LabelPlanner:
 
     def look_at_skus(self, skus: Iterable[str]) -> None:
         """Labels of these products may have become due. One read for all: tills wait meanwhile."""
-        keys = msgspec.json.encode(sorted(skus)).decode()
+        keys = many(sorted(skus))
         rows = self._store.books.ledger_reader.execute(LEDGER.labels_of_skus, (keys,)).fetchall()
         for sku, labels in groupby(rows, key=itemgetter(0)):
             urgency = self._urgency_of(sku)

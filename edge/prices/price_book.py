@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgspec
 
 from edge.db.connection import Connection
-from edge.db.queries import LEDGER, REPLICA
+from edge.db.queries import LEDGER, REPLICA, many
 from edge.domain.prior_price import MS_PER_DAY
 from edge.errors import Rejected
 from edge.limits import BOOK_LINES_AT_ONCE, TILL_COPIES_MAX, TILL_COPY_KEEP_DAYS, TILL_COPY_LATE_S
@@ -248,7 +248,7 @@ class PriceBook:
 
 def mark_changed(connection: Connection, skus: Iterable[str]) -> None:
     """These products have another line in the price book from now on."""
-    connection.executemany(LEDGER.put_book_change, [(sku,) for sku in skus])
+    connection.execute(LEDGER.put_book_changes, (many(skus),))
 
 
 def _nobody(_skus: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ from typing import Self
 import msgspec
 
 from cloud_sync.contract.documents import PriceIntegrity, PriceKind
-from edge.db.queries import LEDGER, REPLICA
+from edge.db.queries import LEDGER, REPLICA, many
 from edge.db.replica import entries_of
 from edge.domain.barcode import Scan, lookup_key, scans
 from edge.domain.claims import charge
@@ -158,7 +158,7 @@ class PriceDesk:
 
     def sold(self, skus: Collection[str]) -> dict[str, Sold]:
         """The same for a basket, in which terms are applied. One read."""
-        keys = msgspec.json.encode(list(skus)).decode()
+        keys = many(skus)
         found: dict[str, Sold] = {}
         for *row, tax_class, deposit_minor in self._both.execute(REPLICA.priced_items, (keys,)).fetchall():
             quote = self._quote(row, ())
@@ -177,7 +177,7 @@ class PriceDesk:
     def skus_of(self, codes: Collection[str]) -> list[str]:
         """The same of many codes, in one read where they are plain numbers of items."""
         keys = [lookup_key(code) for code in codes]
-        found = dict(self._both.rows_in_turn(REPLICA.skus_by_codes, (msgspec.json.encode(keys).decode(),)))
+        found = dict(self._both.rows_in_turn(REPLICA.skus_by_codes, (many(keys),)))
         return [found.get(key) or self.sku_of(code) for key, code in zip(keys, codes, strict=True)]
 
     def _sku_of_scan(self, code: str) -> str:

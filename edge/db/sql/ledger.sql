@@ -423,15 +423,17 @@ ON CONFLICT (business_day) DO UPDATE SET report = excluded.report
 -- name: prune_price_comparisons
 DELETE FROM price_comparison WHERE business_day < ?
 
--- name: put_interval
-INSERT INTO price_interval (sku, from_ms, charge_minor) VALUES (?, ?, ?)
+-- name: put_intervals
+INSERT INTO price_interval (sku, from_ms, charge_minor)
+SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?) WHERE TRUE
 ON CONFLICT (sku, from_ms) DO UPDATE SET charge_minor = excluded.charge_minor
 
 -- name: book_version
 SELECT COALESCE(MAX(version), 0) FROM book_change
 
--- name: put_book_change
-INSERT INTO book_change (sku, version) VALUES (?, (SELECT COALESCE(MAX(version), 0) + 1 FROM book_change))
+-- name: put_book_changes
+INSERT INTO book_change (sku, version)
+SELECT value, (SELECT COALESCE(MAX(version), 0) FROM book_change) + key + 1 FROM json_each(?) WHERE TRUE
 ON CONFLICT (sku) DO UPDATE SET version = excluded.version
 
 -- name: book_change
@@ -574,8 +576,8 @@ DELETE FROM guard_decision WHERE batch_digest IN (
     SELECT batch_digest FROM guard_decision WHERE decided_ms < ? LIMIT ?)
 
 -- name: prune_intervals
-DELETE FROM price_interval WHERE sku = ? AND from_ms < (
-    SELECT MAX(from_ms) FROM price_interval WHERE sku = ? AND from_ms <= ?)
+DELETE FROM price_interval WHERE sku IN (SELECT value ->> 0 FROM json_each(?)) AND from_ms < (
+    SELECT MAX(kept.from_ms) FROM price_interval AS kept WHERE kept.sku = price_interval.sku AND kept.from_ms <= ?)
 
 -- name: whole_chain
 SELECT epoch, sequence, fact_key, kind, occurred_ms, business_day, payload, hash FROM entry ORDER BY epoch, sequence

@@ -86,9 +86,10 @@ FROM price_entry WHERE sku = ?
 SELECT entry_id, version, sku, price_minor, currency, kind, priority, valid_from_ms, valid_until_ms
 FROM price_entry WHERE entry_id = ?
 
--- name: put_price_entry
+-- name: put_price_entries
 INSERT INTO price_entry (entry_id, version, sku, price_minor, currency, kind, priority, valid_from_ms, valid_until_ms)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8
+FROM json_each(?) WHERE TRUE
 ON CONFLICT (entry_id) DO UPDATE SET version = excluded.version, sku = excluded.sku,
     price_minor = excluded.price_minor, currency = excluded.currency, kind = excluded.kind,
     priority = excluded.priority, valid_from_ms = excluded.valid_from_ms, valid_until_ms = excluded.valid_until_ms
@@ -106,9 +107,10 @@ SELECT price_minor, currency, entry_id, version, kind, valid_until_ms FROM list_
 -- name: list_price_count
 SELECT COUNT(*) FROM list_price
 
--- name: put_list_price
+-- name: put_list_prices
 INSERT INTO list_price (sku, price_minor, currency, entry_id, version, kind, valid_until_ms)
-VALUES (?, ?, ?, ?, ?, ?, ?)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
+FROM json_each(?) WHERE TRUE
 ON CONFLICT (sku) DO UPDATE SET price_minor = excluded.price_minor, currency = excluded.currency,
     entry_id = excluded.entry_id, version = excluded.version, kind = excluded.kind,
     valid_until_ms = excluded.valid_until_ms
@@ -131,8 +133,8 @@ ON CONFLICT (sku) DO UPDATE SET starts_ms = 0
 -- name: put_price_start
 INSERT INTO price_start (sku, starts_ms) VALUES (?, ?) ON CONFLICT (sku) DO UPDATE SET starts_ms = excluded.starts_ms
 
--- name: delete_price_start
-DELETE FROM price_start WHERE sku = ?
+-- name: delete_price_starts
+DELETE FROM price_start WHERE sku IN (SELECT value FROM json_each(?))
 
 -- name: next_price_boundary
 SELECT MIN(due_ms) FROM (SELECT MIN(valid_until_ms) AS due_ms FROM list_price WHERE valid_until_ms IS NOT NULL
@@ -145,8 +147,8 @@ INSERT INTO held_batch (batch_digest, reason, held_ms) VALUES (?, ?, ?) ON CONFL
 INSERT INTO held_price (entry_id, batch_digest, version, doc) VALUES (?, ?, ?, ?)
 ON CONFLICT (entry_id) DO UPDATE SET batch_digest = excluded.batch_digest, version = excluded.version, doc = excluded.doc
 
--- name: delete_held_price
-DELETE FROM held_price WHERE entry_id = ?
+-- name: delete_held_prices
+DELETE FROM held_price WHERE entry_id IN (SELECT value FROM json_each(?))
 
 -- name: held_batches
 SELECT batch_digest, reason, held_ms, (SELECT COUNT(*) FROM held_price
@@ -175,8 +177,8 @@ DELETE FROM feed_cursor WHERE feed = ?
 INSERT INTO declined_price (entry_id, version) VALUES (?, ?)
 ON CONFLICT (entry_id) DO UPDATE SET version = excluded.version
 
--- name: delete_declined_price
-DELETE FROM declined_price WHERE entry_id = ?
+-- name: delete_declined_prices
+DELETE FROM declined_price WHERE entry_id IN (SELECT value FROM json_each(?))
 
 -- name: price_is_set_aside
 SELECT 1 FROM held_price WHERE entry_id = ? UNION SELECT 1 FROM declined_price WHERE entry_id = ?
