@@ -24,7 +24,7 @@ from cloud_sync.contract.fingerprints import (
     row_hash,
 )
 from edge.db.connection import Connection
-from edge.db.queries import REPLICA, many
+from edge.db.queries import REPLICA, many, rows_in_one
 
 NOT_BELIEVED = 0
 """The hash of a row that somebody else changed; no real one is 0 but by a chance of 2**-64."""
@@ -75,7 +75,7 @@ def write_documents(connection: Connection, feed: Feed, changes: Iterable[Change
     """Make these the hub's documents, and move the fingerprint with them."""
     copy, moves, changes = copy_of(connection, feed), Moves(), list(changes)
     keys = many(change.key for change in changes)
-    known = dict(connection.execute(REPLICA.document_hashes_of, (feed, copy.slot, keys)).fetchall())
+    known = dict(rows_in_one(connection.execute(REPLICA.document_hashes_of, (feed, copy.slot, keys)).fetchone()))
     puts = []
     for change in changes:
         before = known.get(change.key)
@@ -84,11 +84,25 @@ def write_documents(connection: Connection, feed: Feed, changes: Iterable[Change
         if isinstance(change, Put):
             hashed = row_hash(change.key, change.version, change.doc)
             moves.add(change.key, hashed)
-            puts.append((feed, copy.slot, change.key, change.version, bucket_of(change.key), hashed, bytes(change.doc)))
+            puts.append((change, hashed))
         elif before is not None:
             connection.execute(REPLICA.delete_document, (feed, copy.slot, change.key))
-    connection.executemany(REPLICA.put_document, puts)
+    put_documents(connection, feed, copy.slot, puts)
     move_fingerprint(connection, feed, copy, moves)
+
+
+def put_documents(connection: Connection, feed: Feed, slot: int, puts: Iterable[tuple[Put, int]]) -> None:
+    """Write documents, each with its hash, into a slot."""
+    rows = ((put.key, put.version, bucket_of(put.key), hashed, _text_of(put.doc)) for put, hashed in puts)
+    connection.execute(REPLICA.put_documents, (feed, slot, many(rows)))
+
+
+def _text_of(doc: msgspec.Raw) -> str:
+    """Raises `msgspec.DecodeError` for what is no JSON, whatever it looks like."""
+    try:
+        return bytes(doc).decode()
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(f"a document is not UTF-8: {error}") from error
 
 
 def move_fingerprint(connection: Connection, feed: Feed, copy: Copy, moves: Moves) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import msgspec
 
 from cloud_sync.contract.feeds import Batch, Change, Cursor, Delete, Feed, Put
-from cloud_sync.contract.fingerprints import Bucket, Moves, bucket_of, hash_rows, root_of, row_hash
+from cloud_sync.contract.fingerprints import Bucket, Moves, hash_rows, root_of, row_hash
 from cloud_sync.contract.snapshots import BadSnapshot, Chunk, Manifest, Row, decode_chunk
 from edge.db import copies, replica
 from edge.db.connection import Connection
@@ -297,14 +297,13 @@ def _is_first_load(connection: Connection, feed: Feed) -> bool:
 
 
 def _stage_changes(connection: Connection, feed: Feed, changes: Sequence[Change]) -> None:
-    slot = copy_of(connection, feed).other_slot
+    slot, puts = copy_of(connection, feed).other_slot, []
     for change in copies.latest(changes):
         if isinstance(change, Put):
-            hashed = row_hash(change.key, change.version, change.doc)
-            connection.execute(REPLICA.put_document, (feed, slot, change.key, change.version, bucket_of(change.key),
-                                                      hashed, bytes(change.doc)))
+            puts.append((change, row_hash(change.key, change.version, change.doc)))
         else:
             connection.execute(REPLICA.delete_document, (feed, slot, change.key))
+    copies.put_documents(connection, feed, slot, puts)
 
 
 def _clear(connection: Connection, feed: Feed) -> None:

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+_rows_decoder: msgspec.json.Decoder[list[list[Any]]] = msgspec.json.Decoder(list[list[Any]])
 _NAME = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
 
 
@@ -24,9 +25,15 @@ class Queries:
 def many(values: Iterable[object]) -> str:
     """Many keys or rows as one parameter, for a statement that reads them by `json_each`.
 
-    Thousands of statements would each give back the interpreter's lock and wait for it again, while tills are answered.
+    Thousands of statements, or of steps of one, would each give back the interpreter's lock and wait for it again,
+    while tills are answered.
     """
     return msgspec.json.encode(list(values)).decode()
+
+
+def rows_in_one(row: tuple[str]) -> list[list[Any]]:
+    """What a statement with `json_group_array` gives: all its rows in one step, for the same reason."""
+    return _rows_decoder.decode(row[0])
 
 
 _DIRECTORY = Path(__file__).parent / "sql"

@@ -27,7 +27,7 @@ from cloud_sync.contract.feeds import (
 from cloud_sync.contract.snapshots import Row
 from edge.db.connection import Connection
 from edge.db.copies import copy_of, distrust_touched, document, gone, latest, own_hand, write_documents
-from edge.db.queries import REPLICA, many
+from edge.db.queries import REPLICA, many, rows_in_one
 from edge.domain.barcode import canonical
 from edge.domain.pricing import Move, PriceEntry, guard, select
 
@@ -256,9 +256,9 @@ def _write_entries(connection: Connection, entries: Mapping[str, PriceEntry | No
     return touched | {entry.sku for entry in entries.values() if entry}
 
 
-def _rows_of(connection: Connection, query: str, keys: Iterable[str]) -> list[tuple[Any, ...]]:
-    """The rows under many keys in one statement."""
-    return connection.execute(query, (many(keys),)).fetchall()
+def _rows_of(connection: Connection, query: str, keys: Iterable[str]) -> list[list[Any]]:
+    """The rows under many keys in one step."""
+    return rows_in_one(connection.execute(query, (many(keys),)).fetchone())
 
 
 def entry_row(entry: PriceEntry) -> tuple[str | int | None, ...]:
@@ -291,7 +291,7 @@ def _held_changes(connection: Connection, parsed: list[tuple[Change, PriceEntry 
 
 
 def _move(change: Change, entry: PriceEntry | None, stored_sku: str | None,
-          prices: Mapping[str, tuple[Any, ...]]) -> Move | None:
+          prices: Mapping[str, Sequence[Any]]) -> Move | None:
     """What the change does to its SKU's price; `None` for a first price, and for the end of an entry that lost."""
     sku = entry.sku if entry else stored_sku
     row = prices.get(sku) if sku is not None else None
@@ -360,7 +360,7 @@ def entries_of(connection: Connection, sku: str) -> list[PriceEntry]:
     return [_stored_entry(row) for row in connection.execute(REPLICA.price_entries, (sku,)).fetchall()]
 
 
-def _stored_entry(row: tuple[Any, ...]) -> PriceEntry:
+def _stored_entry(row: Sequence[Any]) -> PriceEntry:
     return PriceEntry(row[0], row[1], row[2], row[3], row[4], PriceKind(row[5]), row[6], row[7], row[8])
 
 

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections import OrderedDict
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -15,7 +16,7 @@ from edge.errors import Transient
 from edge.labels.content import LabelContent
 from edge.labels.render import draw
 from edge.labels.template import Template
-from edge.limits import ARTIST_NICENESS, PICTURE_CACHE_MAX
+from edge.limits import ARTIST_NICENESS, ARTIST_REST, ARTIST_REST_MAX_S, PICTURE_CACHE_MAX
 
 
 class Artist(Protocol):
@@ -42,7 +43,7 @@ class PoolArtist:
                    encoder: Encoder) -> tuple[Picture, Blob]:
         pool, loop = self._pool, asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(pool, draw, template, content, description, encoder)
+            return await loop.run_in_executor(pool, _draw_at_leisure, template, content, description, encoder)
         except BrokenProcessPool as error:
             if self._pool is pool:
                 self._pool = self._new_pool()
@@ -54,6 +55,15 @@ class PoolArtist:
 
     def _new_pool(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(self._workers, mp_context=self._context, initializer=_begin_worker)
+
+
+def _draw_at_leisure(template: Template, content: LabelContent, description: LabelDescription,
+                     encoder: Encoder) -> tuple[Picture, Blob]:
+    """In the worker: draw, then rest."""
+    began_s = time.perf_counter()
+    drawn = draw(template, content, description, encoder)
+    time.sleep(min(ARTIST_REST_MAX_S, ARTIST_REST * (time.perf_counter() - began_s)))
+    return drawn
 
 
 def _begin_worker() -> None:

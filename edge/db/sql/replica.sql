@@ -222,8 +222,9 @@ SELECT version, doc FROM document WHERE feed = ? AND slot = ? AND key = ?
 -- name: document_hash
 SELECT hash FROM document WHERE feed = ? AND slot = ? AND key = ?
 
--- name: put_document
-INSERT INTO document (feed, slot, key, version, bucket, hash, doc) VALUES (?, ?, ?, ?, ?, ?, ?)
+-- name: put_documents
+INSERT INTO document (feed, slot, key, version, bucket, hash, doc)
+SELECT ?, ?, value ->> 0, value ->> 1, value ->> 2, value ->> 3, CAST(value ->> 4 AS BLOB) FROM json_each(?) WHERE TRUE
 ON CONFLICT (feed, slot, key) DO UPDATE SET version = excluded.version, hash = excluded.hash, doc = excluded.doc
 
 -- name: add_document
@@ -347,18 +348,21 @@ INSERT INTO price_entry (entry_id, version, sku, price_minor, currency, kind, pr
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: price_entries_of
-SELECT entry_id, version, sku FROM price_entry WHERE entry_id IN (SELECT value FROM json_each(?))
+SELECT json_group_array(json_array(entry_id, version, sku))
+FROM price_entry WHERE entry_id IN (SELECT value FROM json_each(?))
 
 -- name: price_entries_of_skus
-SELECT entry_id, version, sku, price_minor, currency, kind, priority, valid_from_ms, valid_until_ms
+SELECT json_group_array(json_array(entry_id, version, sku, price_minor, currency, kind, priority, valid_from_ms,
+    valid_until_ms))
 FROM price_entry WHERE sku IN (SELECT value FROM json_each(?))
 
 -- name: list_prices_of
-SELECT sku, price_minor, currency, entry_id, version, kind, valid_until_ms
+SELECT json_group_array(json_array(sku, price_minor, currency, entry_id, version, kind, valid_until_ms))
 FROM list_price WHERE sku IN (SELECT value FROM json_each(?))
 
 -- name: document_hashes_of
-SELECT key, hash FROM document WHERE feed = ? AND slot = ? AND key IN (SELECT value FROM json_each(?))
+SELECT json_group_array(json_array(key, hash))
+FROM document WHERE feed = ? AND slot = ? AND key IN (SELECT value FROM json_each(?))
 
 -- name: local_entries_between
 SELECT entry_id, version, sku, price_minor, currency, kind, priority, valid_from_ms, valid_until_ms
@@ -374,7 +378,8 @@ SELECT DISTINCT batch_digest FROM held_price WHERE entry_id > ? AND entry_id < ?
 SELECT entry_id FROM held_price WHERE batch_digest = ? LIMIT 1
 
 -- name: local_entries_of
-SELECT entry_id, version, sku, price_minor FROM price_entry WHERE entry_id IN (SELECT value FROM json_each(?))
+SELECT json_group_array(json_array(entry_id, version, sku, price_minor))
+FROM price_entry WHERE entry_id IN (SELECT value FROM json_each(?))
 
 -- name: held_prices_from
 SELECT entry_id, version, doc FROM held_price WHERE batch_digest = ? AND entry_id > ? ORDER BY entry_id LIMIT ?
