@@ -169,7 +169,7 @@ TILL_COPY_LATE_S = 300.0
 EVENTS_KEPT_MAX = 1_000
 """Events that a till which was away may still be told; after more it asks for everything."""
 
-EVENT_SUBJECTS_MAX = 200
+EVENT_SUBJECTS_MAX = 100
 """SKUs or orders that one event names; of more it says only that there are many."""
 
 EVENT_STREAMS_MAX = 64

@@ -144,7 +144,8 @@ class Reader:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             return  # a command without a loop reads by itself
-        self.execute("BEGIN")
+        if not self._connection.in_transaction:
+            self.execute("BEGIN")
         self._in_turn = True
         loop.call_soon(self._end_turn)
 

@@ -22,7 +22,7 @@ import msgspec
 
 from cloud_sync.contract.feeds import Feed
 from cloud_sync.contract.pickup import Step
-from edge.db import writer
+from edge.db import write_group
 from edge.db.connection import Connection
 from edge.db.ledger import head, load_clock
 from edge.db.queries import LEDGER
@@ -245,7 +245,7 @@ class BusyHour:
 
 def shorten_the_log() -> None:
     """Checkpoints come sooner than in life."""
-    writer.WRITER_LOG_PAGES = writer.WRITER_LOG_PAGES // 16
+    write_group.WRITER_LOG_PAGES = write_group.WRITER_LOG_PAGES // 16
 
 
 def run(main: Any) -> None:
