@@ -20,6 +20,9 @@ from edge.pos.app import Handler, body_of, json_response, principal_of
 from edge.pos.problems import ProblemAnswer
 from edge.store import Store
 
+SHORT_LINES_MAX = 10
+"""More goods at once are not for the event loop to write."""
+
 _Key = Annotated[str, msgspec.Meta(min_length=1, max_length=KEY_CHARACTERS_MAX, pattern=r"^[^\x00-\x1f\x7f]*$")]
 _Text = Annotated[str, msgspec.Meta(max_length=KEY_CHARACTERS_MAX)]
 
@@ -101,7 +104,8 @@ async def receive(store: Store, body: MovementIn, actor: str) -> bytes:
     fact = Movement(reason=body.reason, moves=moves, actor=actor, document=body.document)
     made = draft(f"movement/{body.movement_id}", fact, occurred_ms=now_ms, recorded_ms=now_ms,
                  business_day=store.business_day(now_ms))
-    return _taken(await store.record(lambda connection: record(connection, store.books.chain, made)))
+    return _taken(await store.record(lambda connection: record(connection, store.books.chain, made),
+                                     short=len(moves) <= SHORT_LINES_MAX))
 
 
 async def count(store: Store, body: CountIn, actor: str) -> bytes:
