@@ -169,6 +169,9 @@ def _numbers(readable: Readable) -> Iterator[tuple[str, int, int]]:
 
 
 def _write_pickups(connection: sa.Connection, store: str, changes: dict[str, PickupChange]) -> frozenset[str]:
+    table = schema.unanswered_line
+    for group in in_groups(list(changes)):
+        connection.execute(table.delete().where(table.c.store_id == store, table.c.order_id.in_(group)))
     standing = _read_pickups(connection, store, list(changes))
     rows = []
     for order_id, change in changes.items():

@@ -125,3 +125,16 @@ DOORBELL_PENDING_MAX = 10_000
 """Feeds waiting to be rung; further ones are dropped, and their stores hear of them at their next poll."""
 
 IMPORT_FILE_MAX_BYTES = 256 * 2**20
+
+AVAILABILITY_SKUS_MAX = 500
+AVAILABILITY_FIGURES_MAX = 10_000
+"""SKUs, and SKUs × stores, of one answer to a web shop; more are answered 413: ask in parts, or name the stores."""
+
+AVAILABILITY_MAX_AGE_S = 10
+"""How long a shop may go on showing an answer."""
+
+LEDGER_FRESH_S = 900
+"""A ledger known up to this long ago counts as whole: a store says three times in it where its ledger ends."""
+
+LEDGER_WORTHLESS_S = 4 * 3_600
+"""A store silent for so long has nothing for the web; from `LEDGER_FRESH_S` on its figures shrink towards that."""

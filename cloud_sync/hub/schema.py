@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from cloud_sync.hub.errors import ConfigurationError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _MIGRATION_LOCK = 0x7472_6173  # any constant; it keeps two starting hub processes from migrating at once
 
 
@@ -70,8 +70,9 @@ number; those before its newest are heard, so that their boxes learn of it, and 
 
 store = _table(
     "store", Owner.STORE, _key("store_id"), _text("zone_id"), _text("name"), _number("created_ms"),
-    _number("last_seen_ms"), _number("box_epoch"), _number("reported_sequence"), _number("schema_version"))
-"""A shop, with what its last hello said."""
+    _number("last_seen_ms"), _number("box_epoch"), _number("reported_sequence"), _number("schema_version"),
+    _number("ledger_known_ms"))
+"""A shop, with what its last hello said. `ledger_known_ms`: when a hello last named the very end that is held here."""
 
 enrolment_code = _table(
     "enrolment_code", Owner.STORE, _key("store_id"), _key("code_hash"), _number("created_ms"), _number("expires_ms"),
@@ -178,6 +179,14 @@ pickup = _table(
     "pickup", Owner.STORE, _key("store_id"), _key("order_id"), _text("state"), _text("step"), _text("reason"),
     _number("order_revision"), _number("occurred_ms"), _number("epoch"), _number("sequence"))
 """Where the store says an order is. The order itself is the store feed's document."""
+
+unanswered_line = _table(
+    "unanswered_line", Owner.STORE, _key("store_id"), _key("order_id"), _key("sku"), _number("quantity_milli"))
+"""What placed orders ask for, until the first step of theirs in the store's ledger: by then its stock says it."""
+
+safety_stock = _table(
+    "safety_stock", Owner.ZONE, _key("zone_id"), _key("sku"), _number("safety_stock_milli"))
+"""SKUs of which more is kept from the web than the zone's policy says."""
 
 person = _table(
     "person", Owner.STORE, _key("store_id"), _key("person_id"), _bytes("sealed"), _number("erase_after_ms"))

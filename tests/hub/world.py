@@ -61,6 +61,12 @@ class HubWorld:
         assert answer.status_code == 201, answer.text
         return StoreWorld(name, self.client(answer.json()["token"]))
 
+    async def shop(self, name: str = "web") -> httpx.AsyncClient:
+        """Register a web shop and speak as it."""
+        answer = await self.operator.put(f"/v1/shops/{name}")
+        assert answer.status_code == 201, answer.text
+        return self.client(answer.json()["token"])
+
     async def status(self, store: str = "store-1") -> StoreStatus:
         answer = await self.operator.get(f"/v1/stores/{store}/status")
         return msgspec.json.decode(answer.content, type=StoreStatus)
