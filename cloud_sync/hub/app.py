@@ -39,6 +39,7 @@ from cloud_sync.hub.shop_handlers import ShopHandlers
 from cloud_sync.hub.storage import HubStorage
 from cloud_sync.hub.stores import Registration
 from cloud_sync.hub.tasks import TaskIn
+from cloud_sync.hub.webhook_handlers import WebhookHandlers
 
 NDJSON = "application/x-ndjson"
 IMMUTABLE = "public, max-age=31536000, immutable"
@@ -59,12 +60,17 @@ async def run_inline(function: Callable[..., Answer], *arguments: object) -> Ans
     return function(*arguments)
 
 
-class HubApp(ShopHandlers):
+class HubApp(ShopHandlers, WebhookHandlers):
     """One handler per row of `access.ENDPOINTS`."""
 
-    def __init__(self, storage: HubStorage, run: Run, bells: Bells, recheck_s: float = RECHECK_S) -> None:
-        """`recheck_s`: how often a waiting poll looks again without a bell; needless where none can be missed."""
+    def __init__(self, storage: HubStorage, run: Run, bells: Bells, recheck_s: float = RECHECK_S, *,
+                 trial: bool = False) -> None:
+        """`recheck_s`: how often a waiting poll looks again without a bell; needless where none can be missed.
+
+        `trial`: this hub serves its own machine only, so events may be sent there, and in clear.
+        """
         super().__init__(storage, run)
+        self._trial = trial
         self._recheck_s = recheck_s
         self._bells = bells
         self._looking: dict[tuple[FeedId, Cursor | None, int], asyncio.Future[Page]] = {}

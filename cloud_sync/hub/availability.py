@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import msgspec
 import sqlalchemy as sa
@@ -21,6 +20,7 @@ from cloud_sync.hub.limits import (
 from cloud_sync.hub.online_stock import ledger_known_until, online_milli
 from cloud_sync.hub.people import read_policy
 from cloud_sync.hub.rows import upsert
+from cloud_sync.hub.times import rfc3339
 
 Milli = dict[tuple[str, str], int]
 """(store, SKU) → thousandths."""
@@ -118,11 +118,6 @@ class Availabilities:
         with self.database.transaction() as connection:
             connection.execute(table.delete().where(table.c.zone_id == zone, table.c.sku == sku))
             return SafetyStock(_safety(connection, zone, [sku])[sku])
-
-
-def rfc3339(time_ms: int) -> str:
-    """In UTC, to the millisecond."""
-    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _checked_skus(skus: Sequence[str]) -> list[str]:

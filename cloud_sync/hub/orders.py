@@ -19,7 +19,9 @@ from cloud_sync.hub.catalogue import text_mistakes
 from cloud_sync.hub.database import Database
 from cloud_sync.hub.errors import Conflict, NotFound, Rejected
 from cloud_sync.hub.feeds import FeedId, put_documents, read_documents
+from cloud_sync.hub.happenings import order_placed
 from cloud_sync.hub.limits import INTEGER_MAX, KEY_MAX_CHARS, MINOR_MAX, ORDER_LINES_MAX, QUANTITY_MAX_MILLI
+from cloud_sync.hub.outbox import tell
 from cloud_sync.hub.people import Collector
 from cloud_sync.hub.rows import insert_rows
 from cloud_sync.hub.secrets import mint_pickup_code
@@ -102,6 +104,8 @@ class Orders:
             status = _status(connection, store, order)
             if not standing.revision and status.occurred_ms is None:
                 _await_answer(connection, store, order)
+                tell(connection, database, store, [
+                    order_placed(store, order_id, status.state, order.revision, database.now_ms())])
             return Placed(order_id, order.revision, collector.pickup_code, status.state, changed)
 
     def request_cancel(self, store: str, order_id: str) -> OrderStatus:

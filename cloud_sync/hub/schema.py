@@ -188,6 +188,22 @@ safety_stock = _table(
     "safety_stock", Owner.ZONE, _key("zone_id"), _key("sku"), _number("safety_stock_milli"))
 """SKUs of which more is kept from the web than the zone's policy says."""
 
+webhook = _table(
+    "webhook", Owner.HUB, _key("webhook_id"), _text("url"), _bytes("sealed_secret"), _text("event_types"),
+    _number("created_ms"), _number("disabled_ms"), _number("failures"), _number("due_ms"), _number("delivered_ms"),
+    _text("last_error"), _text("claimed_by"), _number("claimed_until_ms"))
+"""Who wants to be told. `due_ms`: not called before; `claimed_*`: the hub process that calls it now (see `outbox`)."""
+
+delivery = _table(
+    "delivery", Owner.STORE, _key("store_id"), _key("webhook_id"), _key("subject"), _key_number("sequence"),
+    _text("event_id"), _text("event_type"), _bytes("body"), _number("created_ms"), _number("attempts"),
+    _number("due_ms"), _number("dead_after_ms"), sa.Column("dead", sa.Boolean, nullable=False), _text("last_error"))
+"""The outbox: what is still to be told to whom, written with its cause, gone once it was heard. `sequence` counts
+within a subject. `dead`: given up, until somebody has it sent again."""
+
+silent_store = _table("silent_store", Owner.STORE, _key("store_id"), _number("since_ms"))
+"""Stores of which it was told that they are silent."""
+
 person = _table(
     "person", Owner.STORE, _key("store_id"), _key("person_id"), _bytes("sealed"), _number("erase_after_ms"))
 """Who collects and with which code, sealed; the only place of the hub that holds a person."""

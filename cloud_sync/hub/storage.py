@@ -34,6 +34,7 @@ from cloud_sync.hub.secrets import HubKey, RandomBytes
 from cloud_sync.hub.shops import Shops
 from cloud_sync.hub.stores import Stores, feed_id, meet_store, read_zone
 from cloud_sync.hub.tasks import Tasks
+from cloud_sync.hub.webhooks import Webhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class HubStorage:
     tasks: Tasks
     availabilities: Availabilities
     shops: Shops
+    webhooks: Webhooks
 
     def head(self, feed: FeedId) -> Cursor:
         """Where a feed ends. Raises `NotFound`."""
@@ -151,4 +153,4 @@ def open_storage(url: str, key: HubKey, now_ms: Callable[[], int], random_bytes:
     stores = Stores(database)
     return HubStorage(database, stores, CatalogueStore(database), Ledgers(database), Orders(database),
                       Enrolments(database, stores.known), Rebases(database), Tasks(database), Availabilities(database),
-                      Shops(database, stores.known))
+                      Shops(database, stores.known), Webhooks(database))

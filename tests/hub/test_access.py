@@ -50,6 +50,11 @@ EXPECTED: dict[tuple[str, str], set[str]] = {
     ("POST", "/v1/availability"): {"shop", "operator"},
     ("PUT", "/v1/shops/{shop}"): {"operator"},
     ("DELETE", "/v1/shops/{shop}"): {"operator"},
+    ("GET", "/v1/webhooks"): {"operator"},
+    ("PUT", "/v1/webhooks/{webhook}"): {"operator"},
+    ("DELETE", "/v1/webhooks/{webhook}"): {"operator"},
+    ("GET", "/v1/webhooks/{webhook}/dead-letters"): {"operator"},
+    ("POST", "/v1/webhooks/{webhook}/send-again"): {"operator"},
     ("PUT", "/v1/safety-stock/{sku:path}"): {"operator"},
     ("GET", "/v1/safety-stock/{sku:path}"): {"operator"},
     ("DELETE", "/v1/safety-stock/{sku:path}"): {"operator"},
@@ -58,7 +63,8 @@ EXPECTED: dict[tuple[str, str], set[str]] = {
 
 def filled(path: str) -> str:
     names = {"{store}": "store-1", "{feed}": "items", "{sku:path}": "milk", "{order_id}": "o1", "{key:path}": "milk",
-             "{sha256}": "0" * 64, "{bucket}": "7", "{task_id}": "t1", "{shop}": "another-shop"}
+             "{sha256}": "0" * 64, "{bucket}": "7", "{task_id}": "t1", "{shop}": "another-shop",
+             "{webhook}": "erp"}
     for name, value in names.items():
         path = path.replace(name, value)
     return path

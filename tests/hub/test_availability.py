@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from cloud_sync.contract.facts import Movement, PickupStep, StockMove
 from cloud_sync.contract.ledger import Head, Hello
 from cloud_sync.hub import limits
-from cloud_sync.hub.availability import rfc3339
 from cloud_sync.hub.limits import LEDGER_FRESH_S, LEDGER_WORTHLESS_S
 from cloud_sync.hub.online_stock import ledger_known_until, online_milli
+from cloud_sync.hub.times import rfc3339
 from tests.hub.world import MONDAY_MS, HubWorld, StoreWorld
 
 MILLI = st.integers(0, 10**12)
@@ -160,7 +160,8 @@ async def test_orders_of_a_database_from_before_wait_for_their_answers_too(datab
     await places(hub, "o2", 3000)
     await store.answers("o1", "accept", "accepted", StockMove("milk", sellable_milli=-2000, reserved_milli=2000))
     with hub.storage.database.transaction() as connection:
-        for statement in ("DROP TABLE unanswered_line", "DROP TABLE safety_stock",
+        for statement in (*(f"DROP TABLE {name}" for name in (
+                              "unanswered_line", "safety_stock", "webhook", "delivery", "silent_store")),
                           "ALTER TABLE store DROP COLUMN ledger_known_ms",
                           "UPDATE hub_meta SET value = '1' WHERE name = 'schema_version'"):
             connection.exec_driver_sql(statement)

@@ -1,4 +1,4 @@
--- Schema 2 of the hub on PostgreSQL: what may be sold on the web.
+-- Schema 2 of the hub on PostgreSQL: what may be sold on the web, and who is told of what happens.
 
 ALTER TABLE store ADD COLUMN ledger_known_ms BIGINT NOT NULL DEFAULT 0;
 
@@ -15,6 +15,45 @@ CREATE TABLE unanswered_line (
     sku TEXT NOT NULL,
     quantity_milli BIGINT NOT NULL,
     PRIMARY KEY (store_id, order_id, sku)
+) PARTITION BY HASH (store_id);
+
+CREATE TABLE webhook (
+    webhook_id TEXT NOT NULL,
+    url TEXT NOT NULL,
+    sealed_secret BYTEA NOT NULL,
+    event_types TEXT NOT NULL,
+    created_ms BIGINT NOT NULL,
+    disabled_ms BIGINT NOT NULL,
+    failures BIGINT NOT NULL,
+    due_ms BIGINT NOT NULL,
+    delivered_ms BIGINT NOT NULL,
+    last_error TEXT NOT NULL,
+    claimed_by TEXT NOT NULL,
+    claimed_until_ms BIGINT NOT NULL,
+    PRIMARY KEY (webhook_id)
+);
+
+CREATE TABLE delivery (
+    store_id TEXT NOT NULL,
+    webhook_id TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    sequence BIGINT NOT NULL,
+    event_id TEXT NOT NULL,
+    event_type TEXT NOT NULL,
+    body BYTEA NOT NULL,
+    created_ms BIGINT NOT NULL,
+    attempts BIGINT NOT NULL,
+    due_ms BIGINT NOT NULL,
+    dead_after_ms BIGINT NOT NULL,
+    dead BOOLEAN NOT NULL,
+    last_error TEXT NOT NULL,
+    PRIMARY KEY (store_id, webhook_id, subject, sequence)
+) PARTITION BY HASH (store_id);
+
+CREATE TABLE silent_store (
+    store_id TEXT NOT NULL,
+    since_ms BIGINT NOT NULL,
+    PRIMARY KEY (store_id)
 ) PARTITION BY HASH (store_id);
 
 -- Eight parts of every new table that has parts, as in schema 1.
