@@ -1,7 +1,7 @@
 """Tells endpoints what happened: takes rounds out of the outbox, sends, notes what became of it, comes again.
 
-One round at a time per endpoint and fleet; a slow endpoint holds up no other. An endpoint that is away is tried again
-with full jitter by one event alone; an event that an endpoint refuses comes again by itself, and its subject waits.
+One round at a time per endpoint and fleet; a slow endpoint holds up no other. An endpoint that heard nothing of a round
+is tried again with full jitter by one event alone; an event that it refuses comes again by itself, its subject waits.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ def judge(round_: Round, outcomes: list[Outcome], random: Random, now_ms: int) -
     endpoint_due_ms = now_ms
     if failed:
         endpoint["last_error"] = str(failed[-1])
-    if failed and all(outcome.away for outcome in outcomes):
+    if len(failed) == len(outcomes):  # whatever is wrong, the next event would hardly fare better
         endpoint["failures"] = round_.failures + 1
         endpoint_due_ms += _jitter_ms(random, ENDPOINT_RETRY_FIRST_S, ENDPOINT_RETRY_MAX_S, round_.failures)
     if any(outcome.away for outcome in outcomes):
@@ -130,6 +130,9 @@ class Courier:
                 verdict = judge(round_, outcomes, self._random, self._now_ms())
                 await self._run(self._webhooks.settle, webhook, verdict.settled, verdict.endpoint)
                 self._say(webhook, verdict)
+        except asyncio.CancelledError:  # this process ends: another need not wait for the claim to end
+            await self._run(self._webhooks.settle, webhook, (), {})
+            raise
         except Exception as error:  # the claim ends by itself, and the events come again
             self._log.error("an endpoint could not be called, trying again", webhook=webhook,
                             error=type(error).__name__)
@@ -148,9 +151,10 @@ class Courier:
         """Once when lost, once when back."""
         if verdict.endpoint.get("failures") and webhook not in self._said_away:
             self._said_away.add(webhook)
-            self._log.warning("an endpoint is away, trying again", webhook=webhook, why=verdict.endpoint["last_error"])
+            self._log.warning("an endpoint does not take what it is told, trying again", webhook=webhook,
+                              why=verdict.endpoint["last_error"])
         elif verdict.endpoint.get("delivered_ms") and webhook in self._said_away:
             self._said_away.discard(webhook)
-            self._log.info("an endpoint is back", webhook=webhook)
+            self._log.info("an endpoint takes what it is told again", webhook=webhook)
         if verdict.endpoint.get("disabled_ms"):
             self._log.warning("an endpoint says that it is gone: put it again to go on", webhook=webhook)

@@ -148,7 +148,7 @@ DELIVER_EVERY_S = 1.0
 """How often a hub process looks whether anything is to be told."""
 
 DELIVERIES_AT_ONCE_MAX = 50
-"""Subjects that one endpoint is told of at the same time; one alone while the endpoint does not answer."""
+"""Subjects that one endpoint is told of at the same time; one alone while the endpoint hears nothing."""
 
 SEND_TIMEOUT_S = 15.0
 CONNECT_TIMEOUT_S = 5.0
@@ -164,7 +164,7 @@ EVENT_RETRY_MAX_S = 3_600.0
 
 ENDPOINT_RETRY_FIRST_S = 1.0
 ENDPOINT_RETRY_MAX_S = 300.0
-"""An endpoint that is away is tried again within these bounds, with full jitter."""
+"""An endpoint that heard nothing is tried again within these bounds, with full jitter."""
 
 RETRY_AFTER_MAX_S = 86_400.0
 """An endpoint that asks for more patience than this gets this much."""

@@ -181,7 +181,8 @@ class Stores:
             greeting = greet(connection, database, store, enrolment, hello)
             head = read_ledger_head(connection, store, hello.box_epoch)
             if not greeting.displaced and greeting.verdict is not Verdict.AGAIN:
-                _note_hello(connection, store, hello, now_ms, whole=hello.head == head)
+                whole = greeting.verdict is Verdict.CONTINUE and hello.head == head
+                _note_hello(connection, store, hello, now_ms, whole=whole)
             heads = {str(epoch): one for epoch, one in read_heads(connection, store, hello.box_epoch).items()}
             zone = read_zone(connection, store)
             feeds = {feed.value: (at.generation, at.offset) for feed in Feed

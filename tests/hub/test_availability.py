@@ -1,5 +1,7 @@
 """What a web shop may sell: never more than the store has beyond its safety stock, and less the longer it is silent."""
 
+import random
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -255,3 +257,35 @@ async def test_p11_a_shop_reads_figures_until_its_token_ends(hub: HubWorld):
     assert (await hub.operator.delete("/v1/shops/web")).status_code == 404
     hub.restart()  # the operator's token is renewed at every start; other credentials stay
     assert (await hub.operator.get("/v1/availability?sku=milk")).status_code == 200
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_p5_whatever_happens_the_hub_offers_exactly_what_the_store_could_still_promise(hub: HubWorld, seed: int):
+    """Orders, answers, sales and deliveries in any order; the store's own sums are the judge."""
+    chance, store, safety_milli = random.Random(seed), await shelf(hub), 3000
+    await hub.operator.put("/v1/policy", json={"safety_stock_milli": safety_milli})
+    sellable_milli, unanswered = 0, dict[str, int]()
+    for number in range(60):
+        act = chance.choice(("receive", "sell", "place", "place", "answer", "answer"))
+        if act == "receive":
+            milli = 1000 * chance.randint(1, 9)
+            await store.receives("milk", milli)
+            sellable_milli += milli
+        elif act == "sell":
+            store.ledger.sells("milk", "milk")
+            await store.pushes()
+            sellable_milli -= 2000
+        elif act == "place":
+            unanswered[f"o{number}"] = 1000 * chance.randint(1, 4)
+            await places(hub, f"o{number}", unanswered[f"o{number}"])
+        elif unanswered:
+            order_id = chance.choice(sorted(unanswered))
+            milli = unanswered.pop(order_id)
+            if sellable_milli - safety_milli >= milli:
+                sellable_milli -= milli
+                await store.answers(order_id, "accept", "accepted",
+                                    StockMove("milk", sellable_milli=-milli, reserved_milli=milli))
+            else:
+                await store.answers(order_id, "reject", "rejected")
+        assert await available(hub) == max(0, sellable_milli - safety_milli - sum(unanswered.values()))
+    assert store.pushed > 20

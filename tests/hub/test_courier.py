@@ -67,13 +67,20 @@ def test_an_endpoint_that_is_away_is_left_alone_within_its_bound(failures: int, 
 
 
 @given(FAILURES, st.integers(0, 2**32), st.sampled_from([301, 400, 401, 404, 422, 500]))
-def test_an_event_that_is_refused_waits_within_its_bound_and_the_endpoint_does_not(attempts: int, seed: int,
-                                                                                  status: int) -> None:
-    verdict = judge(round_of([attempts]), [Outcome(status)], random.Random(seed), MONDAY_MS)
+def test_an_event_that_is_refused_waits_within_its_bound_while_the_endpoint_hears_others(
+        attempts: int, seed: int, status: int) -> None:
+    verdict = judge(round_of([attempts, 0]), [Outcome(status), Outcome(200)], random.Random(seed), MONDAY_MS)
     bound_s = min(EVENT_RETRY_MAX_S, EVENT_RETRY_FIRST_S * 2**attempts)
     assert MONDAY_MS <= verdict.settled[0].due_ms <= MONDAY_MS + 1000 * bound_s
-    assert verdict.endpoint["due_ms"] == MONDAY_MS
-    assert "failures" not in verdict.endpoint
+    assert (verdict.endpoint["due_ms"], verdict.endpoint["failures"]) == (MONDAY_MS, 0)
+
+
+@given(FAILURES, st.integers(0, 2**32), st.sampled_from([0, 302, 401, 404, 500, 503]))
+def test_an_endpoint_that_takes_nothing_is_not_stormed_with_everything(failures: int, seed: int, status: int) -> None:
+    verdict = judge(round_of([0] * 5, failures), [Outcome(status)] * 5, random.Random(seed), MONDAY_MS)
+    assert verdict.endpoint["failures"] == failures + 1
+    assert verdict.endpoint["last_error"]
+    assert MONDAY_MS <= verdict.endpoint["due_ms"] <= MONDAY_MS + 1000 * ENDPOINT_RETRY_MAX_S
 
 
 @given(st.lists(st.sampled_from([0, 200, 204, 410, 422, 429, 500, 503]), min_size=1, max_size=6),

@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -270,7 +272,9 @@ async def test_what_is_never_heard_is_given_up_seen_and_sent_again(trial: HubWor
     await places(trial, "o1", "o2")
     await tells(trial)
     trial.now_ms += 1000 * DELIVERY_DEAD_AFTER_S
-    await tells(trial)
+    for _ in range(2):  # one event alone, because nothing was heard
+        await tells(trial)
+        trial.now_ms += 300_000
     letters = (await trial.operator.get("/v1/webhooks/shop/dead-letters")).json()
     assert [(one["type"], one["store"], one["subject"], one["last_error"]) for one in letters] == [
         ("trastienda.order.placed", "store-1", name, "answered 422") for name in ("o1", "o2")]
@@ -335,6 +339,31 @@ async def test_a_hub_process_that_died_in_the_middle_is_followed_by_another(tria
         outbox.settle(connection, "shop", "the slow one", [late], {"failures": 9}, trial.now_ms)
     assert trial.storage.webhooks.claimable() == []  # the claim of the other stands
     assert (await status(trial))["failures"] == 0
+
+
+async def test_a_hub_that_is_stopped_lets_go_of_what_it_was_telling(trial: HubWorld, receiver: Receiver):
+    await trial.store()
+    await listens(trial, receiver.url)
+    asked = threading.Event()
+
+    def hesitates(_request: Received) -> Answer:
+        asked.set()
+        time.sleep(0.5)
+        return 200, {}
+
+    receiver.answers = hesitates
+    await places(trial, "o1")
+    sender = Sender(trial=True)
+    courier = Courier(trial.storage.webhooks, trial._run, sender, random.Random(1), lambda: trial.now_ms)
+    running = asyncio.create_task(courier.run())
+    assert await asyncio.to_thread(asked.wait, 10)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await sender.close()
+    assert trial.storage.webhooks.claimable() == ["shop"]
+    await tells(trial)
+    assert receiver.types("o1") == ["order.placed", "order.placed"]  # at least once
+    assert len({one.headers["webhook-id"] for one in receiver.received}) == 1
 
 
 async def test_a_store_that_falls_silent_and_comes_back_is_told_once_each(trial: HubWorld, receiver: Receiver):
