@@ -8,6 +8,7 @@ from cloud_sync.hub.principals import Principal, Role
 STORE_ONLY = frozenset({Role.STORE})
 OPERATOR_ONLY = frozenset({Role.OPERATOR})
 BOTH = frozenset({Role.STORE, Role.OPERATOR})
+SHOPS = frozenset({Role.SHOP, Role.OPERATOR})
 ANYBODY: frozenset[Role] = frozenset()
 """No credential asked for."""
 
@@ -65,4 +66,16 @@ ENDPOINTS = (
     Endpoint("PUT", "/v1/stores/{store}/tasks/{task_id}", "put_task", OPERATOR_ONLY),
     Endpoint("DELETE", "/v1/stores/{store}/tasks/{task_id}", "withdraw_task", OPERATOR_ONLY),
     Endpoint("PUT", "/v1/policy", "put_policy", OPERATOR_ONLY),
+    Endpoint("GET", "/v1/availability", "read_availability", SHOPS),
+    Endpoint("POST", "/v1/availability", "ask_availability", SHOPS),
+    Endpoint("PUT", "/v1/shops/{shop}", "register_shop", OPERATOR_ONLY),
+    Endpoint("DELETE", "/v1/shops/{shop}", "remove_shop", OPERATOR_ONLY),
+    Endpoint("GET", "/v1/webhooks", "list_webhooks", OPERATOR_ONLY),
+    Endpoint("PUT", "/v1/webhooks/{webhook}", "put_webhook", OPERATOR_ONLY),
+    Endpoint("DELETE", "/v1/webhooks/{webhook}", "remove_webhook", OPERATOR_ONLY),
+    Endpoint("GET", "/v1/webhooks/{webhook}/dead-letters", "read_dead_letters", OPERATOR_ONLY),
+    Endpoint("POST", "/v1/webhooks/{webhook}/send-again", "send_again", OPERATOR_ONLY),
+    Endpoint("PUT", "/v1/safety-stock/{sku:path}", "put_safety_stock", OPERATOR_ONLY),
+    Endpoint("GET", "/v1/safety-stock/{sku:path}", "read_safety_stock", OPERATOR_ONLY),
+    Endpoint("DELETE", "/v1/safety-stock/{sku:path}", "delete_safety_stock", OPERATOR_ONLY),
 )

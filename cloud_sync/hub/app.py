@@ -24,19 +24,22 @@ from cloud_sync.contract.feeds import Cursor, Feed, encode_page
 from cloud_sync.contract.ledger import Hello, Push
 from cloud_sync.contract.rebase import Enrol, EpochRequest, Probes
 from cloud_sync.hub.access import ENDPOINTS, Endpoint
+from cloud_sync.hub.answers import body_of, json_answer
 from cloud_sync.hub.bells import Bells
 from cloud_sync.hub.catalogue import Catalogue, Imported, PriceEntry, PromotionIn
 from cloud_sync.hub.enrolment import CodeRequest
 from cloud_sync.hub.errors import Forbidden, HubError, NotFound
 from cloud_sync.hub.feeds import STORE_FEED_NAMES, FeedId, Page, Written
-from cloud_sync.hub.incoming import cursor, decode, number, read_body, zone
+from cloud_sync.hub.incoming import cursor, decode, number, zone
 from cloud_sync.hub.limits import AUDIT_ENTRIES_MAX, COMPRESS_FROM_BYTES, INLINE_RECORDS_MAX, RECHECK_S, WAIT_MAX_S
 from cloud_sync.hub.orders import Placement
 from cloud_sync.hub.principals import Principal
 from cloud_sync.hub.problems import problem, problem_of, unavailable
+from cloud_sync.hub.shop_handlers import ShopHandlers
 from cloud_sync.hub.storage import HubStorage
 from cloud_sync.hub.stores import Registration
 from cloud_sync.hub.tasks import TaskIn
+from cloud_sync.hub.webhook_handlers import WebhookHandlers
 
 NDJSON = "application/x-ndjson"
 IMMUTABLE = "public, max-age=31536000, immutable"
@@ -57,14 +60,18 @@ async def run_inline(function: Callable[..., Answer], *arguments: object) -> Ans
     return function(*arguments)
 
 
-class HubApp:
+class HubApp(ShopHandlers, WebhookHandlers):
     """One handler per row of `access.ENDPOINTS`."""
 
-    def __init__(self, storage: HubStorage, run: Run, bells: Bells, recheck_s: float = RECHECK_S) -> None:
-        """`recheck_s`: how often a waiting poll looks again without a bell; needless where none can be missed."""
+    def __init__(self, storage: HubStorage, run: Run, bells: Bells, recheck_s: float = RECHECK_S, *,
+                 trial: bool = False) -> None:
+        """`recheck_s`: how often a waiting poll looks again without a bell; needless where none can be missed.
+
+        `trial`: this hub serves its own machine only, so events may be sent there, and in clear.
+        """
+        super().__init__(storage, run)
+        self._trial = trial
         self._recheck_s = recheck_s
-        self._storage = storage
-        self._run = run
         self._bells = bells
         self._looking: dict[tuple[FeedId, Cursor | None, int], asyncio.Future[Page]] = {}
         self._log = structlog.get_logger("hub")
@@ -76,49 +83,49 @@ class HubApp:
 
     async def healthz(self, _request: Request) -> Response:
         await self._run(self._storage.ping)
-        return _json({"status": "ok"})
+        return json_answer({"status": "ok"})
 
     async def register_store(self, request: Request) -> Response:
-        body = await _body(request)
+        body = await body_of(request)
         registration = decode(body, Registration) if body else Registration()
         registered = await self._run(self._storage.stores.register, request.path_params["store"], registration)
-        return _json(registered, HTTPStatus.CREATED if registered.created else HTTPStatus.OK)
+        return json_answer(registered, HTTPStatus.CREATED if registered.created else HTTPStatus.OK)
 
     async def store_status(self, request: Request) -> Response:
         store = request.path_params["store"]
         status = await self._run(self._storage.stores.status, store)
-        return _json(msgspec.structs.replace(status, doorbell=self._bells.presences.of(store).value))
+        return json_answer(msgspec.structs.replace(status, doorbell=self._bells.presences.of(store).value))
 
     async def hello(self, request: Request) -> Response:
-        hello = decode(await _body(request), Hello)
+        hello = decode(await body_of(request), Hello)
         store, enrolment = request.path_params["store"], request.state.principal.enrolment
-        return _json(await self._run(self._storage.stores.hello, store, hello, enrolment))
+        return json_answer(await self._run(self._storage.stores.hello, store, hello, enrolment))
 
     async def make_enrolment_code(self, request: Request) -> Response:
-        body = await _body(request)
+        body = await body_of(request)
         valid_s = (decode(body, CodeRequest) if body else CodeRequest()).valid_s
         made = await self._run(self._storage.enrolments.make_code, request.path_params["store"], valid_s)
-        return _json(made, HTTPStatus.CREATED)
+        return json_answer(made, HTTPStatus.CREATED)
 
     async def enrol(self, request: Request) -> Response:
         """Nobody is asked who he is: the code says it."""
-        return _json(await self._run(self._storage.enrolments.trade, decode(await _body(request), Enrol)))
+        return json_answer(await self._run(self._storage.enrolments.trade, decode(await body_of(request), Enrol)))
 
     async def locate_common(self, request: Request) -> Response:
         store, enrolment = request.path_params["store"], request.state.principal.enrolment
-        probes = decode(await _body(request), Probes)
-        return _json(await self._run(self._storage.rebases.locate, store, enrolment, probes))
+        probes = decode(await body_of(request), Probes)
+        return json_answer(await self._run(self._storage.rebases.locate, store, enrolment, probes))
 
     async def grant_epoch(self, request: Request) -> Response:
         store, enrolment = request.path_params["store"], request.state.principal.enrolment
-        asked = decode(await _body(request), EpochRequest)
-        return _json(await self._run(self._storage.rebases.grant, store, enrolment, asked))
+        asked = decode(await body_of(request), EpochRequest)
+        return json_answer(await self._run(self._storage.rebases.grant, store, enrolment, asked))
 
     async def read_history(self, request: Request) -> Response:
         store, enrolment = request.path_params["store"], request.state.principal.enrolment
         after = (number(request, "after_epoch", 0), number(request, "after_sequence", 0))
         before = number(request, "before_epoch", 0)
-        return _json(await self._run(self._storage.rebases.history, store, enrolment, after, before))
+        return json_answer(await self._run(self._storage.rebases.history, store, enrolment, after, before))
 
     async def read_feed(self, request: Request) -> Response:
         """A page as NDJSON; waits up to `wait_s` for one that is not empty."""
@@ -151,76 +158,76 @@ class HubApp:
 
     async def read_vector(self, request: Request) -> Response:
         log = await self._log_of(request)
-        return _json(await self._run(self._storage.vector, log, request.query_params.get("generation", "")))
+        return json_answer(await self._run(self._storage.vector, log, request.query_params.get("generation", "")))
 
     async def read_bucket(self, request: Request) -> Response:
         log = await self._log_of(request)
         generation, bucket = request.query_params.get("generation", ""), request.path_params["bucket"]
         if not (bucket.isascii() and bucket.isdecimal() and len(bucket) <= _BUCKET_DIGITS_MAX):
             raise NotFound("a bucket is a number")
-        return _json(await self._run(self._storage.bucket_rows, log, generation, int(bucket)))
+        return json_answer(await self._run(self._storage.bucket_rows, log, generation, int(bucket)))
 
     async def push_ledger(self, request: Request) -> Response:
-        push = await self._run(decode, await _body(request), Push)
+        push = await self._run(decode, await body_of(request), Push)
         store, enrolment = request.path_params["store"], request.state.principal.enrolment
-        return _json(await self._run(self._storage.ledgers.push, store, push, enrolment))
+        return json_answer(await self._run(self._storage.ledgers.push, store, push, enrolment))
 
     async def audit_ledger(self, request: Request) -> Response:
+        store, limit = request.path_params["store"], number(request, "limit", AUDIT_ENTRIES_MAX)
         epoch, after = number(request, "epoch", 1), number(request, "after", 0)
-        limit = number(request, "limit", AUDIT_ENTRIES_MAX)
-        return _json(await self._run(self._storage.ledgers.audit, request.path_params["store"], epoch, after, limit))
+        return json_answer(await self._run(self._storage.ledgers.audit, store, epoch, after, limit))
 
     async def read_quarantine(self, request: Request) -> Response:
+        store, limit = request.path_params["store"], number(request, "limit", AUDIT_ENTRIES_MAX)
         after = (number(request, "epoch", 0), number(request, "after", 0))
-        limit = number(request, "limit", AUDIT_ENTRIES_MAX)
-        return _json(await self._run(self._storage.ledgers.quarantined, request.path_params["store"], after, limit))
+        return json_answer(await self._run(self._storage.ledgers.quarantined, store, after, limit))
 
     async def read_stock(self, request: Request) -> Response:
         store, sku = request.path_params["store"], request.path_params["sku"]
-        return _json(await self._run(self._storage.ledgers.stock, store, sku))
+        return json_answer(await self._run(self._storage.ledgers.stock, store, sku))
 
     async def place_order(self, request: Request) -> Response:
         store, order_id = request.path_params["store"], request.path_params["order_id"]
-        placement = decode(await _body(request), Placement)
+        placement = decode(await body_of(request), Placement)
         placed = await self._run(self._storage.orders.place, store, order_id, placement)
         if not placed.changed:
-            return _json(placed)
+            return json_answer(placed)
         await self._ring(FeedId(Feed.ORDERS, store))
-        return _json(placed, HTTPStatus.CREATED if placed.revision == 1 else HTTPStatus.OK)
+        return json_answer(placed, HTTPStatus.CREATED if placed.revision == 1 else HTTPStatus.OK)
 
     async def read_order(self, request: Request) -> Response:
         store, order_id = request.path_params["store"], request.path_params["order_id"]
-        return _json(await self._run(self._storage.orders.status, store, order_id))
+        return json_answer(await self._run(self._storage.orders.status, store, order_id))
 
     async def request_cancel(self, request: Request) -> Response:
         store, order_id = request.path_params["store"], request.path_params["order_id"]
         status = await self._run(self._storage.orders.request_cancel, store, order_id)
         await self._ring(FeedId(Feed.ORDERS, store))
-        return _json(status)
+        return json_answer(status)
 
     async def put_catalogue(self, request: Request) -> Response:
         """Items and prices in one transaction."""
-        catalogue = await self._run(decode, await _body(request), Catalogue)
-        return _json(await self._put(zone(request), catalogue))
+        catalogue = await self._run(decode, await body_of(request), Catalogue)
+        return json_answer(await self._put(zone(request), catalogue))
 
     async def put_items(self, request: Request) -> Response:
-        items = await self._run(decode, await _body(request), tuple[Item, ...])
-        return _json((await self._put(zone(request), Catalogue(items=items))).items)
+        items = await self._run(decode, await body_of(request), tuple[Item, ...])
+        return json_answer((await self._put(zone(request), Catalogue(items=items))).items)
 
     async def put_prices(self, request: Request) -> Response:
-        prices = await self._run(decode, await _body(request), tuple[PriceEntry, ...])
-        return _json((await self._put(zone(request), Catalogue(prices=prices))).prices)
+        prices = await self._run(decode, await body_of(request), tuple[PriceEntry, ...])
+        return json_answer((await self._put(zone(request), Catalogue(prices=prices))).prices)
 
     async def put_promotions(self, request: Request) -> Response:
-        promotions = await self._run(decode, await _body(request), tuple[PromotionIn, ...])
-        return _json((await self._put(zone(request), Catalogue(promotions=promotions))).promotions)
+        promotions = await self._run(decode, await body_of(request), tuple[PromotionIn, ...])
+        return json_answer((await self._put(zone(request), Catalogue(promotions=promotions))).promotions)
 
     async def put_overlay(self, request: Request) -> Response:
         """Rows of this store that win over its zone's."""
-        catalogue, store = await self._run(decode, await _body(request), Catalogue), request.path_params["store"]
+        catalogue, store = await self._run(decode, await body_of(request), Catalogue), request.path_params["store"]
         written = await self._run(self._storage.catalogue.put_overlay, store, catalogue)
         self._ring_written(FeedId(Feed.OVERLAY, store), written)
-        return _json(written)
+        return json_answer(written)
 
     async def delete_overlay(self, request: Request) -> Response:
         """The zone's row holds again."""
@@ -229,15 +236,15 @@ class HubApp:
 
     async def put_task(self, request: Request) -> Response:
         store, task_id = request.path_params["store"], request.path_params["task_id"]
-        written = await self._run(self._storage.tasks.put, store, task_id, decode(await _body(request), TaskIn))
+        written = await self._run(self._storage.tasks.put, store, task_id, decode(await body_of(request), TaskIn))
         self._ring_written(FeedId(Feed.TASKS, store), written)
-        return _json(written)
+        return json_answer(written)
 
     async def withdraw_task(self, request: Request) -> Response:
         store, task_id = request.path_params["store"], request.path_params["task_id"]
         written = await self._run(self._storage.tasks.withdraw, store, task_id)
         self._ring_written(FeedId(Feed.TASKS, store), written)
-        return _json(written)
+        return json_answer(written)
 
     async def delete_promotion(self, request: Request) -> Response:
         return await self._delete(FeedId(Feed.PROMOTIONS, zone(request)), request.path_params["key"])
@@ -249,10 +256,10 @@ class HubApp:
         return await self._delete(FeedId(Feed.PRICES, zone(request)), request.path_params["key"])
 
     async def put_policy(self, request: Request) -> Response:
-        policy = decode(await _body(request), Policy)
+        policy = decode(await body_of(request), Policy)
         written = await self._run(self._storage.catalogue.put_policy, zone(request), policy)
         self._ring_written(FeedId(Feed.POLICY, zone(request)), written)
-        return _json(written)
+        return json_answer(written)
 
     async def _put(self, zone_id: str, catalogue: Catalogue) -> Imported:
         imported = await self._run(self._storage.catalogue.put, zone_id, catalogue)
@@ -264,7 +271,7 @@ class HubApp:
     async def _delete(self, feed: FeedId, key: str) -> Response:
         written = await self._run(self._storage.catalogue.delete, feed, key)
         self._ring_written(feed, written)
-        return _json(written)
+        return json_answer(written)
 
     def _ring_written(self, feed: FeedId, written: Written) -> None:
         if written.changed:
@@ -343,20 +350,12 @@ class HubApp:
         return stores.recognize(token.strip()) or await self._run(stores.authenticate, token.strip())
 
 
-async def _body(request: Request) -> bytes:
-    return await read_body(request, request.state.body_max_bytes)
-
-
 def _feed(request: Request) -> Feed:
     """Raises `NotFound`."""
     try:
         return Feed(request.path_params["feed"])
     except ValueError as error:
         raise NotFound(f"there is no feed of that name: {', '.join(Feed)}") from error
-
-
-def _json(value: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
-    return Response(msgspec.json.encode(value), int(status), media_type="application/json")
 
 
 def _page_response(page: Page, compress: bool) -> Response:

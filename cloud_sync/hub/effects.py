@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from cloud_sync.contract.facts import (
+    ExceptionRaised,
     Fact,
     LineKind,
     PickupStep,
@@ -27,6 +28,7 @@ from cloud_sync.contract.pickup import FINAL, PickupState
 from cloud_sync.hub import schema
 from cloud_sync.hub.catalogue import storable_mistake
 from cloud_sync.hub.database import in_groups
+from cloud_sync.hub.happenings import Happening, refund_requested, step_taken
 from cloud_sync.hub.limits import INTEGER_MAX, KEY_MAX_CHARS, MINOR_MAX, QUANTITY_MAX_MILLI
 from cloud_sync.hub.rows import upsert
 
@@ -80,6 +82,8 @@ class Effects:
     stock: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0, 0, 0]))
     till_days: dict[tuple[str, str, str], TillDay] = field(default_factory=lambda: defaultdict(TillDay))
     pickups: dict[str, PickupChange] = field(default_factory=dict)
+    steps: list[PickupChange] = field(default_factory=list)
+    raised: list[tuple[ExceptionRaised, int]] = field(default_factory=list)
 
     def add(self, readable: Readable, epoch: int, entry: Entry) -> None:
         """Count a fact that stands here for the first time."""
@@ -96,6 +100,26 @@ class Effects:
             change = PickupChange(fact, entry.occurred_ms, epoch, entry.sequence)
             standing = self.pickups.get(fact.order_id)
             self.pickups[fact.order_id] = change if standing is None else newer(standing, change)
+            self.steps.append(change)
+        elif isinstance(fact, ExceptionRaised) and fact.about and not storable_mistake(fact.about, KEY_MAX_CHARS):
+            self.raised.append((fact, entry.occurred_ms))
+
+    def happenings(self, connection: sa.Connection, store: str) -> Iterator[Happening]:
+        """What others may want to hear, in the ledger's order; to be asked before `write`.
+
+        A step that says nothing new about where its order is (it was read late, or goods had left before) is not told.
+        """
+        standing = _read_pickups(connection, store, list(self.pickups))
+        for change in self.steps:
+            order_id = change.step.order_id
+            if order_id in standing and newer(standing[order_id], change) is not change:
+                continue
+            standing[order_id] = change
+            if happening := step_taken(store, change.step, change.occurred_ms):
+                yield happening
+        for raised, occurred_ms in self.raised:
+            if happening := refund_requested(store, raised, occurred_ms):
+                yield happening
 
     def write(self, connection: sa.Connection, store: str) -> frozenset[str]:
         """Add everything to what the database holds. Returns the orders that have ended by it."""
@@ -169,6 +193,9 @@ def _numbers(readable: Readable) -> Iterator[tuple[str, int, int]]:
 
 
 def _write_pickups(connection: sa.Connection, store: str, changes: dict[str, PickupChange]) -> frozenset[str]:
+    table = schema.unanswered_line
+    for group in in_groups(list(changes)):
+        connection.execute(table.delete().where(table.c.store_id == store, table.c.order_id.in_(group)))
     standing = _read_pickups(connection, store, list(changes))
     rows = []
     for order_id, change in changes.items():

@@ -21,6 +21,7 @@ from cloud_sync.hub.database import Database, in_groups
 from cloud_sync.hub.effects import Effects, Readable, Unreadable, read_fact
 from cloud_sync.hub.errors import OutOfLine, Rejected, TooLarge
 from cloud_sync.hub.limits import AUDIT_ENTRIES_MAX, INTEGER_MAX, KEY_MAX_CHARS, PUSH_ENTRIES_MAX, RETRY_ENTRIES_MAX
+from cloud_sync.hub.outbox import tell
 from cloud_sync.hub.people import let_go
 from cloud_sync.hub.quarantine import QuarantinePage, read_quarantine
 from cloud_sync.hub.rows import Row, insert_rows, upsert
@@ -192,6 +193,8 @@ class Ledgers:
         upsert(connection, schema.ledger_head, [head], replace=["sequence", "hash", "updated_ms"], add=["repeats"])
 
     def _write_effects(self, connection: sa.Connection, store: str, effects: Effects, now_ms: int) -> None:
+        if effects.steps or effects.raised:
+            tell(connection, self.database, store, effects.happenings(connection, store))
         ended = effects.write(connection, store)
         if ended:
             let_go(connection, store, read_zone(connection, store), ended, now_ms)

@@ -125,3 +125,64 @@ DOORBELL_PENDING_MAX = 10_000
 """Feeds waiting to be rung; further ones are dropped, and their stores hear of them at their next poll."""
 
 IMPORT_FILE_MAX_BYTES = 256 * 2**20
+
+AVAILABILITY_SKUS_MAX = 500
+AVAILABILITY_FIGURES_MAX = 10_000
+"""SKUs, and SKUs × stores, of one answer to a web shop; more are answered 413: ask in parts, or name the stores."""
+
+AVAILABILITY_MAX_AGE_S = 10
+"""How long a shop may go on showing an answer."""
+
+LEDGER_FRESH_S = 900
+"""A ledger known up to this long ago counts as whole: a store says three times in it where its ledger ends."""
+
+LEDGER_WORTHLESS_S = 4 * 3_600
+"""A store silent for so long has nothing for the web; from `LEDGER_FRESH_S` on its figures shrink towards that."""
+
+WEBHOOKS_MAX = 32
+"""Further endpoints are answered 413."""
+
+WEBHOOK_URL_MAX_CHARS = 2_000
+
+DELIVER_EVERY_S = 1.0
+"""How often a hub process looks whether anything is to be told."""
+
+DELIVERIES_AT_ONCE_MAX = 50
+"""Subjects that one endpoint is told of at the same time; one alone while the endpoint hears nothing."""
+
+SEND_TIMEOUT_S = 15.0
+CONNECT_TIMEOUT_S = 5.0
+"""How long an endpoint may take, in all and to connect; then it counts as away."""
+
+CLAIM_S = 60
+"""An endpoint is called by one hub process at a time; the claim of one that died ends after this. Longer than
+`SEND_TIMEOUT_S` and a database's hesitation together."""
+
+EVENT_RETRY_FIRST_S = 5.0
+EVENT_RETRY_MAX_S = 3_600.0
+"""An event that an endpoint refuses comes again within these bounds, with full jitter; its subject's next ones wait."""
+
+ENDPOINT_RETRY_FIRST_S = 1.0
+ENDPOINT_RETRY_MAX_S = 300.0
+"""An endpoint that heard nothing is tried again within these bounds, with full jitter."""
+
+RETRY_AFTER_MAX_S = 86_400.0
+"""An endpoint that asks for more patience than this gets this much."""
+
+DELIVERY_DEAD_AFTER_S = 3 * 86_400
+"""An event that was not heard for so long is given up; an operator sees it and can have it sent again."""
+
+DEAD_LETTER_KEEP_S = 30 * 86_400
+"""Events that were given up are forgotten after this."""
+
+DEAD_LETTERS_SHOWN_MAX = 500
+
+KEEP_OUTBOX_EVERY_S = 600
+
+ERROR_MAX_CHARS = 200
+"""Of what went wrong with a delivery."""
+
+STORE_SILENT_S = 900
+"""A store that was not heard of for so long is told to be silent."""
+
+LOOK_FOR_SILENCE_EVERY_S = 30

@@ -22,6 +22,7 @@ from starlette.applications import Starlette
 from cloud_sync.hub.app import HubApp, Run
 from cloud_sync.hub.bells import Bells
 from cloud_sync.hub.catalogue_file import ImportOptions, Progress, no_progress
+from cloud_sync.hub.courier import Courier
 from cloud_sync.hub.credentials import BROKER_PASSWORD, OPERATOR_TOKEN, Credentials, find_credential, load_credentials
 from cloud_sync.hub.database import POSTGRES_CONNECTIONS, parse_url
 from cloud_sync.hub.doorbell import BrokerOptions, Doorbell, mqtt_connect
@@ -30,6 +31,8 @@ from cloud_sync.hub.errors import ConfigurationError
 from cloud_sync.hub.feed_keeper import keep_feeds
 from cloud_sync.hub.importer import ImportResult, code_through_hub, import_into, import_through_hub
 from cloud_sync.hub.limits import CONNECTIONS_MAX, ERASE_EVERY_S, KEEP_ALIVE_S, RECHECK_S, WAIT_MAX_S
+from cloud_sync.hub.sender import Sender
+from cloud_sync.hub.silence import Silences, watch_silence
 from cloud_sync.hub.storage import HubStorage, open_storage
 
 DEFAULT_DATABASE = "sqlite:///trastienda-hub.db"
@@ -183,8 +186,11 @@ async def _serve(options: HubOptions, storage: HubStorage, run: Run, ready: Call
     """HTTP in the foreground; housekeeping and doorbell beside it, ended with it."""
     bells = Bells()
     listener = _listen(options.host, options.port)
+    trial = _is_loopback(options.host) and not options.tls_certificate
     tasks = [asyncio.create_task(_erase_people(storage, run), name="erase people"),
-             asyncio.create_task(keep_feeds(storage, run), name="keep feeds")]
+             asyncio.create_task(keep_feeds(storage, run), name="keep feeds"),
+             asyncio.create_task(watch_silence(Silences(storage.database), run), name="watch silence"),
+             asyncio.create_task(_tell(storage, run, trial), name="webhooks")]
     if options.broker:
         password = options.broker.password or find_credential(BROKER_PASSWORD, os.environ)
         connect = mqtt_connect(replace(options.broker, password=password), bells.presences)
@@ -193,8 +199,8 @@ async def _serve(options: HubOptions, storage: HubStorage, run: Run, ready: Call
         tasks.append(asyncio.create_task(doorbell.run(), name="doorbell"))
     if storage.database.shared:
         tasks.append(asyncio.create_task(_watch_feeds(storage, run, bells), name="watch feeds"))
-    server = _Server(_config(options, HubApp(storage, run, bells, recheck_s=WAIT_MAX_S).asgi()), bells, options.signals,
-                     lambda: ready(_url(options, listener)))
+    app = HubApp(storage, run, bells, recheck_s=WAIT_MAX_S, trial=trial).asgi()
+    server = _Server(_config(options, app), bells, options.signals, lambda: ready(_url(options, listener)))
     serving = asyncio.create_task(server.serve([listener]), name="http")
     try:
         await asyncio.shield(serving)
@@ -205,6 +211,15 @@ async def _serve(options: HubOptions, storage: HubStorage, run: Run, ready: Call
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         listener.close()
+
+
+async def _tell(storage: HubStorage, run: Run, trial: bool) -> None:
+    """Call endpoints until cancelled."""
+    sender = Sender(trial=trial)
+    try:
+        await Courier(storage.webhooks, run, sender, random.SystemRandom(), wall_ms).run()
+    finally:
+        await sender.close()
 
 
 async def _watch_feeds(storage: HubStorage, run: Run, bells: Bells) -> None:

@@ -4,6 +4,7 @@ The order stands as a document of the store's `orders` feed, its person and pick
 the document's version. Every request here may be sent again without harm.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,8 +19,11 @@ from cloud_sync.hub.catalogue import text_mistakes
 from cloud_sync.hub.database import Database
 from cloud_sync.hub.errors import Conflict, NotFound, Rejected
 from cloud_sync.hub.feeds import FeedId, put_documents, read_documents
+from cloud_sync.hub.happenings import order_placed
 from cloud_sync.hub.limits import INTEGER_MAX, KEY_MAX_CHARS, MINOR_MAX, ORDER_LINES_MAX, QUANTITY_MAX_MILLI
+from cloud_sync.hub.outbox import tell
 from cloud_sync.hub.people import Collector
+from cloud_sync.hub.rows import insert_rows
 from cloud_sync.hub.secrets import mint_pickup_code
 from cloud_sync.hub.stores import lock_store, read_zone
 
@@ -97,8 +101,12 @@ class Orders:
             notified_ms = standing.notified_ms if placement.notified_ms is None else placement.notified_ms
             wanted = msgspec.structs.replace(standing, notified_ms=notified_ms)
             order, changed = _write(connection, store, standing, wanted, resealed)
-            return Placed(order_id, order.revision, collector.pickup_code, _status(connection, store, order).state,
-                          changed)
+            status = _status(connection, store, order)
+            if not standing.revision and status.occurred_ms is None:
+                _await_answer(connection, store, order)
+                tell(connection, database, store, [
+                    order_placed(store, order_id, status.state, order.revision, database.now_ms())])
+            return Placed(order_id, order.revision, collector.pickup_code, status.state, changed)
 
     def request_cancel(self, store: str, order_id: str) -> OrderStatus:
         """Ask the store to cancel; whether it still can is the store's to say. Raises `NotFound`."""
@@ -168,6 +176,16 @@ def _write(connection: sa.Connection, store: str, standing: Order, wanted: Order
     order = msgspec.structs.replace(wanted, revision=standing.revision + 1)
     put_documents(connection, FeedId(Feed.ORDERS, store), {order.order_id: _encoder.encode(order)})
     return order, True
+
+
+def _await_answer(connection: sa.Connection, store: str, order: Order) -> None:
+    """Nobody else is offered these goods meanwhile."""
+    asked = Counter[str]()
+    for line in order.lines:
+        asked[line.sku] += line.quantity_milli
+    insert_rows(connection, schema.unanswered_line, [
+        {"store_id": store, "order_id": order.order_id, "sku": sku, "quantity_milli": min(milli, QUANTITY_MAX_MILLI)}
+        for sku, milli in sorted(asked.items())])
 
 
 def _status(connection: sa.Connection, store: str, order: Order) -> OrderStatus:

@@ -69,7 +69,7 @@ def let_go(connection: sa.Connection, store: str, zone: str, orders: frozenset[s
     """These orders have ended: their people are erased when the policy's time for complaints is over."""
     documents = read_documents(connection, FeedId(Feed.ORDERS, store), sorted(orders))
     people = [_order_decoder.decode(document.doc).person_id for document in documents.values() if document.doc]
-    keep_ms = 1000 * _policy(connection, zone).person_keep_s
+    keep_ms = 1000 * read_policy(connection, zone).person_keep_s
     table = schema.person
     for group in in_groups(people):
         connection.execute(table.update().where(table.c.store_id == store, table.c.person_id.in_(group)),
@@ -95,6 +95,7 @@ def _place(store: str, person_id: str) -> str:
     return f"{store}/{person_id}"
 
 
-def _policy(connection: sa.Connection, zone: str) -> Policy:
+def read_policy(connection: sa.Connection, zone: str) -> Policy:
+    """What holds in a zone; the defaults before anybody said anything."""
     document = read_documents(connection, FeedId(Feed.POLICY, zone), [POLICY_KEY]).get(POLICY_KEY)
     return _policy_decoder.decode(document.doc) if document and document.doc else Policy()

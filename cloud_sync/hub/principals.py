@@ -12,15 +12,16 @@ from cloud_sync.hub.limits import TOKEN_LIFE_S, TOKENS_KNOWN_MAX
 
 
 class Role(StrEnum):
-    """What a caller may be. A store speaks for itself only; an operator feeds and reads the hub."""
+    """What a caller may be. A store speaks for itself only, an operator feeds and reads the hub, a shop reads stock."""
 
     STORE = "store"
     OPERATOR = "operator"
+    SHOP = "shop"
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who calls. `store_id` is empty for an operator. `superseded`: another box was enrolled for the store since."""
+    """Who calls. `store_id` is empty but for a store. `superseded`: another box was enrolled for the store since."""
 
     role: Role
     store_id: str = ""

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from cloud_sync.hub.errors import ConfigurationError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _MIGRATION_LOCK = 0x7472_6173  # any constant; it keeps two starting hub processes from migrating at once
 
 
@@ -70,8 +70,9 @@ number; those before its newest are heard, so that their boxes learn of it, and 
 
 store = _table(
     "store", Owner.STORE, _key("store_id"), _text("zone_id"), _text("name"), _number("created_ms"),
-    _number("last_seen_ms"), _number("box_epoch"), _number("reported_sequence"), _number("schema_version"))
-"""A shop, with what its last hello said."""
+    _number("last_seen_ms"), _number("box_epoch"), _number("reported_sequence"), _number("schema_version"),
+    _number("ledger_known_ms"))
+"""A shop, with what its last hello said. `ledger_known_ms`: when a hello last named the very end that is held here."""
 
 enrolment_code = _table(
     "enrolment_code", Owner.STORE, _key("store_id"), _key("code_hash"), _number("created_ms"), _number("expires_ms"),
@@ -178,6 +179,30 @@ pickup = _table(
     "pickup", Owner.STORE, _key("store_id"), _key("order_id"), _text("state"), _text("step"), _text("reason"),
     _number("order_revision"), _number("occurred_ms"), _number("epoch"), _number("sequence"))
 """Where the store says an order is. The order itself is the store feed's document."""
+
+unanswered_line = _table(
+    "unanswered_line", Owner.STORE, _key("store_id"), _key("order_id"), _key("sku"), _number("quantity_milli"))
+"""What placed orders ask for, until the first step of theirs in the store's ledger: by then its stock says it."""
+
+safety_stock = _table(
+    "safety_stock", Owner.ZONE, _key("zone_id"), _key("sku"), _number("safety_stock_milli"))
+"""SKUs of which more is kept from the web than the zone's policy says."""
+
+webhook = _table(
+    "webhook", Owner.HUB, _key("webhook_id"), _text("url"), _bytes("sealed_secret"), _text("event_types"),
+    _number("created_ms"), _number("disabled_ms"), _number("failures"), _number("due_ms"), _number("delivered_ms"),
+    _text("last_error"), _text("claimed_by"), _number("claimed_until_ms"))
+"""Who wants to be told. `due_ms`: not called before; `claimed_*`: the hub process that calls it now (see `outbox`)."""
+
+delivery = _table(
+    "delivery", Owner.STORE, _key("store_id"), _key("webhook_id"), _key("subject"), _key_number("sequence"),
+    _text("event_id"), _text("event_type"), _bytes("body"), _number("created_ms"), _number("attempts"),
+    _number("due_ms"), _number("dead_after_ms"), sa.Column("dead", sa.Boolean, nullable=False), _text("last_error"))
+"""The outbox: what is still to be told to whom, written with its cause, gone once it was heard. `sequence` counts
+within a subject. `dead`: given up, until somebody has it sent again."""
+
+silent_store = _table("silent_store", Owner.STORE, _key("store_id"), _number("since_ms"))
+"""Stores of which it was told that they are silent."""
 
 person = _table(
     "person", Owner.STORE, _key("store_id"), _key("person_id"), _bytes("sealed"), _number("erase_after_ms"))

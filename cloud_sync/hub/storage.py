@@ -12,6 +12,7 @@ from cloud_sync.contract.feeds import Cursor, Feed
 from cloud_sync.contract.fingerprints import BUCKETS
 from cloud_sync.contract.snapshots import BucketRows, Vector
 from cloud_sync.hub import people, snapshots
+from cloud_sync.hub.availability import Availabilities
 from cloud_sync.hub.catalogue import CatalogueStore
 from cloud_sync.hub.database import Database, open_database
 from cloud_sync.hub.enrolment import Enrolments
@@ -30,8 +31,10 @@ from cloud_sync.hub.orders import Orders
 from cloud_sync.hub.rebase import Rebases
 from cloud_sync.hub.schema import STORE_FEEDS, ZONE_FEEDS
 from cloud_sync.hub.secrets import HubKey, RandomBytes
+from cloud_sync.hub.shops import Shops
 from cloud_sync.hub.stores import Stores, feed_id, meet_store, read_zone
 from cloud_sync.hub.tasks import Tasks
+from cloud_sync.hub.webhooks import Webhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,9 @@ class HubStorage:
     enrolments: Enrolments
     rebases: Rebases
     tasks: Tasks
+    availabilities: Availabilities
+    shops: Shops
+    webhooks: Webhooks
 
     def head(self, feed: FeedId) -> Cursor:
         """Where a feed ends. Raises `NotFound`."""
@@ -146,4 +152,5 @@ def open_storage(url: str, key: HubKey, now_ms: Callable[[], int], random_bytes:
     database = open_database(url, key, now_ms, random_bytes)
     stores = Stores(database)
     return HubStorage(database, stores, CatalogueStore(database), Ledgers(database), Orders(database),
-                      Enrolments(database, stores.known), Rebases(database), Tasks(database))
+                      Enrolments(database, stores.known), Rebases(database), Tasks(database), Availabilities(database),
+                      Shops(database, stores.known), Webhooks(database))

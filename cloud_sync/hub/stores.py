@@ -179,9 +179,10 @@ class Stores:
         with database.transaction() as connection:
             lock_store(connection, store)
             greeting = greet(connection, database, store, enrolment, hello)
-            if not greeting.displaced and greeting.verdict is not Verdict.AGAIN:
-                _note_hello(connection, store, hello, now_ms)
             head = read_ledger_head(connection, store, hello.box_epoch)
+            if not greeting.displaced and greeting.verdict is not Verdict.AGAIN:
+                whole = greeting.verdict is Verdict.CONTINUE and hello.head == head
+                _note_hello(connection, store, hello, now_ms, whole=whole)
             heads = {str(epoch): one for epoch, one in read_heads(connection, store, hello.box_epoch).items()}
             zone = read_zone(connection, store)
             feeds = {feed.value: (at.generation, at.offset) for feed in Feed
@@ -250,7 +251,8 @@ def _write_store(connection: sa.Connection, store: str, registration: Registrati
     table = schema.store
     found = connection.execute(sa.select(table.c.store_id).where(table.c.store_id == store).with_for_update()).first()
     row = {"store_id": store, "zone_id": registration.zone, "name": registration.name, "created_ms": now_ms,
-           "last_seen_ms": 0, "box_epoch": 0, "reported_sequence": 0, "schema_version": 0}
+           "last_seen_ms": 0, "box_epoch": 0, "reported_sequence": 0, "schema_version": 0,
+           "ledger_known_ms": 0}
     upsert(connection, table, [row], replace=["zone_id", "name"])
     return found is None
 
@@ -265,10 +267,12 @@ def _replace_token(connection: sa.Connection, store: str, token: str, now_ms: in
     write_session(connection, store, replace(session, enrolment=session.enrolment + 1))
 
 
-def _note_hello(connection: sa.Connection, store: str, hello: Hello, now_ms: int) -> None:
+def _note_hello(connection: sa.Connection, store: str, hello: Hello, now_ms: int, *, whole: bool) -> None:
+    """`whole`: the store's ledger ends where the hub's copy of it does."""
+    known = {"ledger_known_ms": now_ms} if whole else {}
     connection.execute(schema.store.update().where(schema.store.c.store_id == store), {
         "last_seen_ms": now_ms, "box_epoch": hello.box_epoch, "reported_sequence": hello.head.sequence,
-        "schema_version": hello.schema_version})
+        "schema_version": hello.schema_version, **known})
     for feed, (generation, offset) in hello.cursors.items():
         if feed in set(Feed):
             _write_cursor(connection, store, Feed(feed), Cursor(generation, offset))

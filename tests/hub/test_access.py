@@ -11,12 +11,13 @@ from cloud_sync.hub.principals import KnownTokens, Principal, Role
 from tests.hub.world import HubWorld
 from tests.postgres import PostgresServer
 
+EVERYBODY = {"nobody", "stranger", "store itself", "other store", "shop", "operator"}
 EXPECTED: dict[tuple[str, str], set[str]] = {
-    ("GET", "/healthz"): {"nobody", "stranger", "store itself", "other store", "operator"},
+    ("GET", "/healthz"): EVERYBODY,
     ("PUT", "/v1/stores/{store}"): {"operator"},
     ("GET", "/v1/stores/{store}/status"): {"operator", "store itself"},
     ("POST", "/v1/stores/{store}/enrolment-codes"): {"operator"},
-    ("POST", "/v1/enrol"): {"nobody", "stranger", "store itself", "other store", "operator"},
+    ("POST", "/v1/enrol"): EVERYBODY,
     ("POST", "/v1/stores/{store}/hello"): {"store itself"},
     ("POST", "/v1/stores/{store}/common"): {"store itself"},
     ("POST", "/v1/stores/{store}/epochs"): {"store itself"},
@@ -45,12 +46,25 @@ EXPECTED: dict[tuple[str, str], set[str]] = {
     ("DELETE", "/v1/catalogue/items/{key:path}"): {"operator"},
     ("DELETE", "/v1/catalogue/prices/{key:path}"): {"operator"},
     ("PUT", "/v1/policy"): {"operator"},
+    ("GET", "/v1/availability"): {"shop", "operator"},
+    ("POST", "/v1/availability"): {"shop", "operator"},
+    ("PUT", "/v1/shops/{shop}"): {"operator"},
+    ("DELETE", "/v1/shops/{shop}"): {"operator"},
+    ("GET", "/v1/webhooks"): {"operator"},
+    ("PUT", "/v1/webhooks/{webhook}"): {"operator"},
+    ("DELETE", "/v1/webhooks/{webhook}"): {"operator"},
+    ("GET", "/v1/webhooks/{webhook}/dead-letters"): {"operator"},
+    ("POST", "/v1/webhooks/{webhook}/send-again"): {"operator"},
+    ("PUT", "/v1/safety-stock/{sku:path}"): {"operator"},
+    ("GET", "/v1/safety-stock/{sku:path}"): {"operator"},
+    ("DELETE", "/v1/safety-stock/{sku:path}"): {"operator"},
 }
 
 
 def filled(path: str) -> str:
     names = {"{store}": "store-1", "{feed}": "items", "{sku:path}": "milk", "{order_id}": "o1", "{key:path}": "milk",
-             "{sha256}": "0" * 64, "{bucket}": "7", "{task_id}": "t1"}
+             "{sha256}": "0" * 64, "{bucket}": "7", "{task_id}": "t1", "{shop}": "another-shop",
+             "{webhook}": "erp"}
     for name, value in names.items():
         path = path.replace(name, value)
     return path
@@ -65,7 +79,7 @@ def test_every_route_of_the_app_stands_in_the_table_and_in_this_test(hub: HubWor
 async def test_every_route_admits_exactly_its_roles(hub: HubWorld, endpoint: Endpoint):
     itself, other = await hub.store("store-1"), await hub.store("store-2")
     callers = {"nobody": hub.client(None), "stranger": hub.client("made up"), "store itself": itself.http,
-               "other store": other.http, "operator": hub.operator}
+               "other store": other.http, "shop": await hub.shop(), "operator": hub.operator}
     admitted = set()
     for name, client in callers.items():
         answer = await client.request(endpoint.method, filled(endpoint.path), content=b"{}")

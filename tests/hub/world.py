@@ -24,11 +24,12 @@ MONDAY_MS = 1_767_225_600_000
 class HubWorld:
     """A hub that can be stopped and started; `now_ms` is its clock."""
 
-    def __init__(self, url: str, run: Run = run_inline) -> None:
+    def __init__(self, url: str, run: Run = run_inline, seed: int = 20260105) -> None:
         self.url = url
+        self.trial = False
         self.now_ms = MONDAY_MS
         self._run = run
-        self._random = random.Random(20260105)
+        self._random = random.Random(seed)
         self._clients: list[httpx.AsyncClient] = []
         self.start()
 
@@ -36,7 +37,7 @@ class HubWorld:
         self.storage: HubStorage = open_storage(self.url, HUB_KEY, lambda: self.now_ms, self._random.randbytes)
         self.storage.stores.ensure_operator(OPERATOR_TOKEN)
         self.bells = Bells()
-        self.app = HubApp(self.storage, self._run, self.bells).asgi()
+        self.app = HubApp(self.storage, self._run, self.bells, trial=self.trial).asgi()
         self.operator = self.client(OPERATOR_TOKEN)
 
     def stop(self) -> None:
@@ -60,6 +61,12 @@ class HubWorld:
         answer = await self.operator.put(f"/v1/stores/{name}", json=registration)
         assert answer.status_code == 201, answer.text
         return StoreWorld(name, self.client(answer.json()["token"]))
+
+    async def shop(self, name: str = "web") -> httpx.AsyncClient:
+        """Register a web shop and speak as it."""
+        answer = await self.operator.put(f"/v1/shops/{name}")
+        assert answer.status_code == 201, answer.text
+        return self.client(answer.json()["token"])
 
     async def status(self, store: str = "store-1") -> StoreStatus:
         answer = await self.operator.get(f"/v1/stores/{store}/status")
