@@ -100,6 +100,10 @@ class Policy(msgspec.Struct, frozen=True):
     """Feed `policy`, one key, `policy`: what the chain decides for its stores. The last good one survives.
 
     `hours`: one entry per weekday from Monday, `None` for a closed day; an empty tuple means always open.
+    `closed_days`: dates on which the stores stay closed, as 2026-12-25. `prepare_s`, `accept_within_s`: how much
+    opening time an order may take to be ready, and to be taken. `hold_s`: how long goods wait for a customer who was
+    told, `hold_max_s`: for one who was not. `answer_wait_s`: how long a customer may think about a substitute;
+    `substitute_unanswered`: what silence means.
     `prior_price_days`, `progressive_reductions`: how a reduction is measured (`edge.domain.prior_price`);
     `perishables`: categories and departments whose reductions are measured by the price just before.
     `cash_step_minor`: the smallest coin, 0 for the currency's own. `held_price_alert_s`: a price that labels hold low
@@ -125,6 +129,11 @@ class Policy(msgspec.Struct, frozen=True):
     prices_include_tax: bool = True
     cash_step_minor: int = 0
     held_price_alert_s: int = 3600
+    closed_days: tuple[str, ...] = ()
+    prepare_s: int = 4 * 3600
+    accept_within_s: int = 1800
+    answer_wait_s: int = 1800
+    substitute_unanswered: bool = False
 
 
 class Person(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ documents are equal bytes.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import TypeVar
 
 import msgspec
@@ -232,7 +233,8 @@ def text_mistakes(texts: Mapping[str, str], chars_max: int, *, filled: bool = Fa
 
 
 def _policy_mistakes(policy: Policy) -> Iterator[str]:
-    for name in ("grace_s", "clear_out_s", "hold_s", "hold_max_s", "person_keep_s", "held_price_alert_s"):
+    for name in ("grace_s", "clear_out_s", "hold_s", "hold_max_s", "person_keep_s", "held_price_alert_s", "prepare_s",
+                 "accept_within_s", "answer_wait_s"):
         if not 0 <= getattr(policy, name) <= _DURATION_MAX_S:
             yield f"{name} is not within 0 to {_DURATION_MAX_S}"
     for name in ("guard_share_percent", "guard_decrease_percent", "guard_increase_percent"):
@@ -247,3 +249,13 @@ def _policy_mistakes(policy: Policy) -> Iterator[str]:
     for weekday, hours in enumerate(policy.hours, start=1):
         if hours and not 0 <= hours.opens_minute < hours.closes_minute <= _CLOSES_MINUTE_MAX:
             yield f"hours of weekday {weekday}: opens and closes are not in order within two days"
+    for day in policy.closed_days:
+        if not _is_date(day):
+            yield f"closed day {day!r} is no date such as 2026-12-25"
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False

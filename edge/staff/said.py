@@ -29,6 +29,12 @@ TITLES: dict[str, str] = {
     "handed_over": marked("Handed over"),
     "rejected": marked("Rejected"),
     "cancelled": marked("Cancelled"),
+    "awaiting_substitution": marked("Waits for the customer's answer"),
+    "partially_handed_over": marked("Partly handed over"),
+    "expired": marked("Not collected in time"),
+    "no_show": marked("Nobody came"),
+    "refused": marked("Refused at the desk"),
+    "reassigned": marked("Given to another store"),
     # base stations (drivers.port.StationState)
     "offline": marked("Offline"),
     "connected": marked("Connected"),

@@ -59,7 +59,8 @@ async def test_all_mistakes_are_named_up_to_a_bound(hub: HubWorld):
 
 
 @pytest.mark.parametrize(("change", "says"), [
-    ({"grace_s": -1}, "grace_s"), ({"hours": [None]}, "1 days"), ({"hold_s": 9, "hold_max_s": 8}, "hold_s is longer"),
+    ({"grace_s": -1}, "grace_s"), ({"closed_days": ["Christmas"]}, "no date"), ({"prepare_s": -1}, "prepare_s"),
+    ({"hours": [None]}, "1 days"), ({"hold_s": 9, "hold_max_s": 8}, "hold_s is longer"),
     ({"hours": [{"opens_minute": 600, "closes_minute": 540}] + [None] * 6}, "weekday 1"),
     ({"price_integrity": "whatever"}, "price_integrity"), ({"guard_share_percent": -5}, "guard_share_percent"),
     ({"safety_stock_milli": -5}, "safety_stock_milli"),
