@@ -111,12 +111,9 @@ DRAWS_AT_ONCE_MAX = 8
 ARTIST_WORKERS = 1
 """Processes that draw pictures; the other core of a small box belongs to the tills."""
 
-ARTIST_NICENESS = 10
-"""How far those who draw stand back for the tills, in steps of nice(2)."""
-
-ARTIST_REST, ARTIST_REST_MAX_S = 2.0, 0.1
-"""Whoever draws rests so many times as long after each picture: the air takes a hundred times as long as the drawing,
-and the tills need both cores of a small box."""
+ARTIST_REST, ARTIST_REST_MAX_S = 1.0, 0.05
+"""Whoever draws rests so many times as long after each picture, at most so many seconds: the air takes a hundred times
+as long as the drawing, and the tills need both cores of a small box."""
 
 AHEAD_S = 1800.0
 """So long before a dated price begins its pictures are drawn; radios take longer to deliver them than boxes to draw."""

@@ -16,7 +16,7 @@ from edge.errors import Transient
 from edge.labels.content import LabelContent
 from edge.labels.render import draw
 from edge.labels.template import Template
-from edge.limits import ARTIST_NICENESS, ARTIST_REST, ARTIST_REST_MAX_S, PICTURE_CACHE_MAX
+from edge.limits import ARTIST_REST, ARTIST_REST_MAX_S, PICTURE_CACHE_MAX
 
 
 class Artist(Protocol):
@@ -67,9 +67,7 @@ def _draw_at_leisure(template: Template, content: LabelContent, description: Lab
 
 
 def _begin_worker() -> None:
-    """In the worker: Ctrl-C is the daemon's to hear, the worker ends when the daemon has, however that ended, and tills
-    go first: a price change draws hundreds of pictures on a box of two cores."""
-    os.nice(ARTIST_NICENESS)
+    """In the worker: Ctrl-C is the daemon's to hear, and the worker ends when the daemon has, however that ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
 
