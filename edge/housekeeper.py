@@ -109,8 +109,9 @@ class Housekeeper:
         """What is done by the clock, every now and then: persist it, forget people whose time has come."""
         stamp = self._store.clock.stamp()
         await self._store.books.ledger.submit(lambda connection: store_clock(connection, stamp))
-        if self._store.clock.trusted:  # a clock that ran ahead must not erase a customer who is on the way
+        if self._store.clock.trusted:  # a clock that ran ahead must not give up a customer who is on the way
             await self._pickups.erase_people()
+            await self._pickups.keep_deadlines()
         await self._forgetting.some(now_powered_ms)
         await self._count_again(now_powered_ms)
         self._stamp_due_powered_ms = now_powered_ms + int(HOUSEKEEPING_PAUSE_MAX_S * 1000)

@@ -72,8 +72,9 @@ from edge.labels.planner import LabelPlanner, LabelState
 from edge.labels.prepared import PreparedPictures
 from edge.labels.template import Template, Templates, load_templates
 from edge.labels.wanted import WantedPictures
-from edge.pickups.desk import Pickup, PickupDesk, StepRequest
+from edge.pickups.desk import PickupDesk, StepRequest
 from edge.pickups.people import PeopleVault
+from edge.pickups.rows import Pickup
 from edge.pos.access import RULES, Principal, Role, Tokens
 from edge.pos.app import build_app
 from edge.pos.basket_routes import BasketDesk, basket_handlers

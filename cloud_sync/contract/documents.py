@@ -148,12 +148,21 @@ class Person(msgspec.Struct, frozen=True):
 
 
 class OrderLine(msgspec.Struct, frozen=True):
-    """One line of an online order. `price_minor`: what the customer paid per unit."""
+    """One line of an online order. `price_minor`: what the customer paid per unit. `may_substitute`: another product,
+    never dearer, may come instead."""
 
     line: int
     sku: str
     quantity_milli: int
     price_minor: int
+    may_substitute: bool = False
+
+
+class SubstituteAnswer(msgspec.Struct, frozen=True):
+    """What the customer said about a substitute, by the line that the store gave it."""
+
+    line: int
+    accepted: bool
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -161,7 +170,9 @@ class Order(msgspec.Struct, frozen=True):
 
     `pickup_code` is a secret like `person`: the hub keeps both sealed and joins them only when it serves the feed
     to the store's own credential; the store keeps an HMAC-SHA256 of the code under its own key and drops the code
-    (DESIGN.md section 8). `revision` grows with every change the hub makes.
+    (DESIGN.md section 8). `revision` grows with every change the hub makes. `arrived_ms`, `bay`: the customer is here,
+    and where she parked. `cancel_lines`: lines to cancel, while `cancel_requested` means all. `reassigned`: another
+    store has it now.
     """
 
     order_id: str
@@ -174,6 +185,11 @@ class Order(msgspec.Struct, frozen=True):
     pickup_code: str = ""
     notified_ms: int | None = None
     cancel_requested: bool = False
+    cancel_lines: tuple[int, ...] = ()
+    arrived_ms: int | None = None
+    bay: str = ""
+    answers: tuple[SubstituteAnswer, ...] = ()
+    reassigned: bool = False
 
     def __repr__(self) -> str:
         """Without the pickup code, so that no log line or traceback can hold it."""

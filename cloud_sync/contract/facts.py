@@ -114,8 +114,29 @@ class Proof(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", t
     currency: str
 
 
+class StepLine(msgspec.Struct, frozen=True):
+    """How much of a line of an order a step was about."""
+
+    line: int
+    quantity_milli: int
+
+
+class Substitute(msgspec.Struct, frozen=True):
+    """What was offered instead of line `replaces`, as a line of its own; price per unit."""
+
+    line: int
+    sku: str
+    quantity_milli: int
+    price_minor: int
+    replaces: int
+
+
 class PickupStep(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="pickup"):
-    """One step of an order in the store, with the stock it moved."""
+    """One step of an order in the store, with the stock it moved. `state`: where the order is after it.
+
+    `lines`: which units; facts of earlier versions name none and are about all that `moves` tells of. `short_reason`
+    to `substitute`: as in `pickup_order.Taken`; `reason` is what a person wrote.
+    """
 
     order_id: str
     transition_id: str
@@ -125,6 +146,12 @@ class PickupStep(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kin
     actor: str
     moves: tuple[StockMove, ...] = ()
     reason: str = ""
+    lines: tuple[StepLine, ...] = ()
+    short_reason: str = ""
+    accept: bool = False
+    from_staged: bool = False
+    written_off_milli: int = 0
+    substitute: Substitute | None = None
 
 
 class TillClose(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="till-close"):

@@ -96,24 +96,6 @@ WAY = (PickupState.PLACED, PickupState.ACCEPTED, PickupState.PICKING, PickupStat
 FINAL = frozenset({PickupState.HANDED_OVER, PickupState.REJECTED, PickupState.CANCELLED, PickupState.EXPIRED,
                    PickupState.NO_SHOW, PickupState.REFUSED, PickupState.REASSIGNED})
 
-RULES: dict[Step, tuple[frozenset[PickupState], PickupState]] = {
-    Step.ACCEPT: (frozenset({PickupState.PLACED}), PickupState.ACCEPTED),
-    Step.REJECT: (frozenset({PickupState.PLACED}), PickupState.REJECTED),
-    Step.PICK: (frozenset({PickupState.ACCEPTED, PickupState.PICKING}), PickupState.PICKING),
-    Step.STAGE: (frozenset({PickupState.PICKING}), PickupState.STAGED),
-    Step.READY: (frozenset({PickupState.STAGED}), PickupState.READY),
-    Step.HAND_OVER: (frozenset({PickupState.READY}), PickupState.HANDED_OVER),
-    Step.CANCEL: (frozenset(WAY), PickupState.CANCELLED),
-}
-"""The way of an order that goes well, for a desk that takes whole orders only."""
-
-
-def next_state(state: PickupState, step: Step) -> PickupState | None:
-    """Where the step leads from here; `None` when it may not be taken."""
-    sources, target = RULES.get(step, (frozenset(), state))
-    return target if state in sources else None
-
-
 _HANDED_OVER_RANK = {PickupState.HANDED_OVER.value: 2, PickupState.PARTIALLY_HANDED_OVER.value: 1}
 
 

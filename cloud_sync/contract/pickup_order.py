@@ -160,7 +160,9 @@ def refund_milli(order: PickupOrder) -> Mapping[int, int]:
 
 def is_to_charge_again(order: PickupOrder) -> bool:
     """Whether goods left although the order had ended, so that its money may have been given back already."""
-    return any(line.handed_milli for line in order.lines) and (order.end is not None or order.reassigned)
+    came_after_all = order.end is PickupState.NO_SHOW and order.arrived_ms is not None
+    ended = order.end is not None and not came_after_all
+    return any(line.handed_milli for line in order.lines) and (ended or order.reassigned)
 
 
 def to_put_back(order: PickupOrder, final: bool) -> Iterable[tuple[int, int]]:

@@ -47,6 +47,8 @@ def refusal(order: PickupOrder, step: Taken, available_milli: Mapping[str, int])
         line = order.line(number)
         if line is None:
             return f"order {order.order_id} has no line {number}"
+        if quantity_milli <= 0 and step.step is Step.PICK:
+            return f"order {order.order_id} has nothing left to pick on line {number}"
         if quantity_milli <= 0 and step.step not in (Step.DECIDE, Step.CANCEL, Step.REFUSE):
             return f"order {order.order_id}: the quantity of line {number} is not above zero"
     if len({number for number, _ in step.quantities}) < len(step.quantities):
@@ -56,13 +58,15 @@ def refusal(order: PickupOrder, step: Taken, available_milli: Mapping[str, int])
 
 
 def complete(order: PickupOrder, step: Taken, lines: tuple[int, ...] = ()) -> Taken:
-    """The step with the quantities of whole lines, where the caller named none. `lines`: only these."""
+    """The step with the quantities of whole lines, where the caller named none. `lines`: only these, and all of
+    them, so that a refusal can name the one that has nothing."""
     if step.quantities:
         return step
     final = state_of(order) in FINAL
-    wanted = _WHOLE.get(step.step)
+    wanted = _staged if step.from_staged else _WHOLE.get(step.step)
     found = tuple((line.line, quantity) for line in order.lines if wanted is not None
-                  and (not lines or line.line in lines) and (quantity := wanted(order, line, final)))
+                  and ((quantity := wanted(order, line, final)) or line.line in lines)
+                  and (not lines or line.line in lines))
     return replace(step, quantities=found)
 
 
@@ -79,7 +83,7 @@ def _pick(order: PickupOrder, step: Taken, _available: Mapping[str, int]) -> str
             return f"order {order.order_id}: the customer has not answered about line {number}"
         if quantity_milli > line.reserved_milli:
             return f"order {order.order_id} has nothing left to pick on line {number}"
-    return "" if step.quantities else f"order {order.order_id} has nothing left to pick on line None"
+    return "" if step.quantities else f"order {order.order_id} has nothing left to pick"
 
 
 def _short(order: PickupOrder, step: Taken, _available: Mapping[str, int]) -> str:
@@ -189,8 +193,12 @@ def _pickable(_order: PickupOrder, line: Line, _final: bool) -> int:
     return line.reserved_milli if line.is_wanted and line.answer is not Answer.OFFERED else 0
 
 
+def _staged(_order: PickupOrder, line: Line, _final: bool) -> int:
+    return line.staged_milli
+
+
 _WHOLE: Mapping[Step, Callable[[PickupOrder, Line, bool], int]] = {
-    Step.ACCEPT: lambda _order, line, _final: line.ordered_milli,
+    Step.ACCEPT: lambda _order, line, _final: line.ordered_milli if line.is_wanted else 0,
     Step.PICK: _pickable,
     Step.SHORT: _pickable,
     Step.OFFER: _pickable,

@@ -7,6 +7,7 @@ import asyncio
 import gzip
 import hashlib
 from collections.abc import Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Protocol, TypeVar
 
@@ -19,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from cloud_sync.contract.documents import Item, Policy
+from cloud_sync.contract.documents import Item, Policy, SubstituteAnswer
 from cloud_sync.contract.feeds import Cursor, Feed, encode_page
 from cloud_sync.contract.ledger import Hello, Push
 from cloud_sync.contract.rebase import Enrol, EpochRequest, Probes
@@ -32,7 +33,7 @@ from cloud_sync.hub.errors import Forbidden, HubError, NotFound
 from cloud_sync.hub.feeds import STORE_FEED_NAMES, FeedId, Page, Written
 from cloud_sync.hub.incoming import cursor, decode, number, zone
 from cloud_sync.hub.limits import AUDIT_ENTRIES_MAX, COMPRESS_FROM_BYTES, INLINE_RECORDS_MAX, RECHECK_S, WAIT_MAX_S
-from cloud_sync.hub.orders import Placement
+from cloud_sync.hub.orders import Arrival, CancelRequest, OrderStatus, Placement
 from cloud_sync.hub.principals import Principal
 from cloud_sync.hub.problems import problem, problem_of, unavailable
 from cloud_sync.hub.shop_handlers import ShopHandlers
@@ -200,8 +201,25 @@ class HubApp(ShopHandlers, WebhookHandlers):
         return json_answer(await self._run(self._storage.orders.status, store, order_id))
 
     async def request_cancel(self, request: Request) -> Response:
-        store, order_id = request.path_params["store"], request.path_params["order_id"]
-        status = await self._run(self._storage.orders.request_cancel, store, order_id)
+        body = await body_of(request)
+        lines = decode(body, CancelRequest).lines if body else ()
+        return await self._say_of_order(request, partial(self._storage.orders.request_cancel, lines=lines))
+
+    async def order_arrival(self, request: Request) -> Response:
+        arrival = decode(await body_of(request), Arrival)
+        return await self._say_of_order(request, partial(self._storage.orders.arrive, arrival=arrival))
+
+    async def order_answer(self, request: Request) -> Response:
+        answer = decode(await body_of(request), SubstituteAnswer)
+        return await self._say_of_order(request, partial(self._storage.orders.answer, answer=answer))
+
+    async def reassign_order(self, request: Request) -> Response:
+        return await self._say_of_order(request, self._storage.orders.reassign)
+
+    async def _say_of_order(self, request: Request, say: Callable[[str, str], OrderStatus]) -> Response:
+        """Something the hub says of an order; the store hears it by its feed."""
+        store = request.path_params["store"]
+        status = await self._run(say, store, request.path_params["order_id"])
         await self._ring(FeedId(Feed.ORDERS, store))
         return json_answer(status)
 

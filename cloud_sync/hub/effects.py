@@ -24,7 +24,7 @@ from cloud_sync.contract.facts import (
     stock_moves,
 )
 from cloud_sync.contract.ledger import Entry
-from cloud_sync.contract.pickup import FINAL, PickupState
+from cloud_sync.contract.pickup import FINAL, handed_over_rank
 from cloud_sync.hub import schema
 from cloud_sync.hub.catalogue import storable_mistake
 from cloud_sync.hub.database import in_groups
@@ -144,11 +144,7 @@ class Effects:
 
 def newer(standing: PickupChange, change: PickupChange) -> PickupChange:
     """Which of two steps says where an order is: the later in the ledger, but handed over stays so (P6)."""
-    if standing.step.state == PickupState.HANDED_OVER and change.step.state != PickupState.HANDED_OVER:
-        return standing
-    if change.step.state == PickupState.HANDED_OVER and standing.step.state != PickupState.HANDED_OVER:
-        return change
-    return max(standing, change, key=lambda one: one.place)
+    return max(standing, change, key=lambda one: (handed_over_rank(one.step.state), one.place))
 
 
 def read_fact(entry: Entry) -> Readable:

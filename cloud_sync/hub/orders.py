@@ -5,13 +5,13 @@ the document's version. Every request here may be sent again without harm.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import msgspec
 import sqlalchemy as sa
 
-from cloud_sync.contract.documents import Order, OrderLine, Person
+from cloud_sync.contract.documents import Order, OrderLine, Person, SubstituteAnswer
 from cloud_sync.contract.feeds import Feed
 from cloud_sync.contract.pickup import FINAL, PickupState
 from cloud_sync.hub import people, schema
@@ -51,6 +51,19 @@ class Placement(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         """Without person and code, so that no log line or traceback can hold them."""
         return f"Placement(lines={len(self.lines)})"
+
+
+class CancelRequest(msgspec.Struct, frozen=True):
+    """`POST …/cancel-request`: these lines, or without any the whole order."""
+
+    lines: tuple[int, ...] = ()
+
+
+class Arrival(msgspec.Struct, frozen=True):
+    """`POST …/arrival`: the customer is here, at this bay. `arrived_ms`: when she said so, now if absent."""
+
+    bay: str = ""
+    arrived_ms: int | None = None
 
 
 class Placed(msgspec.Struct, frozen=True):
@@ -108,13 +121,54 @@ class Orders:
                     order_placed(store, order_id, status.state, order.revision, database.now_ms())])
             return Placed(order_id, order.revision, collector.pickup_code, status.state, changed)
 
-    def request_cancel(self, store: str, order_id: str) -> OrderStatus:
-        """Ask the store to cancel; whether it still can is the store's to say. Raises `NotFound`."""
+    def request_cancel(self, store: str, order_id: str, lines: tuple[int, ...] = ()) -> OrderStatus:
+        """Ask the store to cancel lines, or everything; whether it still can is the store's to say.
+
+        Raises `NotFound`, or `Rejected` for a line that was not ordered.
+        """
+        def cancelled(order: Order) -> Order:
+            if not lines:
+                return msgspec.structs.replace(order, cancel_requested=True)
+            if unknown := set(lines) - {line.line for line in order.lines}:
+                raise Rejected(f"order {order_id!r} has no line {min(unknown)}")
+            return msgspec.structs.replace(order, cancel_lines=tuple(sorted({*order.cancel_lines, *lines})))
+        return self._say(store, order_id, cancelled)
+
+    def arrive(self, store: str, order_id: str, arrival: Arrival) -> OrderStatus:
+        """The customer is here. The same bay again is no news. Raises `NotFound`, `Rejected`."""
+        arrived_ms = self.database.now_ms() if arrival.arrived_ms is None else arrival.arrived_ms
+        mistakes = [*text_mistakes({"bay": arrival.bay}, KEY_MAX_CHARS),
+                    *([] if 0 <= arrived_ms <= INTEGER_MAX else ["arrived_ms is not a time"])]
+        if mistakes:
+            raise Rejected(mistakes[0], tuple(mistakes))
+
+        def arrived(order: Order) -> Order:
+            if order.arrived_ms is not None and (order.bay == arrival.bay or order.arrived_ms >= arrived_ms):
+                return order
+            return msgspec.structs.replace(order, arrived_ms=arrived_ms, bay=arrival.bay)
+        return self._say(store, order_id, arrived)
+
+    def answer(self, store: str, order_id: str, answer: SubstituteAnswer) -> OrderStatus:
+        """What the customer says about a substitute; her first answer stands. Raises `NotFound`, or `Rejected` for a
+        line that she ordered herself, or when there are too many answers."""
+        def answered(order: Order) -> Order:
+            if any(known.line == answer.line for known in order.answers):
+                return order
+            if any(line.line == answer.line for line in order.lines) or len(order.answers) >= ORDER_LINES_MAX:
+                raise Rejected(f"line {answer.line} of order {order_id!r} is no substitute")
+            return msgspec.structs.replace(order, answers=(*order.answers, answer))
+        return self._say(store, order_id, answered)
+
+    def reassign(self, store: str, order_id: str) -> OrderStatus:
+        """Another store has the order now; this one puts back what it picked. Raises `NotFound`."""
+        return self._say(store, order_id, lambda order: msgspec.structs.replace(order, reassigned=True))
+
+    def _say(self, store: str, order_id: str, change: Callable[[Order], Order]) -> OrderStatus:
+        """Something new about an order, as its next revision; nothing new makes none."""
         with self.database.transaction() as connection:
             lock_store(connection, store)
             standing = _need(connection, store, order_id)
-            wanted = msgspec.structs.replace(standing, cancel_requested=True)
-            order, _ = _write(connection, store, standing, wanted, resealed=False)
+            order, _ = _write(connection, store, standing, change(standing), resealed=False)
             return _status(connection, store, order)
 
     def status(self, store: str, order_id: str) -> OrderStatus:

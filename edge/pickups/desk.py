@@ -1,22 +1,35 @@
-"""Pickups in the store: reserve on order, pick, stage, ready, hand over with a code (DESIGN.md section 9).
+"""Pickups in the store: from the reservation to the hand-over, or back to the shelf (DESIGN.md section 9).
 
-Orders arrive by the hub's feed; feed cursor, rows and effect go into one ledger transaction. Every step is a fact
-with its own stock moves: reserving moves sellable to reserved, picking moves reserved to staged, goods leave at
-hand-over.
+Orders arrive by the hub's feed; feed cursor, rows and effect go into one ledger transaction. What a step does is the
+contract's to say (`pickup_order`, `pickup_rules`); here every step becomes a fact with its own stock moves.
 """
 
 import hmac
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from functools import partial
 
 import msgspec
 
-from cloud_sync.contract.documents import Order, Person
-from cloud_sync.contract.facts import ExceptionRaised, Fact, PickupStep, StockMove
+from cloud_sync.contract.documents import Order
+from cloud_sync.contract.facts import ExceptionRaised, Fact, PickupStep
 from cloud_sync.contract.feeds import Batch, Cursor, Feed, Put
-from cloud_sync.contract.pickup import FINAL, PickupState, Step, next_state
+from cloud_sync.contract.pickup import FINAL, HubStep, PickupState, ShortReason, Step
+from cloud_sync.contract.pickup_deadlines import Calendar, expires_ms, promised_ms
+from cloud_sync.contract.pickup_order import (
+    Applied,
+    Line,
+    PickupOrder,
+    Said,
+    Taken,
+    is_to_charge_again,
+    refund_milli,
+    said,
+    state_of,
+    taken,
+)
+from cloud_sync.contract.pickup_rules import complete, is_refused_by_revision, refusal
 from edge.db.connection import Connection
 from edge.db.ledger import Outcome, draft, fact_of, raise_exception, record
 from edge.db.queries import LEDGER
@@ -24,56 +37,36 @@ from edge.errors import Rejected
 from edge.limits import CODE_ATTEMPTS_MAX, PICKUPS_LISTED_MAX
 from edge.pickups.past import replay_past
 from edge.pickups.people import PeopleVault
+from edge.pickups.rows import (
+    Pickup,
+    PickupRow,
+    fact_of_step,
+    order_of,
+    read_lines,
+    read_row,
+    row_of,
+    words_of,
+    write_order,
+)
 from edge.store import Store, Topic
 
 _order_decoder = msgspec.json.Decoder(Order)
 _HUB = "hub"
+_CLOCK = "clock"
 _OWN = "hub:"
-_MAY_BE_HANDED_OVER = frozenset({PickupState.STAGED, PickupState.READY, PickupState.CANCELLED})
-
-
-@dataclass(frozen=True, slots=True)
-class PickupRow:
-    """One row of table `pickup`."""
-
-    order_id: str
-    revision: int
-    state: PickupState
-    placed_ms: int
-    currency: str
-    code_hmac: str
-    code_attempts: int
-    person_id: str
-    notified_ms: int | None
-    cancel_requested: bool
-    changed_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class PickupLine:
-    """One row of table `pickup_line`; quantities in thousandths, the price per unit."""
-
-    line: int
-    sku: str
-    quantity_milli: int
-    price_minor: int
-    reserved_milli: int
-    picked_milli: int
-
-
-@dataclass(frozen=True, slots=True)
-class Pickup:
-    """An order as the store sees it."""
-
-    row: PickupRow
-    lines: tuple[PickupLine, ...]
-    person: Person | None
+_NOT_FOR_PEOPLE = frozenset({Step.ACCEPT, Step.REJECT, Step.CANCEL, Step.EXPIRE})
+_FACTS_OF_WORDS: Mapping[HubStep, Step] = {
+    HubStep.NOTIFY: Step.READY, HubStep.ARRIVE: Step.READY, HubStep.ANSWER: Step.DECIDE,
+    HubStep.REQUEST_CANCEL: Step.CANCEL, HubStep.REASSIGN: Step.CANCEL}
+"""As what a word of the hub that changed something stands in the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepRequest:
     """A step somebody takes. `transition_id` makes a repeat harmless; `line` picks one line, `None` all of them.
 
+    `quantities`: how much of which line, for part of them. `short_reason`, `substitute` (its `line` is minted here),
+    `accept`, `from_staged`: see `pickup_order.Taken`. `expected_rev`: as of which revision of the order it is asked.
     `supervised`: a supervisor hands over without a code, with a reason.
     """
 
@@ -85,6 +78,12 @@ class StepRequest:
     code: str = ""
     reason: str = ""
     supervised: bool = False
+    quantities: tuple[tuple[int, int], ...] = ()
+    short_reason: ShortReason | None = None
+    substitute: Line | None = None
+    accept: bool = False
+    from_staged: bool = False
+    expected_rev: int | None = None
 
 
 class PickupDesk:
@@ -116,12 +115,12 @@ class PickupDesk:
         """Orders not finished yet, oldest first, at most a named number."""
         reader = self._store.books.ledger_reader
         rows = reader.execute(LEDGER.pickups_open, (PICKUPS_LISTED_MAX,)).fetchall()
-        return [self._with_lines(_row(row)) for row in rows]
+        return [self._with_lines(row_of(row)) for row in rows]
 
     def find(self, order_id: str) -> Pickup | None:
         """One order, finished or not."""
-        row = self._store.books.ledger_reader.execute(LEDGER.pickup, (order_id,)).fetchone()
-        return self._with_lines(_row(row)) if row else None
+        row = read_row(self._store.books.ledger_reader, order_id)
+        return self._with_lines(row) if row else None
 
     def order_with_code(self, code: str) -> str | None:
         """The order that is ready under this pickup code: one indexed read."""
@@ -149,20 +148,34 @@ class PickupDesk:
         if books.ledger_reader.execute(LEDGER.people_due, (now_ms,)).fetchone():
             await books.ledger.submit(lambda connection: connection.execute(LEDGER.erase_people, (now_ms,)))
 
+    async def keep_deadlines(self) -> None:
+        """Decide what customers did not answer, and end orders that nobody collected, by the store's clock."""
+        now_ms, policy, reader = self._store.clock.wall_ms(), self._store.policy, self._store.books.ledger_reader
+        due = [(order_id, Taken(Step.DECIDE, ((line, 1),), accept=policy.substitute_unanswered))
+               for order_id, line in reader.execute(
+                   LEDGER.offers_unanswered, (now_ms - policy.answer_wait_s * 1000, PICKUPS_LISTED_MAX)).fetchall()]
+        due += [(pickup.row.order_id, Taken(Step.EXPIRE)) for pickup in self.open()
+                if pickup.row.state not in FINAL and pickup.expires_ms is not None and pickup.expires_ms <= now_ms]
+        for order_id, step in due:
+            await self._store.record(partial(self._by_clock, order_id=order_id, asked=step))
+            self._store.tell(Topic.PICKUP, order_id)
+
     def _with_lines(self, row: PickupRow) -> Pickup:
-        reader = self._store.books.ledger_reader
+        reader, policy = self._store.books.ledger_reader, self._store.policy
         person = reader.execute(LEDGER.person, (row.person_id,)).fetchone() if row.person_id else None
-        return Pickup(row, _lines(reader, row.order_id), self._vault.unseal(person[0]) if person else None)
+        calendar = Calendar.of(policy, self._store.identity.time_zone)
+        return Pickup(row, read_lines(reader, row.order_id), self._vault.unseal(person[0]) if person else None,
+                      promised_ms(calendar, row.placed_ms, policy.prepare_s),
+                      expires_ms(calendar, policy, row.placed_ms, row.notified_ms))
 
     def _take(self, connection: Connection, order: Order, sealed: bytes | None) -> None:
-        known = connection.execute(LEDGER.pickup, (order.order_id,)).fetchone()
+        known = read_row(connection, order.order_id)
         if known is None:
             self._accept_new(connection, order, sealed)
-        elif order.revision > _row(known).revision:
-            connection.execute(LEDGER.update_pickup_from_hub, (order.revision, order.notified_ms,
-                                                               int(order.cancel_requested), order.order_id))
-            if order.cancel_requested:
-                self._cancel(connection, _row(connection.execute(LEDGER.pickup, (order.order_id,)).fetchone()))
+        elif order.revision > known.revision:
+            connection.execute(LEDGER.update_pickup_from_hub, (order.revision, int(order.cancel_requested),
+                                                               order.order_id))
+            self._hear(connection, order)
 
     def _accept_new(self, connection: Connection, order: Order, sealed: bytes | None) -> None:
         now_ms = self._store.clock.wall_ms()
@@ -172,28 +185,51 @@ class PickupDesk:
             order.notified_ms, int(order.cancel_requested), now_ms))
         for line in order.lines:
             connection.execute(LEDGER.insert_pickup_line, (order.order_id, line.line, line.sku, line.quantity_milli,
-                                                           line.price_minor))
+                                                           line.price_minor, int(line.may_substitute)))
         if sealed and order.person_id:  # whatever becomes of the order, its person is forgotten at last
             forget_ms = now_ms + (self._store.policy.hold_max_s + self._store.policy.person_keep_s) * 1000
             connection.execute(LEDGER.put_person, (order.person_id, sealed, forget_ms))
-        if replay_past(connection, order.order_id):
-            row = _row(connection.execute(LEDGER.pickup, (order.order_id,)).fetchone())
+        known_before = replay_past(connection, order.order_id)
+        self._hear(connection, order)
+        row, value = self._value(connection, order.order_id)
+        if known_before:
             if row.state in FINAL:
                 self._erase_later(connection, row)
-            elif order.cancel_requested:
-                self._cancel(connection, row)
-            return
-        row = _row(connection.execute(LEDGER.pickup, (order.order_id,)).fetchone())
-        if order.cancel_requested:
-            self._cancel(connection, row)
-            return
-        request = StepRequest(order.order_id, _own_id(order.order_id, "reserve"), Step.ACCEPT, _HUB)
-        reason = self._why_not(connection, order)
-        if reason:
-            rejected = StepRequest(order.order_id, request.transition_id, Step.REJECT, _HUB, reason=reason)
-            self._write(connection, row, rejected, PickupState.REJECTED, ())
-        else:
-            self._reserve(connection, row, request)
+        elif row.state is PickupState.PLACED:
+            request = StepRequest(order.order_id, _own_id(order.order_id, "reserve"), Step.ACCEPT, _HUB)
+            reason = self._why_not(connection, order)
+            step = Taken(Step.REJECT) if reason else complete(value, Taken(Step.ACCEPT))
+            self._write(connection, row, replace(request, reason=reason), step, value, taken(value, step))
+
+    def _hear(self, connection: Connection, order: Order) -> None:
+        """What the hub says about the order; what that changes here stands in the ledger as a step of its own."""
+        for word in words_of(order):
+            row, value = self._value(connection, order.order_id)
+            after = said(value, word)
+            own_id = _own_id(order.order_id, _name_of(word))
+            nothing_new = state_of(after.order) is row.state and not after.moves
+            if nothing_new or connection.execute(LEDGER.fact, (_fact_key(own_id),)).fetchone():
+                write_order(connection, value, after.order, self._store.clock.wall_ms())
+                self._tell_owed(connection, after.order)
+            else:
+                changed = tuple((line.line, line.ordered_milli) for line in value.lines
+                                if line != after.order.line(line.line))
+                step = Taken(_FACTS_OF_WORDS[word.step], changed, accept=word.accept)
+                request = StepRequest(order.order_id, own_id, step.step, _HUB)
+                self._write(connection, row, request, step, value, after)
+
+    def _value(self, connection: Connection, order_id: str) -> tuple[PickupRow, PickupOrder]:
+        row = read_row(connection, order_id)
+        assert row is not None, "it was looked up, or written, before"
+        return row, order_of(row, read_lines(connection, order_id))
+
+    def _by_clock(self, connection: Connection, order_id: str, asked: Taken) -> None:
+        """A step that follows from the time; not any more when somebody was quicker."""
+        row, value = self._value(connection, order_id)
+        if not refusal(value, asked, {}):
+            lines = "-".join(str(number) for number, _ in asked.quantities)
+            request = StepRequest(order_id, _own_id(order_id, f"{asked.step}{lines}"), asked.step, _CLOCK)
+            self._write(connection, row, request, asked, value, taken(value, asked))
 
     def _why_not(self, connection: Connection, order: Order) -> str:
         """Why the order cannot be promised: a reservation may not take available-to-promise below zero (P5)."""
@@ -211,81 +247,42 @@ class PickupDesk:
         row = connection.execute(LEDGER.stock, (sku,)).fetchone()
         return (row[0] if row else 0) - self._store.policy.safety_stock_milli
 
-    def _reserve(self, connection: Connection, row: PickupRow, request: StepRequest) -> None:
-        lines = _lines(connection, row.order_id)
-        moves = tuple(StockMove(line.sku, sellable_milli=-line.quantity_milli, reserved_milli=line.quantity_milli)
-                      for line in lines)
-        self._write(connection, row, request, PickupState.ACCEPTED, moves)
-        for line in lines:
-            connection.execute(LEDGER.set_pickup_line, (line.quantity_milli, 0, row.order_id, line.line))
-
     def _step(self, connection: Connection, request: StepRequest, given_hmac: str) -> str:
         """Take the step inside the writer; returns why not, or an empty text. A counted code attempt is kept."""
-        found = connection.execute(LEDGER.pickup, (request.order_id,)).fetchone()
-        if found is None:
+        row = read_row(connection, request.order_id)
+        if row is None:
             return f"no order {request.order_id} in this store"
         if connection.execute(LEDGER.fact, (_fact_key(request.transition_id),)).fetchone() is not None:
             return _as_repeat(request, fact_of(connection, _fact_key(request.transition_id)))
         if request.transition_id.startswith(_OWN):
             return f"no step but our own has an id that begins with {_OWN}"
-        row = _row(found)
-        carry_out = self._STEPS.get(request.step)
-        if carry_out is None:
+        if request.step in _NOT_FOR_PEOPLE:
             return f"{request.step.value} is for the hub to say"
-        return carry_out(self, connection, row, request, given_hmac)
-
-    @staticmethod
-    def _refusal(row: PickupRow, step: Step) -> str:
-        """Why this step does not lead on from where the order is; an empty text if it does."""
-        if next_state(row.state, step) is not None:
-            return ""
-        return f"order {row.order_id} is {row.state}: it cannot {step.value.replace('_', ' ')} now"
-
-    def _pick(self, connection: Connection, row: PickupRow, request: StepRequest, _given_hmac: str) -> str:
-        if refusal := self._refusal(row, request.step):
-            return refusal
-        lines = _lines(connection, row.order_id)
-        picked = [line for line in lines if request.line in (None, line.line) and line.reserved_milli]
-        if not picked:
-            return f"order {row.order_id} has nothing left to pick on line {request.line}"
-        moves = tuple(StockMove(line.sku, reserved_milli=-line.reserved_milli, staged_milli=line.reserved_milli)
-                      for line in picked)
-        self._write(connection, row, request, PickupState.PICKING, moves)
-        for line in picked:
-            connection.execute(LEDGER.set_pickup_line, (0, line.picked_milli + line.reserved_milli, row.order_id,
-                                                        line.line))
+        if is_refused_by_revision(request.step, request.expected_rev, row.revision):
+            return f"order {row.order_id} has changed: look at it again"
+        value = order_of(row, read_lines(connection, row.order_id))
+        step = self._asked(connection, value, request)
+        available = {step.offer.sku: self._available_milli(connection, step.offer.sku)} if step.offer else {}
+        if why_not := refusal(value, step, available):
+            return why_not
+        if request.step is Step.HAND_OVER and (why_not := self._code_refusal(connection, row, request, given_hmac)):
+            return why_not
+        self._write(connection, row, request, step, value, taken(value, step))
         return ""
 
-    def _stage(self, connection: Connection, row: PickupRow, request: StepRequest, _given_hmac: str) -> str:
-        left = [str(line.line) for line in _lines(connection, row.order_id) if line.reserved_milli]
-        refusal = self._refusal(row, request.step)
-        if refusal or left:
-            return refusal or f"order {row.order_id}: pick line {', '.join(left)} first"
-        self._write(connection, row, request, PickupState.STAGED, ())
-        return ""
-
-    def _ready(self, connection: Connection, row: PickupRow, request: StepRequest, _given_hmac: str) -> str:
-        if refusal := self._refusal(row, request.step):
-            return refusal
-        self._write(connection, row, request, PickupState.READY, ())
-        return ""
-
-    def _hand_over(self, connection: Connection, row: PickupRow, request: StepRequest, given_hmac: str) -> str:
-        """Goods that left have left (P6): a hand-over counts from wherever they were staged, and even when the
-        customer's cancelling came in between; then a person is told."""
-        if row.state not in _MAY_BE_HANDED_OVER:
-            return self._refusal(row, request.step) or f"order {row.order_id} is {row.state}"
-        if refusal := self._code_refusal(connection, row, request, given_hmac):
-            return refusal
-        lines = _lines(connection, row.order_id)
-        if row.state is PickupState.CANCELLED:
-            moves = tuple(StockMove(line.sku, sellable_milli=-line.quantity_milli) for line in lines)
-        else:
-            moves = tuple(StockMove(line.sku, staged_milli=-line.picked_milli) for line in lines if line.picked_milli)
-        self._write(connection, row, request, PickupState.HANDED_OVER, moves)
-        if row.state is PickupState.CANCELLED or row.cancel_requested:
-            self._late_cancel(connection, replace(row, state=PickupState.HANDED_OVER))
-        return ""
+    def _asked(self, connection: Connection, value: PickupOrder, request: StepRequest) -> Taken:
+        """The request in the contract's words, with every quantity named."""
+        asked = Taken(request.step, request.quantities, request.short_reason, None, request.accept,
+                      request.from_staged)
+        step = complete(value, asked, () if request.line is None else (request.line,))
+        original = value.line(step.quantities[0][0]) if step.quantities else None
+        if original is not None and request.short_reason is ShortReason.NOT_IN_STOCK and len(step.quantities) == 1:
+            stock = connection.execute(LEDGER.stock, (original.sku,)).fetchone()
+            step = replace(step, written_off_milli=max(0, stock[0] if stock else 0))
+        if request.substitute is not None and original is not None:
+            number = max(line.line for line in value.lines) + 1
+            step = replace(step, offer=replace(request.substitute, line=number, replaces=original.line))
+        return step
 
     def _code_refusal(self, connection: Connection, row: PickupRow, request: StepRequest, given_hmac: str) -> str:
         """Why this caller may not take the goods away; counts a wrong code."""
@@ -298,55 +295,48 @@ class PickupDesk:
             return f"wrong code for order {row.order_id}; {CODE_ATTEMPTS_MAX - row.code_attempts - 1} attempts left"
         return ""
 
-    def _cancel(self, connection: Connection, row: PickupRow) -> None:
-        """The hub asks to cancel. What was handed over stays handed over and becomes a refund request (P6)."""
-        if row.state is PickupState.HANDED_OVER:
-            self._late_cancel(connection, row)
-        if next_state(row.state, Step.CANCEL) is None:
-            return  # it ended before: there is nothing left to cancel
-        lines = _lines(connection, row.order_id)
-        moves = tuple(StockMove(line.sku, sellable_milli=line.reserved_milli + line.picked_milli,
-                                reserved_milli=-line.reserved_milli, staged_milli=-line.picked_milli)
-                      for line in lines if line.reserved_milli or line.picked_milli)
-        request = StepRequest(row.order_id, _own_id(row.order_id, "cancel"), Step.CANCEL, _HUB)
-        self._write(connection, row, request, PickupState.CANCELLED, moves)
-        for line in lines:
-            connection.execute(LEDGER.set_pickup_line, (0, 0, row.order_id, line.line))
-
-    def _late_cancel(self, connection: Connection, row: PickupRow) -> None:
-        raised = ExceptionRaised(reason="late-cancel", about=row.order_id,
-                                 detail=f"cancel requested, but the order is {row.state}: refund it")
-        raise_exception(connection, self._store.books.chain, raised, self._store.clock.wall_ms(),
-                        key=f"late-cancel/{row.order_id}")
+    def _tell_owed(self, connection: Connection, order: PickupOrder) -> None:
+        """Goods that left against a wish, or with an order that had ended: a person sees to the money (P6)."""
+        state = state_of(order)
+        owed = {"late-cancel": f"cancel requested, but the order is {state}: refund it" if refund_milli(order) else "",
+                "left-after-end": f"the order had ended and is {state}: charge it again"
+                if is_to_charge_again(order) else ""}
+        for reason, detail in owed.items():
+            if detail:
+                raise_exception(connection, self._store.books.chain,
+                                ExceptionRaised(reason=reason, about=order.order_id, detail=detail),
+                                self._store.clock.wall_ms(), key=f"{reason}/{order.order_id}")
 
     def _erase_later(self, connection: Connection, row: PickupRow) -> None:
         """The person is not needed any more; unless another order of the same person still is open."""
         erase_ms = self._store.clock.wall_ms() + self._store.policy.person_keep_s * 1000
         connection.execute(LEDGER.set_person_erasure, (erase_ms, row.person_id, row.person_id, row.order_id))
 
-    def _write(self, connection: Connection, row: PickupRow, request: StepRequest, target: PickupState,
-               moves: tuple[StockMove, ...]) -> None:
-        """The step as a fact, with its stock moves, and the order's new state."""
-        now_ms = self._store.clock.wall_ms()
-        fact = PickupStep(order_id=row.order_id, transition_id=request.transition_id, step=request.step, state=target,
-                          order_revision=row.revision, actor=request.actor, moves=moves, reason=request.reason)
+    def _write(self, connection: Connection, row: PickupRow, request: StepRequest, step: Taken, before: PickupOrder,
+               applied: Applied) -> None:
+        """The step as a fact, with its stock moves, and what became of the order."""
+        now_ms, after = self._store.clock.wall_ms(), applied.order
+        state = state_of(after)
+        fact = msgspec.structs.replace(
+            fact_of_step(row, request.transition_id, step, state, request.actor, request.reason), moves=applied.moves)
         made = draft(_fact_key(request.transition_id), fact, occurred_ms=now_ms, recorded_ms=now_ms,
                      business_day=self._store.business_day(now_ms))
         receipt = record(connection, self._store.books.chain, made)
         assert receipt.outcome is Outcome.NEW, f"{made.fact_key} was taken before, as somebody looked up"
-        connection.execute(LEDGER.set_pickup_state, (target, now_ms, receipt.epoch, receipt.sequence, row.order_id))
-        if target in FINAL and row.person_id:
+        write_order(connection, before, after, now_ms)
+        connection.execute(LEDGER.set_pickup_state, (state, now_ms, receipt.epoch, receipt.sequence, row.order_id))
+        if state in FINAL and row.state not in FINAL and row.person_id:
             self._erase_later(connection, row)
-
-    _STEPS: ClassVar[dict[Step, Callable[["PickupDesk", Connection, PickupRow, StepRequest, str], str]]] = {
-        Step.PICK: _pick, Step.STAGE: _stage, Step.READY: _ready, Step.HAND_OVER: _hand_over}
+        self._tell_owed(connection, after)
 
 
-def _as_repeat(request: StepRequest, taken: Fact | None) -> str:
-    """The id was used before, `taken` is what for (`None`: so long ago that only the id is remembered)."""
-    if not isinstance(taken, PickupStep) or (taken.order_id, taken.step) == (request.order_id, request.step):
+def _as_repeat(request: StepRequest, taken_before: Fact | None) -> str:
+    """The id was used before, `taken_before` is what for (`None`: so long ago that only the id is remembered)."""
+    if not isinstance(taken_before, PickupStep) or (taken_before.order_id, taken_before.step) == (request.order_id,
+                                                                                                   request.step):
         return ""
-    return f"{request.transition_id} was {taken.step} of order {taken.order_id}; mint another id for every step"
+    return (f"{request.transition_id} was {taken_before.step} of order {taken_before.order_id}; "
+            "mint another id for every step")
 
 
 def _fact_key(transition_id: str) -> str:
@@ -354,14 +344,11 @@ def _fact_key(transition_id: str) -> str:
 
 
 def _own_id(order_id: str, what: str) -> str:
-    """A transition that follows from the hub's word; no caller may give one that begins like it."""
+    """A transition that follows from the hub's word or the clock; no caller may give one that begins like it."""
     return f"{_OWN}{order_id}/{what}"
 
 
-def _row(row: tuple[str, int, str, int, str, str, int, str, int | None, int, int]) -> PickupRow:
-    return PickupRow(row[0], row[1], PickupState(row[2]), row[3], row[4], row[5], row[6], row[7], row[8],
-                     bool(row[9]), row[10])
-
-
-def _lines(connection: Connection, order_id: str) -> tuple[PickupLine, ...]:
-    return tuple(PickupLine(*row) for row in connection.execute(LEDGER.pickup_lines, (order_id,)).fetchall())
+def _name_of(word: Said) -> str:
+    """What a word's own step is called: the same word again has the same name."""
+    name = "cancel" if word.step is HubStep.REQUEST_CANCEL else word.step.value
+    return "-".join((name, *(str(line) for line in word.lines), *((str(word.at_ms),) if word.at_ms else ())))

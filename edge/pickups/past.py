@@ -3,11 +3,16 @@
 Which step says where an order is, is the hub's own rule: the later in the ledger, but handed over stays so (P6).
 """
 
+from dataclasses import replace
+
 from cloud_sync.contract.facts import PickupStep, StockMove, decode_fact, encode_fact
 from cloud_sync.contract.ledger import Place
-from cloud_sync.contract.pickup import PickupState, Step
+from cloud_sync.contract.pickup import PickupState, Step, handed_over_rank
+from cloud_sync.contract.pickup_order import PickupOrder, Taken, taken
+from cloud_sync.contract.pickup_rules import complete
 from edge.db.connection import Connection
 from edge.db.queries import LEDGER
+from edge.pickups.rows import read_order, step_of_fact, write_order
 
 
 def take_past_step(connection: Connection, step: PickupStep, place: Place, occurred_ms: int) -> None:
@@ -16,7 +21,7 @@ def take_past_step(connection: Connection, step: PickupStep, place: Place, occur
     if standing is None:
         connection.execute(LEDGER.insert_pickup_past, (step.order_id, *place, occurred_ms, encode_fact(step)))
         return
-    _change_lines(connection, step)
+    _change_order(connection, step, occurred_ms)
     if _says_where(PickupState(standing[0]), (standing[1], standing[2]), step, place):
         connection.execute(LEDGER.set_pickup_state, (step.state, occurred_ms, *place, step.order_id))
 
@@ -33,23 +38,32 @@ def replay_past(connection: Connection, order_id: str) -> bool:
 
 
 def _says_where(standing: PickupState, standing_place: Place, step: PickupStep, place: Place) -> bool:
-    handed_over = step.state == PickupState.HANDED_OVER
-    if (standing is PickupState.HANDED_OVER) is not handed_over:
-        return handed_over
-    return place > standing_place
+    return (handed_over_rank(step.state), place) > (handed_over_rank(standing), standing_place)
 
 
-def _change_lines(connection: Connection, step: PickupStep) -> None:
-    """What the step's moves did to the lines of the order."""
-    lines = connection.execute(LEDGER.pickup_lines, (step.order_id,)).fetchall()
-    for line, sku, quantity_milli, _, reserved_milli, picked_milli in lines:
-        match step.step:
-            case Step.ACCEPT:
-                after = (quantity_milli, 0)
-            case Step.PICK if reserved_milli and StockMove(sku, 0, -reserved_milli, reserved_milli) in step.moves:
-                after = (0, picked_milli + reserved_milli)
-            case Step.CANCEL:
-                after = (0, 0)
-            case _:
-                continue
-        connection.execute(LEDGER.set_pickup_line, (*after, step.order_id, line))
+def _change_order(connection: Connection, step: PickupStep, occurred_ms: int) -> None:
+    """What the step did to the order and its lines."""
+    before = read_order(connection, step.order_id)
+    if before is None or step.step not in frozenset(Step):
+        return  # a later version's step: its stock moved, and its state is told
+    after = taken(before, step_of_fact(step)).order if step.lines else _before_lines_were_named(before, step)
+    write_order(connection, before, after, occurred_ms)
+
+
+def _before_lines_were_named(order: PickupOrder, step: PickupStep) -> PickupOrder:
+    """Facts of earlier versions name no lines: a cancel put everything back at once, a pick took whole lines, and
+    goods were handed over whole."""
+    if step.step == Step.CANCEL:
+        return replace(order, lines=tuple(replace(line, reserved_milli=0, staged_milli=0, cancelled=True)
+                                          for line in order.lines))
+    asked = Taken(Step(step.step))
+    if step.step == Step.ACCEPT:
+        asked = complete(order, asked)
+    elif step.step == Step.PICK:
+        asked = replace(asked, quantities=tuple(
+            (line.line, line.reserved_milli) for line in order.lines if line.reserved_milli
+            and StockMove(line.sku, 0, -line.reserved_milli, line.reserved_milli) in step.moves))
+    elif step.step == Step.HAND_OVER:
+        asked = replace(asked, quantities=tuple(
+            (line.line, line.staged_milli or line.ordered_milli) for line in order.lines))
+    return taken(order, asked).order

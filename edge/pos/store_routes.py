@@ -7,9 +7,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cloud_sync.contract.pickup import Step
+from cloud_sync.contract.pickup import ShortReason, Step
+from cloud_sync.contract.pickup_order import Line
 from edge.limits import KEY_CHARACTERS_MAX
-from edge.pickups.desk import Pickup, PickupDesk, StepRequest
+from edge.pickups.desk import PickupDesk, StepRequest
+from edge.pickups.rows import Pickup
 from edge.pos.access import Role
 from edge.pos.app import Handler, body_of, json_response, principal_of
 from edge.pos.problems import ProblemAnswer
@@ -20,10 +22,28 @@ _Key = Annotated[str, msgspec.Meta(min_length=1, max_length=KEY_CHARACTERS_MAX, 
 _Text = Annotated[str, msgspec.Meta(max_length=KEY_CHARACTERS_MAX)]
 
 
-class StepIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A pickup step. `transition_id` is minted by the caller; `line` for one line, absent for all.
+class StepLineIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Part of a line, in thousandths."""
 
-    A supervisor hands over without `code`, with a `reason`.
+    line: int
+    quantity_milli: int
+
+
+class SubstituteIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is offered instead; price per unit in minor units."""
+
+    sku: _Key
+    quantity_milli: int
+    price_minor: int
+
+
+class StepIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A pickup step. `transition_id` is minted by the caller; `line` for one line, absent for all; `quantities` for
+    part of some.
+
+    A supervisor hands over without `code`, with a `reason`. `short` and `offer` need a `short_reason`
+    (`from_staged`: of goods that had been put aside), an offer its `substitute`, `decide` whether to `accept`.
+    `expected_rev`: refuse what is no physical fact if the order has another revision by now.
     """
 
     transition_id: _Key
@@ -31,10 +51,19 @@ class StepIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     line: int | None = None
     code: _Text = ""
     reason: _Text = ""
+    quantities: tuple[StepLineIn, ...] = ()
+    short_reason: ShortReason | None = None
+    substitute: SubstituteIn | None = None
+    accept: bool = False
+    from_staged: bool = False
+    expected_rev: int | None = None
 
 
 class PickupOut(msgspec.Struct, frozen=True):
-    """An order as a till or the page sees it; the customer's name only as far as a hand-over needs."""
+    """An order as a till or the page sees it; the customer's name only as far as a hand-over needs.
+
+    `arrived_ms`, `bay`: the customer is here. `promised_ms`, `expires_ms`: until when it should be ready, and is kept.
+    """
 
     order_id: str
     state: str
@@ -42,16 +71,31 @@ class PickupOut(msgspec.Struct, frozen=True):
     placed_ms: int
     customer: str
     lines: list["PickupLineOut"]
+    arrived_ms: int | None = None
+    bay: str = ""
+    cancel_requested: bool = False
+    promised_ms: int | None = None
+    expires_ms: int | None = None
 
 
 class PickupLineOut(msgspec.Struct, frozen=True):
-    """A line; quantities in thousandths, price per unit in minor units."""
+    """A line; quantities in thousandths, price per unit in minor units.
+
+    `picked_milli`: picked so far, `staged_milli` of it still put aside, `handed_milli` gone. `short_milli` will not
+    come. `replaces`, `answer`: a substitute, and what the customer said.
+    """
 
     line: int
     sku: str
     quantity_milli: int
     picked_milli: int
     price_minor: int
+    staged_milli: int
+    handed_milli: int
+    short_milli: int
+    cancelled: bool
+    replaces: int | None
+    answer: str
 
 
 class DoneIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,8 +141,12 @@ def store_handlers(pickups: PickupDesk, guard: GuardDesk, tasks: TaskDesk) -> Ma
         if pickups.find(request.path_params["order_id"]) is None:
             raise ProblemAnswer(404, "unknown-order", "No such order in this store")
         caller = principal_of(request)
+        instead = body.substitute
         wanted = StepRequest(request.path_params["order_id"], body.transition_id, body.step, caller.id, body.line,
-                             body.code, body.reason, supervised=caller.role is Role.SUPERVISOR and not body.code)
+                             body.code, body.reason, caller.role is Role.SUPERVISOR and not body.code,
+                             tuple((part.line, part.quantity_milli) for part in body.quantities), body.short_reason,
+                             Line(0, instead.sku, instead.quantity_milli, instead.price_minor) if instead else None,
+                             body.accept, body.from_staged, body.expected_rev)
         return json_response(pickup_out(await pickups.take_step(wanted)))
 
     async def held_batches(_request: Request) -> Response:
@@ -124,7 +172,11 @@ def store_handlers(pickups: PickupDesk, guard: GuardDesk, tasks: TaskDesk) -> Ma
 
 def pickup_out(pickup: Pickup) -> PickupOut:
     """What an API caller may see of an order."""
-    lines = [PickupLineOut(line.line, line.sku, line.quantity_milli, line.picked_milli, line.price_minor)
+    lines = [PickupLineOut(line.line, line.sku, line.ordered_milli, line.staged_milli + line.handed_milli,
+                           line.price_minor, line.staged_milli, line.handed_milli, line.short_milli, line.cancelled,
+                           line.replaces, line.answer)
              for line in pickup.lines]
-    return PickupOut(pickup.row.order_id, pickup.row.state, pickup.row.revision, pickup.row.placed_ms,
-                     pickup.person.display_name if pickup.person else "", lines)
+    row = pickup.row
+    return PickupOut(row.order_id, row.state, row.revision, row.placed_ms,
+                     pickup.person.display_name if pickup.person else "", lines, row.arrived_ms, row.bay,
+                     row.cancel_requested, pickup.promised_ms, pickup.expires_ms)

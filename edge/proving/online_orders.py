@@ -90,7 +90,8 @@ class _Pickup(msgspec.Struct):
     state: str
 
 
-NEXT_STEP = {"accepted": "pick", "picking": "stage", "staged": "ready", "ready": "hand_over"}
+NEXT_STEP = {"accepted": "pick", "picking": "stage", "staged": "ready", "ready": "hand_over",
+             "cancelled": "put_back", "expired": "put_back"}
 PICKUP_ROUND_S = (20.0, 90.0)
 WRONG_CODE_SHARE = 0.1
 STEP_REPLY_LOST_SHARE = 0.1

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
-from cloud_sync.contract.pickup import PickupState, Step, next_state
+from cloud_sync.contract.pickup import FINAL, PickupState, Step
+from cloud_sync.contract.pickup_order import Answer, Line, to_put_back
+from cloud_sync.contract.pickup_rules import SOURCES
 from edge.db.label_rows import label_row
 from edge.db.queries import REPLICA
 from edge.domain.names import display_name, display_package
-from edge.pickups.desk import Pickup, PickupDesk, PickupLine
+from edge.pickups.desk import PickupDesk
+from edge.pickups.rows import Pickup, order_of
 from edge.staff.label_index import LabelIndex
 from edge.staff.tiles import Tiles
 from edge.store import Store
@@ -26,11 +29,13 @@ class PickupCard:
     lines: int
     picked: int
     cancel_requested: bool
+    arrived_ms: int | None
+    bay: str
 
 
 @dataclass(frozen=True, slots=True)
 class PickupLineView:
-    """A line to pick. `lights`: its labels that can flash."""
+    """A line to pick. `quantity_milli`: as much as is to come. `lights`: its labels that can flash."""
 
     line: int
     sku: str
@@ -40,6 +45,7 @@ class PickupLineView:
     picked_milli: int
     price_minor: int
     is_picked: bool
+    can_pick: bool
     lights: tuple[str, ...]
 
 
@@ -56,6 +62,9 @@ class PickupView:
     can_stage: bool
     can_make_ready: bool
     can_hand_over: bool
+    can_put_back: bool
+    can_miss: bool
+    expires_ms: int | None
 
     @property
     def all_picked(self) -> bool:
@@ -82,17 +91,21 @@ class Orders:
         if pickup is None:
             return None
         state = pickup.row.state
-        can = {step: next_state(state, step) is not None for step in Step}
+        can = {step: state in sources for step, sources in SOURCES.items()}
+        back = to_put_back(order_of(pickup.row, pickup.lines), state in FINAL)
         return PickupView(_card(pickup), pickup.person.phone_last_digits if pickup.person else "",
                           pickup.row.currency, tuple(self._line(line) for line in pickup.lines),
                           STAGES.index(state) if state in STAGES else None, can[Step.PICK], can[Step.STAGE],
-                          can[Step.READY], can[Step.HAND_OVER])
+                          can[Step.READY], can[Step.HAND_OVER] and state is not PickupState.STAGED
+                          and state not in FINAL, any(back), can[Step.NO_SHOW] and pickup.row.arrived_ms is None,
+                          pickup.expires_ms if state not in FINAL else None)
 
-    def _line(self, line: PickupLine) -> PickupLineView:
+    def _line(self, line: Line) -> PickupLineView:
         item = self._store.books.replica_reader.execute(REPLICA.item, (line.sku,)).fetchone()
         return PickupLineView(line.line, line.sku, display_name(item[1]) if item else line.sku,
-                              display_package(item[5]) if item else "", line.quantity_milli, line.picked_milli,
-                              line.price_minor, line.picked_milli >= line.quantity_milli, self._lights(line.sku))
+                              display_package(item[5]) if item else "", line.ordered_milli - line.short_milli,
+                              line.staged_milli + line.handed_milli, line.price_minor, _is_picked(line),
+                              line.reserved_milli > 0 and line.answer is not Answer.OFFERED, self._lights(line.sku))
 
     def _lights(self, sku: str) -> tuple[str, ...]:
         rows = (label_row(self._store.books.ledger_reader, label) for label in self._index.labels_of(sku))
@@ -100,6 +113,12 @@ class Orders:
 
 
 def _card(pickup: Pickup) -> PickupCard:
-    picked = sum(1 for line in pickup.lines if line.picked_milli >= line.quantity_milli)
+    picked = sum(1 for line in pickup.lines if _is_picked(line))
     return PickupCard(pickup.row.order_id, pickup.person.display_name if pickup.person else "", pickup.row.state,
-                      pickup.row.placed_ms, len(pickup.lines), picked, pickup.row.cancel_requested)
+                      pickup.row.placed_ms, len(pickup.lines), picked, pickup.row.cancel_requested,
+                      pickup.row.arrived_ms, pickup.row.bay)
+
+
+def _is_picked(line: Line) -> bool:
+    """Whether all of the line that is to come was picked."""
+    return line.staged_milli + line.handed_milli >= line.ordered_milli - line.short_milli

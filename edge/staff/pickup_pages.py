@@ -6,7 +6,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from cloud_sync.contract.pickup import PickupState, Step
+from cloud_sync.contract.pickup import PickupState, ShortReason, Step
 from edge.errors import Rejected
 from edge.limits import CODE_SEARCH_MISSES_MAX
 from edge.pickups.desk import StepRequest
@@ -19,7 +19,7 @@ from edge.staff.page import StaffPage
 from edge.staff.sessions import Message, Tone
 
 CODE_CHARACTERS_MAX = 64
-STEPS = (Step.PICK, Step.STAGE, Step.READY, Step.HAND_OVER)
+STEPS = (Step.PICK, Step.SHORT, Step.STAGE, Step.READY, Step.HAND_OVER, Step.NO_SHOW, Step.PUT_BACK)
 """The steps that a person takes on the page."""
 
 
@@ -33,7 +33,7 @@ def pickup_handlers(page: StaffPage) -> Mapping[str, Handler]:
                 "ready": [card for card in every if card.state is PickupState.READY]}
 
     def order(found: PickupView, code: str = "") -> dict[str, object]:
-        return {"view": found, "stages": STAGES, "code": code}
+        return {"view": found, "stages": STAGES, "code": code, "short_reasons": tuple(ShortReason)}
 
     async def pickups(request: Request) -> Response:
         return view.page(request, session_of(request), "pickups.html", cards())
@@ -96,7 +96,8 @@ async def _take(page: StaffPage, request: Request, form: Form, found: PickupView
     transition_id = act_id_of(form, found.card.order_id, step.value, str(line))
     await page.parts.pickups.take_step(StepRequest(
         found.card.order_id, transition_id, step, session_of(request).principal.id, line,
-        form.get("code", "")[:CODE_CHARACTERS_MAX] if step is Step.HAND_OVER else ""))
+        form.get("code", "")[:CODE_CHARACTERS_MAX] if step is Step.HAND_OVER else "",
+        short_reason=_short_reason(form) if step is Step.SHORT else None))
 
 
 def _said(request: Request, found: PickupView, step: Step, line: int | None) -> str:
@@ -105,6 +106,13 @@ def _said(request: Request, found: PickupView, step: Step, line: int | None) -> 
     if step is Step.PICK:
         name = next((each.name for each in found.lines if each.line == line), order)
         return words.say("Picked: %(name)s.", name=name)
+    if step is Step.SHORT:
+        name = next((each.name for each in found.lines if each.line == line), order)
+        return words.say("Will not come: %(name)s.", name=name)
+    if step is Step.PUT_BACK:
+        return words.say("Order %(order)s is back on the shelf.", order=order)
+    if step is Step.NO_SHOW:
+        return words.say("Nobody came for order %(order)s: put it back.", order=order)
     if step is Step.STAGE:
         return words.say("Order %(order)s is put aside.", order=order)
     if step is Step.READY:
@@ -122,6 +130,13 @@ def _scanned_line(page: StaffPage, found: PickupView, code: str, request: Reques
     if left is None:
         raise Rejected(words.say("%(name)s is picked already: put it back.", name=lines[0].name))
     return left.line
+
+
+def _short_reason(form: Form) -> ShortReason:
+    reason = next((each for each in ShortReason if each.value == form.get("short_reason")), None)
+    if reason is None:
+        raise ProblemAnswer(400, "malformed", "This is no reason for goods that do not come", recorded=False)
+    return reason
 
 
 def _step(form: Form) -> Step:

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 import structlog
 
-from cloud_sync.contract.documents import Order, Person
+from cloud_sync.contract.documents import Order, Person, SubstituteAnswer
 from cloud_sync.contract.facts import PickupStep
 from cloud_sync.contract.feeds import Cursor
 from cloud_sync.hub import schema
@@ -75,6 +75,60 @@ async def test_every_change_the_hub_makes_is_a_revision(hub: HubWorld):
     assert [order.notified_ms for order in history] == [None, 5, 5, 5]
     assert [order.cancel_requested for order in history] == [False, False, False, True]
     assert {order.person.display_name for order in history} == {"Her neighbour"}
+
+
+async def test_what_the_hub_says_of_an_order_is_a_revision_once(hub: HubWorld):
+    store = await hub.store()
+    await hub.operator.put(PATH, json={**PLACED, "lines": [{**LINE, "may_substitute": True}]})
+    for path, body in (("arrival", {"bay": "3"}), ("answers", {"line": 2, "accepted": True}),
+                       ("cancel-request", {"lines": [1]}), ("reassignment", {})):
+        for _ in range(2):
+            answer = await hub.operator.post(f"{PATH}/{path}", json=body)
+            assert answer.status_code == 200, answer.text
+            hub.now_ms += 1000
+    late = await hub.operator.post(f"{PATH}/answers", json={"line": 2, "accepted": False})
+    assert late.json()["order"]["revision"] == 5
+    order = (await orders(store))[-1]
+    assert (order.revision, order.bay, order.cancel_lines, order.cancel_requested, order.reassigned) == (
+        5, "3", (1,), False, True)
+    assert (order.answers, order.lines[0].may_substitute) == ((SubstituteAnswer(2, accepted=True),), True)
+
+
+async def test_a_customer_who_parks_elsewhere_is_news(hub: HubWorld):
+    store = await hub.store()
+    await hub.operator.put(PATH, json=PLACED)
+    await hub.operator.post(f"{PATH}/arrival", json={"bay": "3"})
+    hub.now_ms += 60_000
+    await hub.operator.post(f"{PATH}/arrival", json={"bay": "4"})
+    await hub.operator.post(f"{PATH}/arrival", json={"bay": "3", "arrived_ms": 5})      # heard late
+    assert [order.bay for order in await orders(store)] == ["", "3", "4"]
+
+
+@pytest.mark.parametrize(("path", "body", "says"), [
+    ("cancel-request", {"lines": [9]}, "no line 9"), ("answers", {"line": 1, "accepted": True}, "no substitute"),
+    ("arrival", {"bay": "x" * 500}, "bay"), ("arrival", {"arrived_ms": -1}, "not a time")])
+async def test_a_word_that_makes_no_sense_is_refused(hub: HubWorld, path: str, body: dict[str, object], says: str):
+    store = await hub.store()
+    await hub.operator.put(PATH, json=PLACED)
+    answer = await hub.operator.post(f"{PATH}/{path}", json=body)
+    assert answer.status_code == 422
+    assert says in answer.json()["detail"]
+    assert len(await orders(store)) == 1
+    assert (await hub.operator.post(f"/v1/stores/store-1/orders/o9/{path}", json=body)).status_code in (404, 422)
+
+
+@pytest.mark.parametrize(("states", "shown"), [
+    (("ready", "partially_handed_over", "expired"), "partially_handed_over"),
+    (("partially_handed_over", "handed_over", "cancelled"), "handed_over"), (("no_show", "ready"), "ready")])
+async def test_p6_goods_that_left_have_left_whatever_is_told_later(
+        hub: HubWorld, states: tuple[str, ...], shown: str):
+    store = await hub.store()
+    await hub.operator.put(PATH, json=PLACED)
+    ledger = store.ledger()
+    for number, state in enumerate(states):
+        ledger.appends(PickupStep("o1", f"t{number}", "pick", state, 1, "ana"), f"t{number}")
+        await store.push(ledger.push())
+    assert (await hub.operator.get(PATH)).json()["state"] == shown
 
 
 async def test_lines_of_a_placed_order_do_not_change(hub: HubWorld):

@@ -102,9 +102,16 @@ async def test_p5_an_order_for_nothing_or_less_promises_nothing(store: StoreKit,
 
 @pytest.mark.parametrize("until", [None, Step.PICK, Step.STAGE, Step.READY])
 async def test_p6_a_cancel_before_the_hand_over_puts_everything_back(store: StoreKit, until: Step | None) -> None:
+    """What was reserved is free at once; what was picked when somebody has carried it back."""
     await an_order(store, until=until)
     await store.hub.changes_order("A-1", cancel_requested=True)
+    assert state_of(store) is PickupState.CANCELLED
+    if until is not None:
+        assert store.stock("milk") == (0, 0, 2, 0)
+        assert [pickup.row.order_id for pickup in store.pickups.open()] == ["A-1"]
+        await store.takes_step("A-1", Step.PUT_BACK)
     assert (state_of(store), store.stock("milk")) == (PickupState.CANCELLED, (2, 0, 0, 0))
+    assert store.pickups.open() == []
     await store.hub.changes_order("A-1", notified_ms=5)          # the hub goes on talking about it
     assert (store.stock("milk"), store.exceptions()) == ((2, 0, 0, 0), [])
 
@@ -118,11 +125,14 @@ async def test_p6_a_cancel_after_the_hand_over_is_one_refund_to_make(store: Stor
     assert store.exceptions() == ["late-cancel"]
 
 
-async def test_p6_goods_handed_over_after_a_cancel_have_left_all_the_same(store: StoreKit) -> None:
+@pytest.mark.parametrize("put_back", [False, True])
+async def test_p6_goods_handed_over_after_a_cancel_have_left_all_the_same(store: StoreKit, put_back: bool) -> None:
     """The cancel arrived while the customer stood at the desk."""
     await an_order(store, until=Step.READY)
     await store.hub.changes_order("A-1", cancel_requested=True)
-    assert store.stock("milk") == (2, 0, 0, 0)
+    if put_back:
+        await store.takes_step("A-1", Step.PUT_BACK)
+    assert store.stock("milk") == ((2, 0, 0, 0) if put_back else (0, 0, 2, 0))
     await store.takes_step("A-1", Step.HAND_OVER, code=CODE)
     assert (state_of(store), store.stock("milk")) == (PickupState.HANDED_OVER, (0, 0, 0, 0))
     assert store.exceptions() == ["late-cancel"]
@@ -328,7 +338,8 @@ async def test_the_api_shows_open_orders_and_takes_steps(store: StoreKit) -> Non
         (listed,) = (await client.get("/v1/pickups")).json()
         assert (listed["order_id"], listed["state"], listed["customer"]) == ("A-1", "accepted", CUSTOMER)
         assert listed["lines"] == [{"line": 1, "sku": "milk", "quantity_milli": 2000, "picked_milli": 0,
-                                    "price_minor": 100}]
+                                    "price_minor": 100, "staged_milli": 0, "handed_milli": 0, "short_milli": 0,
+                                    "cancelled": False, "replaces": None, "answer": ""}]
         taken = await client.post("/v1/pickups/A-1/steps", json={"transition_id": "tap-1", "step": "pick"})
         assert (taken.status_code, taken.json()["state"]) == (200, "picking")
         wrong = await client.post("/v1/pickups/A-1/steps", json={"transition_id": "tap-2", "step": "ready"})

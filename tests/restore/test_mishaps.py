@@ -306,7 +306,7 @@ async def test_p6_an_order_handed_over_by_the_lost_disk_stays_handed_over(town: 
     assert first is not None
     assert second is not None
     assert (first.row.state, second.row.state) == ("handed_over", "picking")
-    assert [(line.reserved_milli, line.picked_milli) for line in second.lines] == [(0, 2000)]
+    assert [(line.reserved_milli, line.staged_milli) for line in second.lines] == [(0, 2000)]
     assert box.stock()["milk"] == (6000, 0, 2000, 0)
     for step in (Step.STAGE, Step.READY):
         await box.kit.takes_step("o2", step, transition_id=f"later-{step}")

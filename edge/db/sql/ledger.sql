@@ -469,22 +469,24 @@ ON CONFLICT (feed) DO UPDATE SET generation = excluded.generation, offset = excl
 
 -- name: pickup
 SELECT order_id, revision, state, placed_ms, currency, code_hmac, code_attempts, person_id, notified_ms,
-    cancel_requested, changed_ms FROM pickup WHERE order_id = ?
+    cancel_requested, changed_ms, progress, ended, arrived_ms, bay, reassigned FROM pickup WHERE order_id = ?
 
 -- name: pickup_by_code
-SELECT order_id FROM pickup WHERE code_hmac = ? AND state IN ('ready', 'staged')
+SELECT order_id FROM pickup WHERE code_hmac = ? AND state IN ('ready', 'staged', 'partially_handed_over')
 
 -- name: pickups_open
 SELECT order_id, revision, state, placed_ms, currency, code_hmac, code_attempts, person_id, notified_ms,
-    cancel_requested, changed_ms FROM pickup
-WHERE state NOT IN ('handed_over', 'rejected', 'cancelled') ORDER BY placed_ms LIMIT ?
+    cancel_requested, changed_ms, progress, ended, arrived_ms, bay, reassigned FROM pickup
+WHERE state NOT IN ('handed_over', 'rejected', 'cancelled', 'expired', 'no_show', 'refused', 'reassigned')
+    OR order_id IN (SELECT order_id FROM pickup_line WHERE picked_milli > 0)
+ORDER BY placed_ms LIMIT ?
 
 -- name: insert_pickup
 INSERT INTO pickup (order_id, revision, state, placed_ms, currency, code_hmac, person_id, notified_ms,
     cancel_requested, changed_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: update_pickup_from_hub
-UPDATE pickup SET revision = ?, notified_ms = ?, cancel_requested = ? WHERE order_id = ?
+UPDATE pickup SET revision = ?, cancel_requested = ? WHERE order_id = ?
 
 -- name: set_pickup_state
 UPDATE pickup SET state = ?, changed_ms = ?, step_epoch = ?, step_sequence = ? WHERE order_id = ?
@@ -509,20 +511,36 @@ DELETE FROM pickup_past WHERE order_id = ?
 UPDATE pickup SET code_attempts = code_attempts + 1 WHERE order_id = ?
 
 -- name: pickup_lines
-SELECT line, sku, quantity_milli, price_minor, reserved_milli, picked_milli FROM pickup_line
+SELECT line, sku, quantity_milli, price_minor, reserved_milli, picked_milli, may_substitute, handed_milli, short_milli,
+    cancelled, refused, replaces, answer, decided_here FROM pickup_line
 WHERE order_id = ? ORDER BY line
 
 -- name: insert_pickup_line
-INSERT INTO pickup_line (order_id, line, sku, quantity_milli, price_minor) VALUES (?, ?, ?, ?, ?)
+INSERT INTO pickup_line (order_id, line, sku, quantity_milli, price_minor, may_substitute) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (order_id, line) DO NOTHING
 
--- name: set_pickup_line
-UPDATE pickup_line SET reserved_milli = ?, picked_milli = ? WHERE order_id = ? AND line = ?
+-- name: put_pickup_line
+INSERT INTO pickup_line (order_id, line, sku, quantity_milli, price_minor, reserved_milli, picked_milli, may_substitute,
+    handed_milli, short_milli, cancelled, refused, replaces, answer, decided_here, offered_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (order_id, line) DO UPDATE SET reserved_milli = excluded.reserved_milli,
+    picked_milli = excluded.picked_milli, handed_milli = excluded.handed_milli, short_milli = excluded.short_milli,
+    cancelled = excluded.cancelled, refused = excluded.refused, answer = excluded.answer,
+    decided_here = excluded.decided_here, offered_ms = COALESCE(pickup_line.offered_ms, excluded.offered_ms)
+
+-- name: set_pickup_value
+UPDATE pickup SET progress = ?, ended = ?, notified_ms = ?, arrived_ms = ?, bay = ?, reassigned = ? WHERE order_id = ?
+
+-- name: offers_unanswered
+SELECT pickup_line.order_id, line FROM pickup_line JOIN pickup ON pickup.order_id = pickup_line.order_id
+WHERE pickup.state IN ('awaiting_substitution', 'partially_handed_over') AND answer = 'offered' AND cancelled = 0
+    AND offered_ms <= ? LIMIT ?
 
 -- name: orders_reserving
 SELECT DISTINCT pickup_line.order_id FROM pickup_line JOIN pickup ON pickup.order_id = pickup_line.order_id
 WHERE pickup_line.sku = ? AND pickup_line.reserved_milli > 0
-    AND pickup.state NOT IN ('handed_over', 'rejected', 'cancelled') ORDER BY pickup.placed_ms DESC LIMIT 5
+    AND pickup.state NOT IN ('handed_over', 'rejected', 'cancelled', 'expired', 'no_show', 'refused', 'reassigned')
+ORDER BY pickup.placed_ms DESC LIMIT 5
 
 -- name: put_person
 INSERT INTO person (person_id, sealed, erase_after_ms) VALUES (?, ?, ?)
@@ -533,7 +551,8 @@ SELECT sealed FROM person WHERE person_id = ?
 
 -- name: set_person_erasure
 UPDATE person SET erase_after_ms = ? WHERE person_id = ? AND NOT EXISTS (SELECT 1 FROM pickup
-    WHERE person_id = ? AND order_id <> ? AND state NOT IN ('handed_over', 'rejected', 'cancelled'))
+    WHERE person_id = ? AND order_id <> ? AND state NOT IN
+        ('handed_over', 'rejected', 'cancelled', 'expired', 'no_show', 'refused', 'reassigned'))
 
 -- name: people_due
 SELECT 1 FROM person WHERE erase_after_ms <= ? LIMIT 1

@@ -207,7 +207,12 @@ CREATE TABLE pickup (
     cancel_requested INTEGER NOT NULL DEFAULT 0,
     changed_ms INTEGER NOT NULL,
     step_epoch INTEGER NOT NULL DEFAULT 0,
-    step_sequence INTEGER NOT NULL DEFAULT 0
+    step_sequence INTEGER NOT NULL DEFAULT 0,
+    progress TEXT NOT NULL DEFAULT 'placed',
+    ended TEXT NOT NULL DEFAULT '',
+    arrived_ms INTEGER,
+    bay TEXT NOT NULL DEFAULT '',
+    reassigned INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX pickup_by_code ON pickup (code_hmac);
 CREATE INDEX pickup_by_state ON pickup (state, placed_ms);
@@ -222,6 +227,8 @@ CREATE TABLE pickup_past (
     PRIMARY KEY (order_id, epoch, sequence)
 ) STRICT, WITHOUT ROWID;
 
+-- `picked_milli`: what is put aside now, without what was handed over or put back. `replaces`: a substitute for that
+-- line, offered at `offered_ms`.
 CREATE TABLE pickup_line (
     order_id TEXT NOT NULL,
     line INTEGER NOT NULL,
@@ -230,8 +237,18 @@ CREATE TABLE pickup_line (
     price_minor INTEGER NOT NULL,
     reserved_milli INTEGER NOT NULL DEFAULT 0,
     picked_milli INTEGER NOT NULL DEFAULT 0,
+    may_substitute INTEGER NOT NULL DEFAULT 0,
+    handed_milli INTEGER NOT NULL DEFAULT 0,
+    short_milli INTEGER NOT NULL DEFAULT 0,
+    cancelled INTEGER NOT NULL DEFAULT 0,
+    refused INTEGER NOT NULL DEFAULT 0,
+    replaces INTEGER,
+    answer TEXT NOT NULL DEFAULT '',
+    decided_here INTEGER NOT NULL DEFAULT 0,
+    offered_ms INTEGER,
     PRIMARY KEY (order_id, line)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX pickup_line_put_aside ON pickup_line (order_id) WHERE picked_milli > 0;
 
 -- People's data, sealed, erasable without touching the chain.
 CREATE TABLE person (person_id TEXT PRIMARY KEY, sealed BLOB NOT NULL, erase_after_ms INTEGER) STRICT, WITHOUT ROWID;

@@ -32,7 +32,7 @@ STEP_PAUSE_S = 0.25
 
 LOOK_EVERY_S = 0.3
 CUSTOMERS = ("Ana", "Luis", "Carmen", "Jordi", "Maite", "Xoán", "Pilar", "Amin", "Elena", "Pau")
-_FINISHED = frozenset({"handed_over", "rejected", "cancelled"})
+_FINISHED = frozenset({"handed_over", "rejected", "cancelled", "expired"})
 
 
 @dataclass(slots=True)
@@ -135,10 +135,12 @@ class OrderCrowd:
         steps: list[tuple[str, int | None]] = [("pick", line.line) for line in pickup.lines if not line.picked_milli]
         for step, line in [*steps, ("stage", None), ("ready", None)]:
             if not await self._step(hands, order, step, line):
+                await self._put_back(hands, order)
                 return
         if self._play.line_up:
             await self._tell_customer(order)
-        if await self._step(hands, order, "hand_over", None, order.code) and order.cancels_late:
+        handed_over = await self._step(hands, order, "hand_over", None, order.code)
+        if handed_over and order.cancels_late:
             await self._cancel(order)
 
     async def _step(self, hands: StaffHands, order: Order, step: str, line: int | None, code: str = "") -> bool:
@@ -154,6 +156,12 @@ class OrderCrowd:
         elif order.state not in _FINISHED:
             self._play.witness.note_trouble(f"order {order.order_id} is {order.state} and would not {step}")
         return taken
+
+    async def _put_back(self, hands: StaffHands, order: Order) -> None:
+        """What was picked for an order that was cancelled meanwhile goes back to the shelf."""
+        found = await hands.pickup(order.order_id)
+        if found is not None and found.state == "cancelled" and any(line.staged_milli for line in found.lines):
+            await self._step(hands, order, "put_back", None)
 
     async def _cancel(self, order: Order) -> None:
         try:

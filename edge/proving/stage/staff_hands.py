@@ -32,6 +32,7 @@ class PickupLine(msgspec.Struct, frozen=True):
     sku: str
     quantity_milli: int
     picked_milli: int
+    staged_milli: int = 0
 
 
 class Pickup(msgspec.Struct, frozen=True):
