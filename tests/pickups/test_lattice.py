@@ -176,14 +176,14 @@ def test_p5_p9_whole_histories_of_many_orders_converge_and_no_unit_is_promised_t
 
 
 def shuffled(data: st.DataObject, history: list[Taken | Said]) -> list[Taken | Said]:
-    """The history as somebody else hears it: each side's steps in its own order, but an answer after its offer."""
+    """The history as somebody else hears it: each side's steps in its own order, but what names a substitute after its
+    offer: the hub cannot speak of a line that it never heard of."""
     steps = [each for each in history if isinstance(each, Taken)]
     words = [each for each in history if isinstance(each, Said)]
     heard: list[Taken | Said] = []
     while steps or words:
-        answers_unheard = bool(words) and words[0].step is HubStep.ANSWER and not any(
-            isinstance(each, Taken) and each.offer is not None and each.offer.line == words[0].lines[0]
-            for each in heard)
+        answers_unheard = bool(words) and any(each.offer is not None and each.offer.line in words[0].lines
+                                              for each in steps)
         from_store = bool(steps) and (not words or answers_unheard or data.draw(st.booleans()))
         heard.append(steps.pop(0) if from_store else words.pop(0))
     return heard
