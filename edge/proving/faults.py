@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from drivers.virtual.label import VirtualLabel
 from edge.proving.hub_line import FINE, Fate, Weather
 from edge.proving.plan import CALM_AFTER_S
 from edge.proving.restores import Restores
@@ -276,7 +275,7 @@ class Faults:
             return
         world.tally.count("label_power_cut")
         world.eyes.look()
-        drawing = _draws(label)
+        drawing = bool(label.said_done) and (not label.history or label.history[-1].at_s < label.said_done[-1].at_s)
         drawn = len(label.history)
         label.cut_power()
         if drawing:
@@ -290,21 +289,14 @@ class Faults:
                 await self._staff.put_back(label.address)
 
     async def _lose_label(self) -> None:
-        """Gone for good, with its price on it; after a while somebody notices, and takes it off the books.
-
-        One that goes while it draws leaves a screen that no proof speaks of, as one whose battery falls out."""
+        """Gone for good, with its price on it; after a while somebody notices, and takes it off the books."""
         world = self._world
         address = self._randomness.choice(list(world.floor.labels))
         if address in world.floor.off_shelf or len(world.floor.labels) < world.plan.labels // 2:
             return
         world.tally.count("label_lost")
         world.eyes.look()
-        drawing = _draws(world.floor.labels[address])
         world.floor.lost[address] = world.floor.shelf.take_away(address)
-        if drawing:
-            world.tally.count("label_lost_while_drawing")
-            await self._staff.take_off(address, "it died while it drew")
-            return
         if self._randomness.random() < NOTICED_SHARE:
             await asyncio.sleep(self._randomness.uniform(60, 1200))
         elif not await self._staff.told_of(address):
@@ -315,8 +307,3 @@ class Faults:
         """Most things are over soon."""
         low_s, high_s = bounds_s
         await asyncio.sleep(min(high_s, low_s + self._randomness.expovariate(4 / (high_s - low_s))))
-
-
-def _draws(label: VirtualLabel) -> bool:
-    """Whether it said that it has a picture which its screen does not show yet."""
-    return bool(label.said_done) and (not label.history or label.history[-1].at_s < label.said_done[-1].at_s)
