@@ -4,6 +4,7 @@ A transaction is decoded and flagged in the event loop; whether it was seen befo
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -182,8 +183,8 @@ class TransactionDesk:
                          self.clocks.ahead_ms(till))
 
     def _fact(self, day: TillDay, sequence: int, body: TransactionIn, heard: Heard) -> Transaction:
-        skus = self._prices.skus_of([line.code for line in body.lines])
-        lines = tuple(self._line(line, sku, heard.received_ms) for line, sku in zip(body.lines, skus, strict=True))
+        lines = tuple(self._line(line, known, heard.received_ms)
+                      for line, known in zip(body.lines, self._known_skus(body.lines), strict=True))
         flags = (*transaction_flags(body.type, body.total_minor, lines, self._store.clock.trusted),
                  *self._time_flags(day, heard))
         return Transaction(till=day.till, business_day=day.business_day, sequence=sequence, type=body.type,
@@ -196,8 +197,13 @@ class TransactionDesk:
         contradicts = contradicts_day(heard.occurred_ms, day.business_day, self._store.identity.time_zone)
         return (*odd, Flag.CONTRADICTORY) if contradicts else odd
 
-    def _line(self, line: LineIn, sku_by_code: str, received_ms: int) -> SaleLine:
-        known = line.sku if line.sku and self._prices.known_sku(line.sku) else sku_by_code
+    def _known_skus(self, lines: Sequence[LineIn]) -> list[str]:
+        """What each line sells as the catalogue knows it, by its SKU or else its code; empty for neither."""
+        said = [line.sku if line.sku and self._prices.known_sku(line.sku) else "" for line in lines]
+        by_code = iter(self._prices.skus_of([line.code for line, sku in zip(lines, said, strict=True) if not sku]))
+        return [sku or next(by_code) for sku in said]
+
+    def _line(self, line: LineIn, known: str, received_ms: int) -> SaleLine:
         return SaleLine(line=line.line, kind=line.kind, quantity_milli=line.quantity_milli,
                         amount_minor=line.amount_minor, sku=known or line.sku, code=line.code,
                         unit_price_minor=line.unit_price_minor,
