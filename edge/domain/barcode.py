@@ -43,7 +43,7 @@ def canonical(code: str) -> str:
 def lookup_key(code: str) -> str | None:
     """A scanned code → its first key, or `None` when it is no code an item can have."""
     if len(code) <= 14 and code.isdecimal() and code.isascii():
-        return code.zfill(14) if len(code) in _GTIN_LENGTHS else code
+        return canonical(code)
     if not _may_be_read(code):
         return None
     return next(iter(_parsed(code).keys), code if code.isalnum() else None)

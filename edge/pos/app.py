@@ -46,16 +46,9 @@ class _QuickRoute:
 
     def __init__(self, rule: Rule, handler: Handler) -> None:
         self.method = rule.method
-        self.beginning, _, self._parameter = rule.path.removesuffix(":path}").partition("{")
-        self._match = None if rule.path.endswith(":path}") else compile_path(rule.path)[0].match
+        self.beginning = rule.path.partition("{")[0]
+        self.match = compile_path(rule.path)[0].match
         self.handler = handler
-
-    def parameters(self, path: str) -> Mapping[str, str] | None:
-        """Of a path that begins so; `None` for one of another shape."""
-        if self._match is None:
-            return {self._parameter: path[len(self.beginning):]}
-        found = self._match(path)
-        return found.groupdict() if found is not None else None
 
 
 class StoreApp:
@@ -75,9 +68,9 @@ class StoreApp:
             path, method = scope["path"], scope["method"]
             for route in self._quick:
                 if path.startswith(route.beginning) and method == route.method:
-                    parameters = route.parameters(path)
-                    if parameters is not None:
-                        scope["path_params"] = parameters
+                    found = route.match(path)
+                    if found is not None:
+                        scope["path_params"] = found.groupdict()
                         response = await route.handler(Request(scope, receive))
                         return await response(scope, receive, send)
         return await self._app(scope, receive, send)

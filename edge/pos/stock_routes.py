@@ -16,7 +16,7 @@ from edge.db.connection import Connection
 from edge.db.ledger import Draft, Outcome, Receipt, draft, record
 from edge.db.queries import LEDGER
 from edge.limits import KEY_CHARACTERS_MAX, TRANSACTION_LINES_MAX
-from edge.pos.app import Handler, body_of, json_response, principal_of
+from edge.pos.app import Handler, JsonBytes, body_of, json_response, principal_of
 from edge.pos.problems import ProblemAnswer
 from edge.store import Store
 
@@ -79,11 +79,11 @@ def stock_handlers(store: Store) -> Mapping[str, Handler]:
     async def post_movement(request: Request) -> Response:
         body = msgspec.json.decode(await body_of(request), type=MovementIn)
         receipt = await receive(store, body, principal_of(request).id)
-        return Response(receipt, 201, media_type="application/json")
+        return JsonBytes(receipt, 201)
 
     async def post_count(request: Request) -> Response:
         body = msgspec.json.decode(await body_of(request), type=CountIn)
-        return Response(await count(store, body, principal_of(request).id), 201, media_type="application/json")
+        return JsonBytes(await count(store, body, principal_of(request).id), 201)
 
     return {"stock": stock, "post_movement": post_movement, "post_count": post_count}
 

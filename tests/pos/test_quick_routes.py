@@ -25,6 +25,7 @@ REQUESTS = [
     ("GET", "/v1/lookup", None),
     ("GET", "/v1/lookup/0000", None),
     ("GET", "/v1/lookup/%00", None),
+    ("GET", "/v1/lookup/%0A", None),
     ("HEAD", f"/v1/lookup/{EAN}", None),
     ("POST", f"/v1/lookup/{EAN}", {}),
     ("PUT", f"/v1/transactions/1/{DAY}/7", SALE),
