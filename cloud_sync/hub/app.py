@@ -31,7 +31,7 @@ from cloud_sync.hub.catalogue import Catalogue, Imported, PriceEntry, PromotionI
 from cloud_sync.hub.enrolment import CodeRequest
 from cloud_sync.hub.errors import Forbidden, HubError, NotFound
 from cloud_sync.hub.feeds import STORE_FEED_NAMES, FeedId, Page, Written
-from cloud_sync.hub.incoming import cursor, decode, number, zone
+from cloud_sync.hub.incoming import cursor, decode, decode_or_default, number, zone
 from cloud_sync.hub.limits import AUDIT_ENTRIES_MAX, COMPRESS_FROM_BYTES, INLINE_RECORDS_MAX, RECHECK_S, WAIT_MAX_S
 from cloud_sync.hub.orders import Arrival, CancelRequest, OrderStatus, Placement
 from cloud_sync.hub.principals import Principal
@@ -87,8 +87,7 @@ class HubApp(ShopHandlers, WebhookHandlers):
         return json_answer({"status": "ok"})
 
     async def register_store(self, request: Request) -> Response:
-        body = await body_of(request)
-        registration = decode(body, Registration) if body else Registration()
+        registration = decode_or_default(await body_of(request), Registration)
         registered = await self._run(self._storage.stores.register, request.path_params["store"], registration)
         return json_answer(registered, HTTPStatus.CREATED if registered.created else HTTPStatus.OK)
 
@@ -103,8 +102,7 @@ class HubApp(ShopHandlers, WebhookHandlers):
         return json_answer(await self._run(self._storage.stores.hello, store, hello, enrolment))
 
     async def make_enrolment_code(self, request: Request) -> Response:
-        body = await body_of(request)
-        valid_s = (decode(body, CodeRequest) if body else CodeRequest()).valid_s
+        valid_s = decode_or_default(await body_of(request), CodeRequest).valid_s
         made = await self._run(self._storage.enrolments.make_code, request.path_params["store"], valid_s)
         return json_answer(made, HTTPStatus.CREATED)
 
@@ -201,8 +199,7 @@ class HubApp(ShopHandlers, WebhookHandlers):
         return json_answer(await self._run(self._storage.orders.status, store, order_id))
 
     async def request_cancel(self, request: Request) -> Response:
-        body = await body_of(request)
-        lines = decode(body, CancelRequest).lines if body else ()
+        lines = decode_or_default(await body_of(request), CancelRequest).lines
         return await self._say_of_order(request, partial(self._storage.orders.request_cancel, lines=lines))
 
     async def order_arrival(self, request: Request) -> Response:

@@ -47,6 +47,11 @@ def decode(body: bytes, type_: type[Body]) -> Body:
         raise Rejected("body: not UTF-8") from error
 
 
+def decode_or_default(body: bytes, type_: type[Body]) -> Body:
+    """The same; nothing at all means what the type says by itself."""
+    return decode(body or b"{}", type_)
+
+
 def number(request: Request, name: str, otherwise: int) -> int:
     """A query parameter from 0 to 2**63 - 1. Raises `Rejected`."""
     text = request.query_params.get(name, "")

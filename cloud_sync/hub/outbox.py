@@ -26,7 +26,6 @@ from cloud_sync.hub.rows import Row, insert_rows
 
 _WEBHOOK, _DELIVERY = schema.webhook, schema.delivery
 _LISTENERS = sa.select(_WEBHOOK.c.webhook_id, _WEBHOOK.c.event_types)
-_types_decoder = msgspec.json.Decoder(tuple[str, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ class Settled:
 def tell(connection: sa.Connection, database: Database, store: str, happenings: Iterable[Happening]) -> None:
     """Write what happened for everybody who wants to hear it; unread when there is nobody. The caller holds the store's
     lock."""
-    listeners = [(webhook_id, set(_types_decoder.decode(types)))
+    listeners = [(webhook_id, set(event_types(types)))
                  for webhook_id, types in connection.execute(_LISTENERS).all()]
     if not listeners:
         return
@@ -95,6 +94,14 @@ def tell(connection: sa.Connection, database: Database, store: str, happenings: 
             "body": body, "created_ms": now_ms, "attempts": 0, "due_ms": now_ms,
             "dead_after_ms": now_ms + 1000 * DELIVERY_DEAD_AFTER_S, "dead": False, "last_error": ""})
     insert_rows(connection, _DELIVERY, rows)
+
+
+def event_types(text: str) -> tuple[str, ...]:
+    """What an endpoint wants to hear, as its row has it; none: everything."""
+    return _types_decoder.decode(text)
+
+
+_types_decoder = msgspec.json.Decoder(tuple[str, ...])
 
 
 def claimable(connection: sa.Connection, now_ms: int) -> list[str]:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from cloud_sync.hub.answers import body_of, json_answer
 from cloud_sync.hub.availability import AvailabilityQuestion, SafetyStock
-from cloud_sync.hub.incoming import decode, zone
+from cloud_sync.hub.incoming import decode, decode_or_default, zone
 from cloud_sync.hub.limits import AVAILABILITY_MAX_AGE_S
 from cloud_sync.hub.shops import ShopRegistration
 from cloud_sync.hub.storage import HubStorage
@@ -37,8 +37,7 @@ class ShopHandlers:
         return await self._available(decode(await body_of(request), AvailabilityQuestion))
 
     async def register_shop(self, request: Request) -> Response:
-        body = await body_of(request)
-        registration = decode(body, ShopRegistration) if body else ShopRegistration()
+        registration = decode_or_default(await body_of(request), ShopRegistration)
         registered = await self._run(self._storage.shops.register, request.path_params["shop"], registration)
         return json_answer(registered, HTTPStatus.CREATED if registered.created else HTTPStatus.OK)
 

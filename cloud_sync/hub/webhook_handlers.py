@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from cloud_sync.hub.answers import body_of, json_answer
 from cloud_sync.hub.endpoints import check_endpoint
-from cloud_sync.hub.incoming import decode
+from cloud_sync.hub.incoming import decode, decode_or_default
 from cloud_sync.hub.storage import HubStorage
 from cloud_sync.hub.webhooks import SendAgain, WebhookIn
 
@@ -40,6 +40,5 @@ class WebhookHandlers:
         return json_answer(await self._run(self._storage.webhooks.dead_letters, request.path_params["webhook"]))
 
     async def send_again(self, request: Request) -> Response:
-        body, webhook = await body_of(request), request.path_params["webhook"]
-        again = decode(body, SendAgain) if body else SendAgain()
+        again, webhook = decode_or_default(await body_of(request), SendAgain), request.path_params["webhook"]
         return json_answer(await self._run(self._storage.webhooks.send_again, webhook, again))

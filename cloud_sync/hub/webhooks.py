@@ -19,7 +19,6 @@ from cloud_sync.hub.outbox import Round, Settled
 from cloud_sync.hub.signatures import mint_secret, secret_key
 
 _WEBHOOK, _DELIVERY = schema.webhook, schema.delivery
-_types_decoder = msgspec.json.Decoder(tuple[str, ...])
 
 
 class WebhookIn(msgspec.Struct, frozen=True):
@@ -137,7 +136,7 @@ class Webhooks:
             rows = connection.execute(sa.select(_WEBHOOK).order_by(_WEBHOOK.c.webhook_id)).all()
             numbers = {(webhook, dead): number for webhook, dead, number in connection.execute(counts)}
         return tuple(WebhookStatus(
-            row.webhook_id, row.url, _types_decoder.decode(row.event_types), row.created_ms, row.disabled_ms,
+            row.webhook_id, row.url, outbox.event_types(row.event_types), row.created_ms, row.disabled_ms,
             row.failures, row.due_ms, row.delivered_ms, row.last_error, numbers.get((row.webhook_id, False), 0),
             numbers.get((row.webhook_id, True), 0)) for row in rows)
 
