@@ -10,9 +10,7 @@ SELECT name FROM item WHERE sku = ?
 SELECT COALESCE(SUM(count), 0), COALESCE(SUM(total_minor), 0) FROM till_day WHERE business_day = ?
 
 -- name: pickup_counts
-SELECT state, COUNT(*) FROM pickup
-WHERE state NOT IN ('handed_over', 'rejected', 'cancelled', 'expired', 'no_show', 'refused', 'reassigned')
-GROUP BY state
+SELECT state, COUNT(*) FROM pickup WHERE NOT is_over GROUP BY state
 
 -- name: held_price_entries
 SELECT entry_id, doc FROM held_price WHERE batch_digest = ? ORDER BY entry_id LIMIT ?

@@ -6,7 +6,7 @@ import pytest
 
 from cloud_sync.contract.documents import Order, OrderLine
 from cloud_sync.contract.feeds import Feed
-from cloud_sync.contract.pickup import PickupState, Step
+from cloud_sync.contract.pickup import FINAL, PickupState, Step
 from edge.db.queries import LEDGER
 from edge.errors import Rejected
 from edge.pos.access import Role
@@ -31,6 +31,16 @@ def state_of(store: StoreKit, order_id: str = "A-1") -> PickupState:
     found = store.pickups.find(order_id)
     assert found is not None
     return found.row.state
+
+
+async def test_the_books_and_the_contract_agree_when_an_order_is_over(store: StoreKit) -> None:
+    await an_order(store)
+
+    for state in PickupState:
+        await store.books.ledger.submit(lambda connection, state=state: connection.execute(
+            "UPDATE pickup SET state = ?", (state,)))
+        (is_over,) = store.books.ledger_reader.execute("SELECT is_over FROM pickup").fetchone()
+        assert is_over == (state in FINAL)
 
 
 async def test_an_order_goes_from_shelf_to_customer_and_its_goods_with_it(store: StoreKit) -> None:

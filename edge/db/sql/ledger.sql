@@ -477,8 +477,7 @@ SELECT order_id FROM pickup WHERE code_hmac = ? AND state IN ('ready', 'staged',
 -- name: pickups_open
 SELECT order_id, revision, state, placed_ms, currency, code_hmac, code_attempts, person_id, notified_ms,
     cancel_requested, changed_ms, progress, ended, arrived_ms, bay, reassigned FROM pickup
-WHERE state NOT IN ('handed_over', 'rejected', 'cancelled', 'expired', 'no_show', 'refused', 'reassigned')
-    OR order_id IN (SELECT order_id FROM pickup_line WHERE picked_milli > 0)
+WHERE NOT is_over OR order_id IN (SELECT order_id FROM pickup_line WHERE picked_milli > 0)
 ORDER BY placed_ms LIMIT ?
 
 -- name: insert_pickup
@@ -539,7 +538,7 @@ WHERE pickup.state IN ('awaiting_substitution', 'partially_handed_over') AND ans
 -- name: orders_reserving
 SELECT DISTINCT pickup_line.order_id FROM pickup_line JOIN pickup ON pickup.order_id = pickup_line.order_id
 WHERE pickup_line.sku = ? AND pickup_line.reserved_milli > 0
-    AND pickup.state NOT IN ('handed_over', 'rejected', 'cancelled', 'expired', 'no_show', 'refused', 'reassigned')
+    AND NOT pickup.is_over
 ORDER BY pickup.placed_ms DESC LIMIT 5
 
 -- name: put_person
@@ -551,8 +550,7 @@ SELECT sealed FROM person WHERE person_id = ?
 
 -- name: set_person_erasure
 UPDATE person SET erase_after_ms = ? WHERE person_id = ? AND NOT EXISTS (SELECT 1 FROM pickup
-    WHERE person_id = ? AND order_id <> ? AND state NOT IN
-        ('handed_over', 'rejected', 'cancelled', 'expired', 'no_show', 'refused', 'reassigned'))
+    WHERE person_id = ? AND order_id <> ? AND NOT is_over)
 
 -- name: people_due
 SELECT 1 FROM person WHERE erase_after_ms <= ? LIMIT 1

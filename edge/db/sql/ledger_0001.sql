@@ -212,7 +212,9 @@ CREATE TABLE pickup (
     ended TEXT NOT NULL DEFAULT '',
     arrived_ms INTEGER,
     bay TEXT NOT NULL DEFAULT '',
-    reassigned INTEGER NOT NULL DEFAULT 0
+    reassigned INTEGER NOT NULL DEFAULT 0,
+    is_over INTEGER NOT NULL GENERATED ALWAYS AS (
+        state IN ('handed_over', 'rejected', 'cancelled', 'expired', 'no_show', 'refused', 'reassigned')) VIRTUAL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX pickup_by_code ON pickup (code_hmac);
 CREATE INDEX pickup_by_state ON pickup (state, placed_ms);
