@@ -1,56 +1,13 @@
 """When an order should be accepted and ready, and how long it waits (DESIGN.md section 9, retail.md 2.3 and 2.4.4).
 
-Opening hours are per weekday, in minutes after local midnight; closed days are named. Times go in and come out as
-milliseconds since 1970, UTC. Of a local hour that the clock shows twice or skips, opening is read as early and every
-deadline as late as it may be meant: for the customer.
+Times go in and come out as milliseconds since 1970, UTC. Of a local hour that the clock shows twice or skips every
+deadline is read as late as it may be meant: for the customer.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 
-from cloud_sync.contract.documents import OpeningHours, Policy
-
-_WEEK_DAYS = 7
-DAYS_MAX = 800
-"""No deadline is looked for further than this many days ahead; a store that is closed for longer has none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Calendar:
-    """When a store is open. `hours`: seven entries from Monday, `None` for a closed weekday; any other number of
-    them means always open."""
-
-    zone: ZoneInfo
-    hours: tuple[OpeningHours | None, ...] = ()
-    closed_days: frozenset[date] = frozenset()
-
-    @classmethod
-    def of(cls, policy: Policy, zone: ZoneInfo) -> "Calendar":
-        """The store's calendar by its policy. A closed day that is no date closes nothing."""
-        return cls(zone, policy.hours, frozenset(_dates(policy.closed_days)))
-
-    def is_closed(self, day: date) -> bool:
-        """Whether the store does not open at all on this local day."""
-        if day in self.closed_days:
-            return True
-        return len(self.hours) == _WEEK_DAYS and self.hours[day.weekday()] is None
-
-    def spans(self, since: datetime) -> Iterator[tuple[datetime, datetime]]:
-        """Opening and closing, in UTC and in order, of every trading day from the one before `since` on."""
-        for offset in range(-1, DAYS_MAX):
-            day = since.astimezone(self.zone).date() + timedelta(days=offset)
-            if not self.is_closed(day):
-                always = OpeningHours(0, 1440)
-                hours = (self.hours[day.weekday()] if len(self.hours) == _WEEK_DAYS else None) or always
-                past_midnight = 1440 if hours.closes_minute <= hours.opens_minute else 0
-                yield (min(self._readings(day, hours.opens_minute)),
-                       max(self._readings(day, hours.closes_minute + past_midnight)))
-
-    def _readings(self, day: date, minute: int) -> tuple[datetime, datetime]:
-        local = datetime.combine(day, time()) + timedelta(minutes=minute)
-        return _in_utc(local, self.zone, 0), _in_utc(local, self.zone, 1)
+from cloud_sync.contract.documents import Policy
+from cloud_sync.contract.opening_hours import DAYS_MAX, Calendar, readings
 
 
 def accept_by_ms(calendar: Calendar, placed_ms: int, accept_within_s: int) -> int | None:
@@ -73,7 +30,7 @@ def hold_end_ms(calendar: Calendar, since_ms: int, hold_s: int) -> int | None:
         midnight = datetime.combine(local.date() + timedelta(days=1), time())
         if not calendar.is_closed(local.date()):
             if local + left < midnight or (local + left == midnight and not calendar.is_closed(midnight.date())):
-                return _ms(max(_in_utc(local + left, calendar.zone, 0), _in_utc(local + left, calendar.zone, 1)))
+                return _ms(max(readings(local + left, calendar.zone)))
             left -= midnight - local
         local = midnight
     return None
@@ -99,25 +56,12 @@ def _after_open_time(calendar: Calendar, since_ms: int, wait_s: int) -> int | No
     return None
 
 
-def _dates(texts: tuple[str, ...]) -> Iterator[date]:
-    for text in texts:
-        try:
-            yield date.fromisoformat(text)
-        except ValueError:
-            continue
-
-
 def _utc(milliseconds: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
 
 
-def _local(milliseconds: int, zone: ZoneInfo) -> datetime:
+def _local(milliseconds: int, zone: tzinfo) -> datetime:
     return _utc(milliseconds).astimezone(zone)
-
-
-def _in_utc(local: datetime, zone: ZoneInfo, fold: int) -> datetime:
-    """What a local time may mean (PEP 495); in UTC adding and comparing mean real time."""
-    return local.replace(tzinfo=zone, fold=fold).astimezone(UTC)
 
 
 def _ms(moment: datetime) -> int:

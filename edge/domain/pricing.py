@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
+from itertools import takewhile
 
 from cloud_sync.contract.documents import Policy, PriceKind
+from cloud_sync.contract.opening_hours import WEEK_DAYS, Calendar
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,36 +113,17 @@ def shoppers_gone_in_ms(policy: Policy, now: datetime) -> int | None:
     `now` is an aware local time of the store's zone. 0: nobody is in the store. Hours that follow one another
     without the store being cleared in between are one span: a shopper of Monday, 23:50 may still walk on Tuesday.
     """
-    if len(policy.hours) != _DAYS:  # no hours: always open; a wrong number of them is nothing to shorten a grace by
+    if len(policy.hours) != WEEK_DAYS:  # no hours: always open; a wrong number is nothing to shorten a grace by
         return None
+    assert now.tzinfo is not None, "an aware time"
+    spans, week = Calendar(now.tzinfo, policy.hours).spans(now - timedelta(days=1)), timedelta(days=WEEK_DAYS)
     gone: datetime | None = None
-    for opens, cleared in _spans(policy, now):
+    for opens, closes in takewhile(lambda span: span[0] <= now + 2 * week, spans):
+        cleared = closes + timedelta(seconds=policy.clear_out_s)
         if gone is None and opens <= now < cleared:
             gone = cleared
         elif gone is not None and opens <= gone:
             gone = max(gone, cleared)
     if gone is None:
         return 0
-    return None if gone > now + timedelta(days=_DAYS) else int((gone - now) / timedelta(milliseconds=1))
-
-
-_DAYS = 7
-
-
-def _spans(policy: Policy, now: datetime) -> Iterable[tuple[datetime, datetime]]:
-    """Opening and cleared-out time of every trading day from the day before yesterday on, in order."""
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0, fold=0, tzinfo=None)
-    for offset in range(-2, _DAYS + 2):
-        day = midnight + timedelta(days=offset)
-        hours = policy.hours[day.weekday()]
-        if hours is not None:
-            past_midnight = 1440 if hours.closes_minute <= hours.opens_minute else 0
-            closes = day + timedelta(minutes=hours.closes_minute + past_midnight)
-            # Of an hour that the clock shows twice a year or skips, the earlier reading opens, the later one closes.
-            yield (min(_readings(day + timedelta(minutes=hours.opens_minute), now.tzinfo)),
-                   max(_readings(closes, now.tzinfo)) + timedelta(seconds=policy.clear_out_s))
-
-
-def _readings(local: datetime, zone: tzinfo | None) -> Iterable[datetime]:
-    """What a local time may mean, in UTC, where adding and comparing mean real time (PEP 495)."""
-    return (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    return None if gone > now + week else int((gone - now) / timedelta(milliseconds=1))

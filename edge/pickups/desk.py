@@ -5,7 +5,6 @@ contract's to say (`pickup_order`, `pickup_rules`); here every step becomes a fa
 """
 
 import hmac
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,8 +14,9 @@ import msgspec
 from cloud_sync.contract.documents import Order
 from cloud_sync.contract.facts import ExceptionRaised, Fact, PickupStep
 from cloud_sync.contract.feeds import Batch, Cursor, Feed, Put
+from cloud_sync.contract.opening_hours import Calendar
 from cloud_sync.contract.pickup import FINAL, HubStep, PickupState, ShortReason, Step
-from cloud_sync.contract.pickup_deadlines import Calendar, expires_ms, promised_ms
+from cloud_sync.contract.pickup_deadlines import expires_ms, promised_ms
 from cloud_sync.contract.pickup_order import (
     Applied,
     Line,
@@ -197,7 +197,7 @@ class PickupDesk:
                 self._erase_later(connection, row)
         elif row.state is PickupState.PLACED:
             request = StepRequest(order.order_id, _own_id(order.order_id, "reserve"), Step.ACCEPT, _HUB)
-            reason = self._why_not(connection, order)
+            reason = self._why_not(connection, order, value)
             step = Taken(Step.REJECT) if reason else complete(value, Taken(Step.ACCEPT))
             self._write(connection, row, replace(request, reason=reason), step, value, taken(value, step))
 
@@ -231,17 +231,14 @@ class PickupDesk:
             request = StepRequest(order_id, _own_id(order_id, f"{asked.step}{lines}"), asked.step, _CLOCK)
             self._write(connection, row, request, asked, value, taken(value, asked))
 
-    def _why_not(self, connection: Connection, order: Order) -> str:
+    def _why_not(self, connection: Connection, order: Order, value: PickupOrder) -> str:
         """Why the order cannot be promised: a reservation may not take available-to-promise below zero (P5)."""
         if not order.lines or any(line.quantity_milli <= 0 for line in order.lines):
             return "a line without a quantity"
         if len({line.line for line in order.lines}) < len(order.lines):
             return "two lines of one number"
-        wanted: dict[str, int] = defaultdict(int)
-        for line in order.lines:
-            wanted[line.sku] += line.quantity_milli
-        short = sorted(sku for sku, quantity in wanted.items() if self._available_milli(connection, sku) < quantity)
-        return f"not available: {', '.join(short)}" if short else ""
+        whole = Taken(Step.ACCEPT, tuple((line.line, line.ordered_milli) for line in value.lines))
+        return refusal(value, whole, {line.sku: self._available_milli(connection, line.sku) for line in value.lines})
 
     def _available_milli(self, connection: Connection, sku: str) -> int:
         row = connection.execute(LEDGER.stock, (sku,)).fetchone()

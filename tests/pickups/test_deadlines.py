@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud_sync.contract.documents import OpeningHours, Policy
-from cloud_sync.contract.pickup_deadlines import Calendar, accept_by_ms, expires_ms, hold_end_ms, promised_ms
+from cloud_sync.contract.opening_hours import Calendar
+from cloud_sync.contract.pickup_deadlines import accept_by_ms, expires_ms, hold_end_ms, promised_ms
 
 MADRID = ZoneInfo("Europe/Madrid")
 SHOP = OpeningHours(9 * 60, 20 * 60)
