@@ -8,22 +8,9 @@ import pytest
 
 from edge.db.connection import Connection, Reader, WrongKey, attach, connect
 from edge.db.writer import ThreadWriter
+from tests.db.conftest import KEY
 
-KEY = b"k" * 32
 COUNT = "SELECT COUNT(*) FROM note"
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "scratch.db"
-
-
-@pytest.fixture
-def connection(path: Path) -> Iterator[Connection]:
-    opened = connect(path, KEY, synchronous="FULL")
-    opened.execute("CREATE TABLE note (id INTEGER PRIMARY KEY) STRICT")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
@@ -34,12 +21,12 @@ def reader(path: Path, connection: Connection) -> Iterator[Reader]:
 
 
 def note(number: int) -> Callable[[Connection], object]:
-    return lambda connection: connection.execute("INSERT INTO note VALUES (?)", (number,))
+    return lambda connection: connection.execute("INSERT INTO note VALUES (?, 'x')", (number,))
 
 
 async def test_a_turn_sees_one_snapshot_and_the_next_turn_what_was_written(connection: Connection, reader: Reader):
     assert reader.rows_in_turn(COUNT, ()) == [(0,)]
-    connection.execute("INSERT INTO note VALUES (1)")
+    connection.execute("INSERT INTO note VALUES (1, 'x')")
     assert reader.rows_in_turn(COUNT, ()) == [(0,)]
     await asyncio.sleep(0)
     assert reader.rows_in_turn(COUNT, ()) == [(1,)]
@@ -65,20 +52,20 @@ async def test_p1_who_waited_for_a_commit_reads_what_it_wrote(connection: Connec
 
 def test_without_an_event_loop_every_read_is_by_itself(connection: Connection, reader: Reader):
     assert reader.rows_in_turn(COUNT, ()) == [(0,)]
-    connection.execute("INSERT INTO note VALUES (1)")
+    connection.execute("INSERT INTO note VALUES (1, 'x')")
     assert reader.rows_in_turn(COUNT, ()) == [(1,)]
 
 
 async def test_a_snapshot_whose_connection_was_opened_anew_ends_quietly(connection: Connection, reader: Reader):
     assert reader.rows_in_turn(COUNT, ()) == [(0,)]
     reader._renew()
-    connection.execute("INSERT INTO note VALUES (1)")
+    connection.execute("INSERT INTO note VALUES (1, 'x')")
     await asyncio.sleep(0)
     assert reader.rows_in_turn(COUNT, ()) == [(1,)]
 
 
 async def test_a_reader_that_was_closed_within_its_turn_stays_closed(path: Path, connection: Connection):
-    connection.execute("INSERT INTO note VALUES (1)")
+    connection.execute("INSERT INTO note VALUES (1, 'x')")
     opened: list[Connection] = []
 
     def open_one() -> Connection:

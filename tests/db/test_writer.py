@@ -14,21 +14,7 @@ from edge.db.write_group import Operation
 from edge.db.writer import LoopWriter, ThreadWriter, Writer
 from edge.errors import Corrupt, Transient
 from edge.limits import WRITER_GROUP_MAX, WRITER_LOG_PAGES, WRITER_QUEUE_MAX
-
-KEY = b"k" * 32
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "scratch.db"
-
-
-@pytest.fixture
-def connection(path: Path) -> Iterator[Connection]:
-    opened = connect(path, KEY, synchronous="FULL")
-    opened.execute("CREATE TABLE note (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT")
-    yield opened
-    opened.close()
+from tests.db.conftest import KEY
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ from edge.domain.promotion import (
     rounded,
     shared_out,
 )
+from tests.domain.any_promotions import SKUS, any_terms
 
 RULES = Rules("EUR", {"food": 400, "other": 2100})
 
@@ -189,19 +190,8 @@ def test_terms_that_are_none_are_refused(kind: str, terms: str) -> None:
 
 # --- whatever the basket -------------------------------------------------------------------------------------------
 
-SKUS = ("a", "b", "c", "d")
-some_skus = st.lists(st.sampled_from(SKUS), min_size=1, max_size=4, unique=True).map(tuple)
 conditions: dict[str, Any] = {"priority": st.integers(0, 2), "stackable": st.booleans(), "times_max": st.integers(0, 3)}
-promotions = st.one_of(
-    st.builds(PercentOff, skus=some_skus, percent=st.integers(1, 100), **conditions),
-    st.builds(AmountOff, skus=some_skus, amount_minor=st.integers(1, 500), **conditions),
-    st.builds(FixedPrice, skus=some_skus, price_minor=st.integers(0, 500), **conditions),
-    st.builds(MultiBuy, skus=some_skus, pieces=st.integers(2, 4), price_minor=st.integers(1, 900), mixed=st.booleans(),
-              **conditions),
-    st.builds(BuyGet, skus=some_skus, buy=st.integers(1, 3), get=st.integers(1, 2), percent=st.integers(1, 100),
-              mixed=st.booleans(), **conditions),
-    st.builds(Threshold, skus=st.one_of(st.just(()), some_skus), spend_minor=st.integers(1, 3000),
-              off_minor=st.integers(0, 900), percent=st.integers(0, 100), repeats=st.booleans(), **conditions))
+promotions = any_terms(conditions)
 quantities = st.one_of(st.integers(1, 6).map(lambda pieces: pieces * 1000), st.integers(1, 3999))
 rows = st.tuples(st.sampled_from(SKUS), quantities, st.integers(0, 2000), st.sampled_from(["food", "other"]))
 baskets = st.lists(rows, max_size=8).map(lambda rows: [BasketLine(PricedLine(number, sku, quantity, unit), tax)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from cloud_sync.contract.promotions import AmountOff, BuyGet, FixedPrice, MultiBuy, PercentOff, Terms, Threshold
 from edge.domain.promotion import ActivePromotion, Applied, PricedLine, _OffSpent, _Shelf, apply_promotions, pieces_of
+from tests.domain.any_promotions import SKUS, any_terms
 
-SKUS = ("apples", "bread", "cheese", "dates")
 Off = list[tuple["Thing", int]]
 
 
@@ -115,27 +115,17 @@ def take(promotion: ActivePromotion, things: list[Thing]) -> Applied:
     return Applied(promotion, times, {line: minor for line, minor in off_minor.items() if minor})
 
 
-some_skus = st.lists(st.sampled_from(SKUS), min_size=1, max_size=4, unique=True).map(tuple)
 seldom = st.integers(0, 3).map(lambda number: number == 3)
 limits = st.sampled_from((0, 0, 0, 1, 2, 3))
 conditions = {"priority": st.integers(0, 2), "stackable": seldom, "times_max": limits}
-any_terms = st.one_of(
-    st.builds(PercentOff, skus=some_skus, percent=st.integers(1, 100), **conditions),
-    st.builds(AmountOff, skus=some_skus, amount_minor=st.integers(1, 300), **conditions),
-    st.builds(FixedPrice, skus=some_skus, price_minor=st.integers(0, 500), **conditions),
-    st.builds(MultiBuy, skus=some_skus, pieces=st.integers(2, 4), price_minor=st.integers(1, 900), mixed=st.booleans(),
-              **conditions),
-    st.builds(BuyGet, skus=some_skus, buy=st.integers(1, 3), get=st.integers(1, 2), percent=st.integers(1, 100),
-              mixed=st.booleans(), **conditions),
-    st.builds(Threshold, skus=st.one_of(st.just(()), some_skus), spend_minor=st.integers(1, 3000),
-              off_minor=st.integers(0, 900), percent=st.integers(0, 50), repeats=st.booleans(), **conditions))
+terms_of_any_kind = any_terms(conditions)
 quantities = st.one_of(st.integers(1, 5).map(lambda pieces: pieces * 1000), st.integers(1, 3999))
 prices = st.one_of(st.sampled_from((99, 100, 199, 499)), st.integers(0, 2000))
 rows = st.lists(st.tuples(st.sampled_from(SKUS), quantities, prices), max_size=8)
 
 
 @settings(deadline=None, max_examples=500)
-@given(rows=rows, terms=st.lists(any_terms, max_size=10))
+@given(rows=rows, terms=st.lists(terms_of_any_kind, max_size=10))
 def test_the_quick_way_applies_what_the_plain_one_does(rows: list[tuple[str, int, int]], terms: list[Terms]) -> None:
     lines = [PricedLine(-number, *row) for number, row in enumerate(rows)]
     promotions = [ActivePromotion(f"p{number}", 1, each) for number, each in enumerate(terms)]
@@ -146,7 +136,7 @@ def test_the_quick_way_applies_what_the_plain_one_does(rows: list[tuple[str, int
 
 
 @settings(deadline=None, max_examples=300)
-@given(rows=rows, terms=st.lists(any_terms, min_size=1, max_size=10))
+@given(rows=rows, terms=st.lists(terms_of_any_kind, min_size=1, max_size=10))
 def test_what_is_counted_is_what_the_plain_way_takes_off(rows: list[tuple[str, int, int]], terms: list[Terms]) -> None:
     lines = [PricedLine(number, *row) for number, row in enumerate(rows)]
     things = [thing for line in lines for thing in things_of(line)]
