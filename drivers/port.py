@@ -59,7 +59,8 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class LabelDescription:
-    """What a label is, as its driver knows it. `settle_s`: longest time from proof to the new picture standing.
+    """What a label is, as its driver knows it. `settle_s`: longest time from the label's word that it has a
+    picture to the picture standing; a driver may prove it only then, or at once.
 
     `type_name` is the driver's own word, to be given back to `adopt`; it holds all that `encode` must know, so it may
     change when the label is heard (`oepl:33` becomes `oepl:33/zlib` once its firmware is known to inflate).
@@ -104,7 +105,8 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Delivery proof: the label holds exactly this version (P7)."""
+    """Delivery proof: the label holds exactly this version (P7), and draws it within `settle_s` if it has not yet. A driver
+    that says so before the picture stands says `Ambiguous` when the label falls silent meanwhile (P3)."""
 
     label: LabelId
     version: PictureVersion

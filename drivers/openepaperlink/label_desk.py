@@ -14,7 +14,7 @@ from drivers.openepaperlink.codec import BlockRequest, CheckInHeard, PendingData
 from drivers.openepaperlink.conversation import Conversation
 from drivers.openepaperlink.label_record import IDLE_MINUTES, LabelRecord, Offer, flash_command, heard_features
 from drivers.openepaperlink.picture_codec import tag_types
-from drivers.openepaperlink.proof import COMMAND, UNKNOWN, Occupant, Verdict
+from drivers.openepaperlink.proof import COMMAND, UNKNOWN, Occupant, Sight, Verdict
 from drivers.openepaperlink.slots import URGENT_S, Slots
 from drivers.port import (
     Ambiguous,
@@ -112,6 +112,7 @@ class LabelDesk:
         if record is not None:
             record.offer = record.command = None
             record.sleep_minutes, record.told_to_sleep = 0, False
+            record.proof.lost_sight()
             self._slots.leave(record)
 
         def replied(reply: Signal | None) -> None:
@@ -175,6 +176,8 @@ class LabelDesk:
         """Nothing can be sent until `conversation` is set again."""
         self.conversation = None
         self._cancelling.clear()
+        for record in self._labels.values():
+            record.proof.lost_sight()
 
     # What labels say.
 
@@ -184,16 +187,18 @@ class LabelDesk:
         if record is None:
             self._hear_stranger(heard)
             return
-        record.proof.checked_in()
+        restarted = record.hear(heard.check_in)
+        sight, version = record.proof.checked_in(restarted=restarted)
         record.rhythm.checked_in(self._now())
         self._slots.heard(record)
         if record.offer is not None and record.offer.blob.version in record.proof.told:
             record.awake_until_s = max(record.awake_until_s, self._now() + AWAKE_AFTER_CHECK_IN_S)
-        restarted = record.hear(heard.check_in)
+        if version is not None:
+            self._emit(Shown(heard.label, version))
         self._emit(Seen(heard.label, record.describe(), _signal_dbm(heard)))
         if not heard.check_in.is_short:
             self._emit(_telemetry(heard))
-        if restarted and record.offer is None:
+        if record.offer is None and (restarted or sight is Sight.DOUBTFUL):
             self._emit(Ambiguous(heard.label))
         self._sleep_on(record)
 
@@ -212,17 +217,16 @@ class LabelDesk:
         self._emit(Progress(request.label, request.version, part, offer.block_count))
 
     def hear_done(self, label: LabelId) -> None:
-        """`XFC>`: the label holds something; `proof` knows what. The radio has freed the slot."""
+        """`XFC>`: the label has something, and draws it now; `proof` knows what. The radio has freed the slot."""
         record = self._labels.get(label)
         if record is None:
             return
         verdict, version = record.proof.done()
         record.awake_until_s = 0.0
         self._slots.free(record)
-        if verdict is Verdict.PROVEN and version is not None:
+        if verdict is Verdict.BEGUN:
             if record.offer is not None and record.offer.blob.version == version:
                 record.offer = None
-            self._emit(Shown(label, version))
         elif verdict is Verdict.COMMAND_DONE:
             record.command = None
         elif verdict is Verdict.AMBIGUOUS:

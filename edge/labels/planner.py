@@ -258,7 +258,7 @@ class LabelPlanner:
     async def _take(self, heard: _Heard) -> None:
         event = heard.event
         if isinstance(event, Shown):
-            await self._proven(event, heard.handed_order)
+            await self._proven(event, heard.station, heard.handed_order)
         elif isinstance(event, Failed):
             await self._failed(event)
         elif isinstance(event, Ambiguous):
@@ -276,9 +276,15 @@ class LabelPlanner:
         elif isinstance(event, Progress):
             self._store.tell(Topic.LABEL, event.label)
 
-    async def _proven(self, event: Shown, handed_order: int) -> None:
-        """A delivery proof: earlier claims of the label begin to close, and what it told us is a fact."""
+    async def _proven(self, event: Shown, station: str, handed_order: int) -> None:
+        """A delivery proof: earlier claims of the label begin to close, and what it told us is a fact.
+
+        What another station than the label's own saw of it says nothing about what its own offered since.
+        """
         store, label = self._store, event.label
+        row = label_row(store.books.ledger_reader, label)
+        if row is not None and station not in ("", row.station):
+            handed_order = 0
         now_ms, now_powered_ms = store.clock.wall_ms(), store.clock.powered_ms()
         closes_ms = grace_end(now_powered_ms, self._settle_ms(label), store.policy.grace_s * 1000,
                               store.shoppers_gone_in_ms())

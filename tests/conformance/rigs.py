@@ -45,7 +45,7 @@ class Devices(Protocol):
     def label_power(self, label: LabelId, *, on: bool) -> None: ...
 
     def label_draws_for(self, label: LabelId, seconds: float) -> None:
-        """So long its panel takes to change after its proof."""
+        """So long its panel takes to change after it said that it has the picture."""
         ...
 
     def label_silent(self, label: LabelId, *, silent: bool) -> None:

@@ -113,8 +113,7 @@ class Aisle:
     def hear(self, event: DriverEvent) -> None:
         self.events.append(event)
         if isinstance(event, Shown):
-            said = self.label(event.label).said_done if event.label in self.shelf.labels else []
-            truth = said[-1].version if said else None
+            truth = self.label(event.label).version if event.label in self.shelf.labels else None
             self.truths.append((event, truth))
             if truth != event.version:
                 self.wrong_proofs.append((event, truth))

@@ -20,6 +20,7 @@ NEWER = Blob("1122334455667788", 0x20, b"newer picture")
 
 OFFER = bytes.fromhex("5344413e87d00321d3eb20867488130000210100" "00a005173bd01a1b020000")
 CHECK_IN = b"ADR>" + bytes.fromhex("b9173bd01a1b02000030c8c415540b00fc0227000b000000000000000000")
+NEXT_CHECK_IN = b"ADR>" + bytes.fromhex("bd173bd01a1b02000030c8c415540b00000227000b000000000000000000")
 ASK_BLOCK = [
     b"RQB>" + bytes.fromhex("25d00321d3eb20867400173bd01a1b020000"),
     b"RQB>" + bytes.fromhex("26d00321d3eb20867401173bd01a1b020000"),
@@ -111,6 +112,9 @@ async def test_the_conversation_of_1_9_byte_by_byte():
             assert hashlib.sha256(radio.take()).hexdigest() == digest
         assert of(Shown, events) == []
         radio.say(DONE)
+        await a_moment()
+        assert of(Shown, events) == [], "its panel changes only now"
+        radio.say(NEXT_CHECK_IN)
         await a_moment()
         assert of(Shown, events) == [Shown(LABEL, VERSION)]
         assert [(event.part, event.parts) for event in of(Progress, events)] == [(0, 2), (1, 2)]
@@ -220,7 +224,7 @@ async def test_p7_an_acknowledgement_that_comes_late_does_not_count_for_the_next
 async def test_debug_text_and_half_frames_in_between():
     async with a_station() as (station, radio, events):
         await station.offer(LABEL, BLOB)
-        for frame in (CHECK_IN, ASK_BLOCK[0], ASK_BLOCK[1], DONE):
+        for frame in (CHECK_IN, ASK_BLOCK[0], ASK_BLOCK[1], DONE, NEXT_CHECK_IN):
             for value in b"BUSY!\nSending parts: 01..\n" + frame:
                 radio.say(bytes((value,)))
             await a_moment()
@@ -233,6 +237,8 @@ async def test_a_check_in_that_breaks_off_is_dropped_after_a_second_and_hides_no
         await station.offer(LABEL, BLOB)
         radio.say(CHECK_IN + ASK_BLOCK[1] + b"ADR>" + DONE)
         await asyncio.sleep(3)
+        radio.say(NEXT_CHECK_IN)
+        await a_moment()
         assert of(Shown, events) == [Shown(LABEL, VERSION)]
 
 
@@ -271,7 +277,9 @@ async def test_p7_a_repeated_done_is_no_proof_of_the_next_picture():
         await station.offer(LABEL, NEWER)
         radio.say(DONE)  # the radio's answer to the first one was lost in the air
         await a_moment()
-        assert of(Shown, events) == [Shown(LABEL, VERSION)]
+        radio.say(NEXT_CHECK_IN)
+        await a_moment()
+        assert of(Shown, events) == []
         assert of(Ambiguous, events)[-1:] == [Ambiguous(LABEL)]
 
 
@@ -288,7 +296,7 @@ async def test_p7_overwriting_the_slot_of_a_label_that_fetches_is_ambiguous():
         assert of(Shown, events) == []
         assert of(Ambiguous, events) == [Ambiguous(LABEL)]
         await station.offer(LABEL, NEWER)
-        radio.say(CHECK_IN + DONE)
+        radio.say(CHECK_IN + DONE + NEXT_CHECK_IN)
         await a_moment()
         assert of(Shown, events) == [Shown(LABEL, NEWER.version)]
 
@@ -297,7 +305,7 @@ async def test_p7_overwriting_the_slot_of_a_label_that_fetches_is_ambiguous():
 async def test_p7_a_label_that_finds_the_picture_in_its_own_memory_proves_it_by_its_check_in():
     async with a_station() as (station, radio, events):
         await station.offer(LABEL, BLOB)
-        radio.say(CHECK_IN + DONE)
+        radio.say(CHECK_IN + DONE + NEXT_CHECK_IN)
         await a_moment()
         assert of(Shown, events) == [Shown(LABEL, VERSION)]
 
