@@ -105,8 +105,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Delivery proof: the label holds exactly this version (P7), and draws it within `settle_s` if it has not yet. A driver
-    that says so before the picture stands says `Ambiguous` when the label falls silent meanwhile (P3)."""
+    """Delivery proof: the label holds exactly this version (P7), and draws it within `settle_s` if it has not yet.
+
+    A driver that says so before the picture stands says `Ambiguous` when the label falls silent meanwhile (P3).
+    """
 
     label: LabelId
     version: PictureVersion

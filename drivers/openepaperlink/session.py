@@ -51,15 +51,16 @@ _log = structlog.get_logger(__name__)
 class OpenEPaperLinkStation:
     """One radio. See `drivers.port.BaseStation` for what each method promises.
 
-    A picture stays offered (across lost lines and radio restarts) until the label says that it has it, until `Ambiguous` or
-    `Failed` names its label, until another `offer` replaces it, or until `offer` itself raises; then the caller
-    offers again. `Shown` comes with the label's next check-in: by then its panel has changed (`proof`). It may also
+    A picture stays offered (across lost lines and radio restarts) until the label says that it has it, until
+    `Ambiguous` or `Failed` names the label, until another `offer` replaces it, or until `offer` itself raises; then the
+    caller offers again. `Shown` comes with the label's next check-in: by then its panel has changed (`proof`). It may also
     name an older version than the one offered: the label finished that one first, and the newer one stays offered.
 
     `Ambiguous` comes when an `XFC>` cannot be pinned to one version (`proof` lists the cases), and when a label that
-    nothing is offered to says that it restarted: one whose power failed while it drew may never show what it has. After a start of the daemon nothing need be told about older offers that the radio may still hold: each
-    label starts with an unknown occupant in its slot, and only an acknowledged offer plus a later sign that the
-    label works on it count as proof.
+    nothing is offered to says that it restarted, or the line was down before it was heard again: it may never show
+    what it has. After a start of the daemon nothing need be told about older offers that the radio may still hold:
+    each label starts with an unknown occupant in its slot, and only an acknowledged offer plus a later sign that the
+    label works on it count.
 
     A type name may end in `/zlib` (`oepl:33/zlib`): the label's firmware takes compressed pictures. Labels say so
     when they check in; adopted by the plain name, a label gets uncompressed pictures until it was heard.

@@ -38,7 +38,7 @@ async def test_p7_a_label_is_shown_when_it_said_so_and_holds_exactly_what_was_of
 
 
 @virtually
-async def test_p3_a_screen_changes_up_to_its_settle_time_after_the_label_said_that_it_has_the_picture_and_is_proven_then():
+async def test_p3_a_screen_changes_up_to_its_settle_time_after_the_labels_word_and_is_proven_then():
     async with an_aisle(settle_s=20.0, check_in_s=2.0) as aisle:
         await aisle.ready()
         picture, blob = await aisle.offer(1)
