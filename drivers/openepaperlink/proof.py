@@ -21,8 +21,8 @@ at will. So the proof is kept as three sets that always contain the truth, whate
 
 A label says `XFC>` *before* its panel changes, and its battery may be taken out in between: then the old price stays on
 the shelf, and nothing will ever say so. So `XFC>` only tells what the label has `begun` to draw. That it stands is told
-by its next check-in, since a label draws before it sleeps; unless that one says that the label restarted, or comes after
-another that was not heard and may have told it of something else.
+by its next check-in, since a label draws before it sleeps; unless that one says that the label restarted, or comes
+after another that was not heard and may have told it of something else.
 """
 
 from dataclasses import dataclass, field

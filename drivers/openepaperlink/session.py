@@ -53,8 +53,9 @@ class OpenEPaperLinkStation:
 
     A picture stays offered (across lost lines and radio restarts) until the label says that it has it, until
     `Ambiguous` or `Failed` names the label, until another `offer` replaces it, or until `offer` itself raises; then the
-    caller offers again. `Shown` comes with the label's next check-in: by then its panel has changed (`proof`). It may also
-    name an older version than the one offered: the label finished that one first, and the newer one stays offered.
+    caller offers again. `Shown` comes with the label's next check-in: by then its panel has changed (`proof`). It may
+    also name an older version than the one offered: the label finished that one first, and the newer one stays
+    offered.
 
     `Ambiguous` comes when an `XFC>` cannot be pinned to one version (`proof` lists the cases), and when a label that
     nothing is offered to says that it restarted, or the line was down before it was heard again: it may never show

@@ -110,8 +110,8 @@ def test_p10_offers_that_nobody_answers_do_not_pile_up():
 
 
 # The whole little world of one label, every step that the protocol and its faults allow, and every state that these
-# steps lead to. `slot`, `task`, `done_with`, `draws` and `screen` are the truth; the proof sees only what arrives. Its one
-# word that it restarted is never spoilt here: nobody can tell then (ARCHITECTURE.md, a limit of the proof).
+# steps lead to. `slot`, `task`, `done_with`, `draws` and `screen` are the truth; the proof sees only what arrives. Its
+# one word that it restarted is never spoilt here: nobody can tell then (ARCHITECTURE.md, a limit of the proof).
 
 UNDERWAY_MAX = 2  # frames on their way to the host
 
