@@ -141,11 +141,16 @@ class Parts:
     bluetooth_station: MakeBluetoothStation = bluetooth_station
 
 
+def _writer(connection: Connection, name: str) -> ThreadWriter:
+    """What comes from the hub may take its time; what tills wait for may not."""
+    return ThreadWriter(connection, name, unhurried=name == "replica")
+
+
 def system_parts() -> Parts:
     """The real things. Call it in the running event loop."""
     from edge.doorbell import mqtt_doorbell
 
-    return Parts(SystemClock(), random.SystemRandom(), ThreadWriter, PoolArtist(ARTIST_WORKERS),
+    return Parts(SystemClock(), random.SystemRandom(), _writer, PoolArtist(ARTIST_WORKERS),
                  lambda port: lambda: SerialLink.open(port), make_doorbell=mqtt_doorbell,
                  free_bytes=lambda directory: shutil.disk_usage(directory).free, aside=asyncio.to_thread)
 

@@ -23,6 +23,7 @@ from edge.limits import (
     HOUSEKEEPING_BATCH_MAX,
     HOUSEKEEPING_PAUSE_MAX_S,
     HOUSEKEEPING_PAUSE_MIN_S,
+    NEWS_REST_S,
     PRICE_INTERVALS_BATCH_MAX,
     RECOUNT_EVERY_S,
     RECOUNT_FIRST_S,
@@ -159,6 +160,7 @@ class Housekeeper:
             try:
                 await self._store.books.ledger.submit(partial(_write, quotes=quotes, now=now))
                 self._book.written(skus)
+                await asyncio.sleep(NEWS_REST_S)
             except (Transient, Corrupt):
                 self._note(skus)
                 raise

@@ -108,6 +108,16 @@ DRIVER_EVENTS_MAX = 10_000
 DRAWS_AT_ONCE_MAX = 8
 """Labels drawn and offered at once; the next waits."""
 
+OFFER_EVERY_S = 0.025
+"""Labels are put on air no faster than this: a radio takes fifty times as long for each, and tills want answers."""
+
+UNHURRIED_STRETCH_S, UNHURRIED_REST = 0.001, 3.0
+"""How long the replica's writer works in Python at a time while it applies what the hub sent, and how many times as
+long it then rests."""
+
+NEWS_REST_S = 0.005
+"""Between two portions of news about prices, and of what they make a till charge."""
+
 ARTIST_WORKERS = 1
 """Processes that draw pictures; the other core of a small box belongs to the tills."""
 

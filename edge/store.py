@@ -22,7 +22,7 @@ from edge.db.write_group import Operation
 from edge.disk_budget import DiskBudget
 from edge.domain.pricing import shoppers_gone_in_ms
 from edge.domain.unit_price import UnitSystem
-from edge.limits import NEWS_SUBJECTS_MAX
+from edge.limits import NEWS_REST_S, NEWS_SUBJECTS_MAX
 
 _log = structlog.get_logger(__name__)
 _Result = TypeVar("_Result")
@@ -92,7 +92,7 @@ class Store:
         told = sorted(skus)
         for start in range(0, len(told), NEWS_SUBJECTS_MAX):
             self.tell(Topic.PRICES, *told[start : start + NEWS_SUBJECTS_MAX])
-            await asyncio.sleep(0)
+            await asyncio.sleep(NEWS_REST_S)
 
     async def record(self, operation: Operation[_Result], *, short: bool = False) -> _Result:
         """Run a ledger operation (`short`: see `Writer`); when it is committed, say that there may be facts to push.

@@ -3,17 +3,18 @@
 At every checkpoint that was applied the store's fingerprint is compared with the one that the checkpoint carries.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cloud_sync.client.errors import Diverged
-from cloud_sync.client.limits import LONG_POLL_S, REFETCH_SPREAD_S
+from cloud_sync.client.limits import LONG_POLL_S, RECORDS_AT_ONCE, REFETCH_SPREAD_S
 from cloud_sync.client.loop import Line, Loop, now_s
 from cloud_sync.client.port import StoreSide
 from cloud_sync.client.repairs import Remedy, RepairJudge, rows_of
 from cloud_sync.client.snapshots import cursor_of, missing
 from cloud_sync.client.wire import HubCalls, Page, Refetch
-from cloud_sync.contract.feeds import BadPage, Batch, Cursor, Feed, decode_page
+from cloud_sync.contract.feeds import BadPage, Batch, Cursor, Feed, Record, batches_of, records_of
 from cloud_sync.contract.snapshots import Row, decode_manifest
 
 
@@ -53,12 +54,12 @@ class FeedReader:
         """Something failed: only the store knows what was applied."""
         self.settled = False
 
-    def read(self, page: bytes) -> Reading:
-        """Raises `BadPage`; nothing of the page may then be applied.
+    def read(self, records: Iterable[Record]) -> Reading:
+        """What a page's records mean. Raises `BadPage`; nothing of the page may then be applied.
 
         An empty page has nothing to apply, except where it gives a reader without a cursor its first one.
         """
-        batches = decode_page(page, self.cursor)
+        batches = list(batches_of(records, self.cursor))
         if not batches:
             raise BadPage("no checkpoint: the page was cut short")
         generations = {batch.checkpoint.generation for batch in batches}
@@ -117,7 +118,12 @@ class FeedLoop(Loop):
 
     async def _take(self, page: Page) -> Reading:
         """Apply a page; returns what it was."""
-        reading = self._reader.read(page.body)
+        records: list[Record] = []
+        for record in records_of(page.body):
+            records.append(record)
+            if len(records) % RECORDS_AT_ONCE == 0:
+                await asyncio.sleep(0)  # tills are answered in between
+        reading = self._reader.read(records)
         if reading.batches:
             await self._store.apply(self._feed, reading.batches)
             self._reader.applied(reading.batches)

@@ -140,3 +140,6 @@ BELL_GOODBYE_S = 1.0
 BELL_STABLE_S = 60.0
 """A connection that lasted less counts as one more failure, so that a broker that throws us out at once is not tried
 again at once for ever."""
+
+RECORDS_AT_ONCE = 100
+"""Records of a page that are decoded before the event loop has its turn."""

@@ -111,10 +111,11 @@ def decode_page(page: bytes, after: Cursor | None) -> list[Batch]:
 
     Raises `BadPage` for anything malformed, out of order, or of another generation than the cursor's.
     """
-    return list(_batches(_records(page), after))
+    return list(batches_of(records_of(page), after))
 
 
-def _records(page: bytes) -> Iterator[Record]:
+def records_of(page: bytes) -> Iterator[Record]:
+    """NDJSON → records, as they are asked for. Raises `BadPage`."""
     for number, line in enumerate(page.splitlines(), start=1):
         if not line.strip():
             continue
@@ -124,7 +125,8 @@ def _records(page: bytes) -> Iterator[Record]:
             raise BadPage(f"line {number}: {error}") from error
 
 
-def _batches(records: Iterable[Record], after: Cursor | None) -> Iterator[Batch]:
+def batches_of(records: Iterable[Record], after: Cursor | None) -> Iterator[Batch]:
+    """Records, in the order of the page → whole batches after the cursor. Raises `BadPage`."""
     offset = after.offset if after else 0
     changes: list[Change] = []
     for record in records:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from drivers.port import LabelId, PictureVersion
 
-SILENT_S_MAX = 120.0  # eight times what BlueZ takes to report a label again; shorter than shoppers are given (P3)
+SILENT_S_MAX = 120.0  # eight times what BlueZ takes to report a label again
+"""And so much longer tills keep to the old price after a proof (`BluetoothStation.describe`)."""
 
 
 @dataclass(slots=True)

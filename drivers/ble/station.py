@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -21,7 +21,7 @@ from bleak.exc import BleakError
 
 from drivers.back_off import back_off
 from drivers.ble.dialect import Advertisement, DeliveryFailed, Dialect, Heard
-from drivers.ble.drawing import Drawing
+from drivers.ble.drawing import SILENT_S_MAX, Drawing
 from drivers.ble.makers import dialects as known_dialects
 from drivers.ble.makers import encode_picture
 from drivers.ble.queue import Delivery, DeliveryQueue
@@ -120,7 +120,15 @@ class BluetoothStation:
         return encode_picture
 
     def describe(self, label: LabelId) -> LabelDescription | None:
-        """See the port. What a label says of itself goes before what it was adopted as."""
+        """See the port. What a label says of itself goes before what it was adopted as.
+
+        A label is proven by its word, and that it never drew is only known when it was silent for long: until then what
+        it showed before may stand (P3).
+        """
+        description = self._described(label)
+        return description and replace(description, settle_s=description.settle_s + SILENT_S_MAX)
+
+    def _described(self, label: LabelId) -> LabelDescription | None:
         neighbour = self._neighbours.get(label)
         heard = neighbour.heard.type_name if neighbour else None
         type_name = heard or self._adopted.get(label)
@@ -267,7 +275,7 @@ class BluetoothStation:
 
     async def _deliver(self, delivery: Delivery) -> None:
         label, answered = delivery.label, False
-        description, neighbour = self.describe(label), self._neighbours[label]
+        description, neighbour = self._described(label), self._neighbours[label]
 
         async def give() -> None:
             nonlocal answered

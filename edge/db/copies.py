@@ -25,6 +25,7 @@ from cloud_sync.contract.fingerprints import (
 )
 from edge.db.connection import Connection
 from edge.db.queries import REPLICA, many, rows_in_one
+from edge.db.unhurried import unhurried
 
 NOT_BELIEVED = 0
 """The hash of a row that somebody else changed; no real one is 0 but by a chance of 2**-64."""
@@ -77,7 +78,7 @@ def write_documents(connection: Connection, feed: Feed, changes: Iterable[Change
     keys = many(change.key for change in changes)
     known = dict(rows_in_one(connection.execute(REPLICA.document_hashes_of, (feed, copy.slot, keys)).fetchone()))
     puts = []
-    for change in changes:
+    for change in unhurried(changes):
         before = known.get(change.key)
         if before is not None:
             moves.remove(change.key, before)
@@ -93,7 +94,7 @@ def write_documents(connection: Connection, feed: Feed, changes: Iterable[Change
 
 def put_documents(connection: Connection, feed: Feed, slot: int, puts: Iterable[tuple[Put, int]]) -> None:
     """Write documents, each with its hash, into a slot."""
-    rows = ((put.key, put.version, bucket_of(put.key), hashed, _text_of(put.doc)) for put, hashed in puts)
+    rows = ((put.key, put.version, bucket_of(put.key), hashed, _text_of(put.doc)) for put, hashed in unhurried(puts))
     connection.execute(REPLICA.put_documents, (feed, slot, many(rows)))
 
 

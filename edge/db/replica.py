@@ -28,6 +28,7 @@ from cloud_sync.contract.snapshots import Row
 from edge.db.connection import Connection
 from edge.db.copies import copy_of, distrust_touched, document, gone, latest, own_hand, write_documents
 from edge.db.queries import REPLICA, many, rows_in_one
+from edge.db.unhurried import unhurried
 from edge.domain.barcode import canonical
 from edge.domain.pricing import Move, PriceEntry, guard, select
 
@@ -215,7 +216,7 @@ def policy(connection: Connection) -> Policy:
 
 def _apply_prices(connection: Connection, changes: Iterable[Change], now: Moment, decisions: Mapping[str, bool],
                   applied: Applied) -> None:
-    parsed = [(change, _entry_of(change)) for change in changes]
+    parsed = [(change, _entry_of(change)) for change in unhurried(changes)]
     held = _held_changes(connection, parsed)
     digest = batch_digest(held.changes)
     decision = decisions.get(digest)
@@ -252,7 +253,8 @@ def _write_entries(connection: Connection, entries: Mapping[str, PriceEntry | No
     """Write or delete entries; returns the SKUs they touch, those they belonged to before included."""
     touched = {row[2] for row in _rows_of(connection, REPLICA.price_entries_of, entries)}
     connection.executemany(REPLICA.delete_price_entry, [(key,) for key, entry in entries.items() if entry is None])
-    connection.execute(REPLICA.put_price_entries, (many(entry_row(entry) for entry in entries.values() if entry),))
+    rows = (entry_row(entry) for entry in unhurried(entries.values()) if entry)
+    connection.execute(REPLICA.put_price_entries, (many(rows),))
     return touched | {entry.sku for entry in entries.values() if entry}
 
 
@@ -281,7 +283,7 @@ def _held_changes(connection: Connection, parsed: list[tuple[Change, PriceEntry 
     stored = {row[0]: row[2] for row in _rows_of(connection, REPLICA.price_entries_of, keys)}
     skus = {entry.sku for _, entry in parsed if entry} | set(stored.values())
     prices = {row[0]: row for row in _rows_of(connection, REPLICA.list_prices_of, skus)}
-    moves = {change.key: move for change, entry in parsed
+    moves = {change.key: move for change, entry in unhurried(parsed)
              if (move := _move(change, entry, stored.get(change.key), prices)) is not None}
     priced = connection.execute(REPLICA.list_price_count).fetchone()[0]
     verdict = guard(moves.values(), priced, policy(connection))
@@ -374,13 +376,13 @@ def reselect(connection: Connection, skus: Iterable[str], now: Moment) -> set[st
     skus = sorted(skus)
     prices = {row[0]: row[1:] for row in _rows_of(connection, REPLICA.list_prices_of, skus)}
     entries: dict[str, list[PriceEntry]] = {sku: [] for sku in skus}
-    for row in _rows_of(connection, REPLICA.price_entries_of_skus, skus):
+    for row in unhurried(_rows_of(connection, REPLICA.price_entries_of_skus, skus)):
         entries[row[2]].append(_stored_entry(row))
     puts: list[tuple[str | int | None, ...]] = []
     ended: list[tuple[str]] = []
     starts: list[tuple[str, int]] = []
     changed: set[str] = set()
-    for sku in skus:
+    for sku in unhurried(skus):
         selection, before = select(entries[sku], now.wall_ms), prices.get(sku)
         entry, until_ms = selection.entry, selection.until_ms
         if not now.trusted and before and (entry is None or entry.price_minor > before[0]):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from edge.db.connection import Connection
+from edge.db.unhurried import take_time
 from edge.db.write_group import Group, Operation, Request
 from edge.errors import Transient
 from edge.limits import WRITER_GROUP_MAX, WRITER_QUEUE_MAX, WRITER_SHORT_MAX
@@ -69,8 +70,10 @@ class ThreadWriter:
     the interpreter's lock to and fro at every statement take several times as long over a sale as one of them.
     """
 
-    def __init__(self, connection: Connection, name: str) -> None:
+    def __init__(self, connection: Connection, name: str, *, unhurried: bool = False) -> None:
+        """`unhurried`: nobody waits for what it writes (`edge.db.unhurried`)."""
         self._group = Group(connection)
+        self._unhurried = unhurried
         self._waiting: deque[Request] = deque()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name=f"writer-{name}", daemon=True)
@@ -142,6 +145,8 @@ class ThreadWriter:
     # --- in the thread ----------------------------------------------------------------------------------------
 
     def _work(self) -> None:
+        if self._unhurried:
+            take_time()
         while True:
             try:
                 job = self._jobs.get(timeout=_IDLE_S)

@@ -51,6 +51,7 @@ from edge.limits import (
     DRAWS_AT_ONCE_MAX,
     DRIVER_EVENTS_MAX,
     LABELS_MAX,
+    OFFER_EVERY_S,
     OFFER_RETRY_CAP_S,
     OFFER_RETRY_DOUBLINGS_MAX,
     OFFER_RETRY_S,
@@ -109,6 +110,8 @@ class LabelPlanner:
         self._look_again: dict[str, Urgency] = {}
         self._handing: dict[str, list[tuple[Shown, str]]] = {}
         self._handed: dict[str, int] = {}
+        self._news = 0
+        self._offer_at_s = 0.0
         self._retries: dict[str, int] = {}
         self._retry_timers: dict[str, asyncio.TimerHandle] = {}
         self._wanted_hash: dict[str, str] = {}
@@ -151,6 +154,7 @@ class LabelPlanner:
 
     def look_at(self, label: str, urgency: Urgency = Urgency.COSMETIC) -> None:
         """This label may have become due (it was bound, included, doubted)."""
+        self._news += 1
         self._due.add(label, urgency)
         self._work.set()
 
@@ -224,6 +228,7 @@ class LabelPlanner:
     async def run(self) -> None:
         """Plan until cancelled. A disk that takes nothing stops the planning, not the planner."""
         self._begin_anew()
+        await self._doubt_who_was_drawing()
         self.adopt_all()
         flush_at = self._now_s() + TELEMETRY_FLUSH_S
         try:
@@ -418,7 +423,7 @@ class LabelPlanner:
         station = self._stations.get(row.station) if row else None
         if row is None or station is None or row.sku is None or station.state not in SERVING:
             return
-        wanted = await self._wanted_or_say(row, station)
+        news, wanted = self._news, await self._wanted_or_say(row, station)
         if wanted is None:
             return
         self._wanted_hash[label] = wanted.content_hash
@@ -437,7 +442,7 @@ class LabelPlanner:
             self._air.wait(row.station, label, urgency)
             return
         try:
-            await self._put_on_air(row, station, wanted, urgency)
+            await self._put_on_air(row, station, wanted, urgency, news)
         except (ValueError, TooManyClaims) as problem:
             self._off_air(label)
             await self._say(row, str(problem))
@@ -454,8 +459,10 @@ class LabelPlanner:
             self._store.tell(Topic.LABEL, label)
         return row
 
-    async def _put_on_air(self, row: LabelRow, station: BaseStation, wanted: Wanted, urgency: Urgency) -> None:
-        """Draw, commit the claim, and only then offer."""
+    async def _put_on_air(self, row: LabelRow, station: BaseStation, wanted: Wanted, urgency: Urgency,
+                          news: int) -> None:
+        """Draw, commit the claim, and only then offer. `news`: how much had been heard when `wanted` was made."""
+        await self._in_turn()
         self._store.disk.must_take_facts()  # an offer whose proof could not be recorded would hold the tills
         label, content, before = row.label, wanted.content, self._air.of(row.label)
         description = station.describe(label)
@@ -465,21 +472,29 @@ class LabelPlanner:
         blob = self._prepared.get(wanted.content_hash, description)
         if blob is None:
             _, blob = await self._artist.draw(wanted.template, content, description, station.encode)
-        if not self._is_still_wanted(label, wanted):  # a claim nobody need ever read would hold the till for nothing
+        if not self._is_still_wanted(label, wanted, news):  # a claim nobody need ever read would hold tills for nothing
             if before is None:
                 self._off_air(label)
             else:
                 self._air.begin(label, before)
             self.look_at(label, self._urgency_of(content.sku))
             return
+        news = self._news
         offered = self._wanted.offered(label, blob.version, wanted)
         now_powered_ms, now_ms = self._store.clock.powered_ms(), self._store.clock.wall_ms()
-        order = await self._store.books.ledger.submit(lambda c: open_claim(c, offered, now_powered_ms, now_ms))
+        order = await self._store.books.ledger.submit(
+            lambda c: open_claim(c, offered, now_powered_ms, now_ms), short=True)
         self._air.drawn(label, blob.version)
         await self._hand_over(station, label, blob, order, urgent=urgency is Urgency.HOLDS_TILL)
         self._store.tell(Topic.LABEL, label)
-        if not self._is_still_wanted(label, wanted):
+        if not self._is_still_wanted(label, wanted, news):
             self.look_at(label, self._urgency_of(content.sku))
+
+    async def _in_turn(self) -> None:
+        """Labels go on air one after the other, however many are due."""
+        now_s = self._now_s()
+        self._offer_at_s = max(self._offer_at_s + OFFER_EVERY_S, now_s)
+        await asyncio.sleep(self._offer_at_s - now_s)
 
     async def _hand_over(self, station: BaseStation, label: str, blob: Blob, order: int, *, urgent: bool) -> None:
         """Offer, and read what was heard meanwhile in the light of whether the station took it."""
@@ -491,7 +506,9 @@ class LabelPlanner:
             for event, said_by in self._handing.pop(label):
                 self.hear(event, said_by)
 
-    def _is_still_wanted(self, label: str, wanted: Wanted) -> bool:
+    def _is_still_wanted(self, label: str, wanted: Wanted, news: int) -> bool:
+        if news == self._news:
+            return True
         row = label_row(self._store.books.ledger_reader, label)
         now = self.wanted_of(row) if row else None
         return now is None or now.content_hash == wanted.content_hash
@@ -583,6 +600,20 @@ class LabelPlanner:
             forgotten.clear()
         for label in self._homes.begin_anew():
             self.look_at(label, Urgency.HOLDS_TILL)
+
+    async def _doubt_who_was_drawing(self) -> None:
+        """A label that proved a picture just before this start may not have drawn it, and nobody listened (P3)."""
+        now_ms, now_powered_ms = self._store.clock.wall_ms(), self._store.clock.powered_ms()
+
+        def operation(connection: Connection) -> None:
+            for row in label_rows(connection):
+                if row.proven_ms is not None and abs(now_ms - row.proven_ms) < row.settle_ms:
+                    doubt(connection, row.label, now_powered_ms)
+
+        try:
+            await self._store.books.ledger.submit(operation)
+        except (Transient, Corrupt) as trouble:
+            _log.error("labels that may have been drawing are believed", reason=str(trouble))
 
     async def _stop_offers(self) -> None:
         for timer in self._retry_timers.values():

@@ -49,10 +49,14 @@ class Offers:
         await one()
 
     async def put_right(self, skus: list[str]) -> None:
-        """A supervisor refused these prices: head office finds its mistake."""
+        """A supervisor refused these prices: head office finds its mistake. A price that was refused once is not sent
+        again as it was: the hub takes what changes nothing for what it has."""
         truth = self._world.truth
-        entries = [msgspec.structs.replace(truth.regular(sku), price_minor=self._sane.get(sku, 199) + 1)
-                   for sku in skus]
+        entries = []
+        for sku in skus:
+            refused, price_minor = truth.regular(sku), self._sane.get(sku, 199) + 1
+            entries.append(msgspec.structs.replace(
+                refused, price_minor=price_minor + (price_minor == refused.price_minor)))
         if entries:
             await self._set_prices("prices put right", entries)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers.ble.drawing import SILENT_S_MAX
 from drivers.ble.makers import dialects
 from drivers.ble.station import BluetoothStation
 from drivers.gicisky.picture_codec import label_types
@@ -65,7 +66,7 @@ def test_p3_a_till_asks_more_only_after_the_panel_changed_and_the_shopper_walked
             await asyncio.sleep(REFRESH_S + GRACE_S)
             assert label.picture != before
             assert await box.charge(MILK) == 99, "the type's settle time is longer than this panel's refresh"
-            await asyncio.sleep(label_types()[0x0033].settle_s)
+            await asyncio.sleep(label_types()[0x0033].settle_s + SILENT_S_MAX)
             assert await box.charge(MILK) == 129
 
     run(scene())
@@ -83,7 +84,7 @@ def test_p7_a_label_without_power_holds_the_old_price_and_catches_up(tmp_path: P
             assert await box.charge(MILK) == 99
             label.restore_power()
             await box.until(lambda: box.label_out(LABEL).state == "shown", within_s=1200)
-            await asyncio.sleep(60 + GRACE_S + 60)
+            await asyncio.sleep(60 + SILENT_S_MAX + GRACE_S + 60)
             assert await box.charge(MILK) == 129
 
     run(scene())
@@ -106,7 +107,7 @@ def test_p3_a_label_whose_power_fails_between_its_proof_and_its_new_panel_holds_
             assert box.label_out(LABEL).state != "shown"
             assert await box.charge(MILK) == 99
             await box.until(lambda: box.label_out(LABEL).state == "shown", within_s=1200)
-            await asyncio.sleep(REFRESH_S + label_types()[0x0033].settle_s + GRACE_S)
+            await asyncio.sleep(REFRESH_S + label_types()[0x0033].settle_s + SILENT_S_MAX + GRACE_S)
             assert label.picture != before
             assert await box.charge(MILK) == 129
 
