@@ -462,13 +462,13 @@ class LabelPlanner:
     async def _put_on_air(self, row: LabelRow, station: BaseStation, wanted: Wanted, urgency: Urgency,
                           news: int) -> None:
         """Draw, commit the claim, and only then offer. `news`: how much had been heard when `wanted` was made."""
-        await self._in_turn()
         self._store.disk.must_take_facts()  # an offer whose proof could not be recorded would hold the tills
         label, content, before = row.label, wanted.content, self._air.of(row.label)
         description = station.describe(label)
         assert description is not None
         station.adopt(label, row.type_name)  # history that a restored box took back may have hung it
         self._air.begin(label, OnAir(row.station, wanted.content_hash, self._now_s()))
+        await self._in_turn()
         blob = self._prepared.get(wanted.content_hash, description)
         if blob is None:
             _, blob = await self._artist.draw(wanted.template, content, description, station.encode)

@@ -5,6 +5,7 @@ import pytest
 from cloud_sync.contract.facts import StaffAct
 from drivers.port import Shown, StationState
 from edge.labels.bindings import act_by_history
+from edge.labels.planner import LabelState
 from edge.limits import HEARD_ALONE_MIN, STATION_AWAY_S
 from tests.store_kit import StoreKit
 
@@ -48,6 +49,20 @@ async def test_a_label_that_was_carried_away_is_served_by_the_station_that_hears
     await _proves_at_the_back(store, "aisle 4")
     await _every_shopper_is_gone(store)
     assert store.till().asks("milk") == "1.09"
+
+
+async def test_p3_what_its_old_station_saw_says_nothing_about_what_its_new_one_offered(store: StoreKit) -> None:
+    await store.label("aisle 4").shows("milk", "0.99")
+    shown = Shown("aisle 4", store.station.offers["aisle 4"][-1].version)
+    await _is_carried_to_the_back(store, "aisle 4")
+    await store.hub.sets_price("milk", "1.09")
+    await store.hub.sets_price("milk", "0.99")  # the same picture again; the dearer one may stand by now
+    store.station.says(shown)
+    await store.a_moment()
+    assert store.label("aisle 4").state() is not LabelState.SHOWN
+    store.back_wall.says(shown)
+    await store.a_moment()
+    assert store.label("aisle 4").state() is LabelState.SHOWN
 
 
 async def test_a_label_that_both_hear_goes_to_the_clearly_stronger_and_not_to_and_fro(store: StoreKit) -> None:

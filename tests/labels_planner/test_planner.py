@@ -19,6 +19,7 @@ from edge.labels.planner import LabelState
 from edge.limits import (
     DRIVER_EVENTS_MAX,
     LABELS_ON_AIR_PER_STATION_MAX,
+    OFFER_EVERY_S,
     OFFER_RETRY_CAP_S,
     OFFER_STALE_S,
     PICTURES_PER_LABEL_MAX,
@@ -141,6 +142,41 @@ async def test_increases_that_hold_a_till_fly_first_then_decreases_then_the_cosm
     assert order == ["a", "b", "c"]
 
 
+async def test_p8_labels_go_on_air_one_after_the_other_so_that_tills_are_answered(store: StoreKit) -> None:
+    names = [f"label {number:03}" for number in range(40)]
+    for name in names:
+        await store.label(name).hangs_under("bread")
+        await store.label(name).proves()
+    at_s: list[float] = []
+    store.station.before_offer = lambda _: at_s.append(asyncio.get_running_loop().time())
+    await store.hub.sets_price("bread", "1.79")
+    await store.time_passes(50 * OFFER_EVERY_S)
+    assert len(at_s) == 40
+    assert all(later - earlier >= OFFER_EVERY_S / 2 for earlier, later in pairwise(at_s))
+
+
+async def test_p3_a_label_that_proved_just_before_a_start_is_doubted_and_given_its_picture_again(
+        store: StoreKit) -> None:
+    await store.label("aisle 4").shows("milk", "0.99")
+    await store.hub.sets_price("milk", "1.09")
+    await store.label("aisle 4").proves()
+    await store.restarts()
+    assert store.label("aisle 4").state() is not LabelState.SHOWN
+    await store.time_passes(store.settle_s + store.policy.grace_s + 1)
+    assert store.till().asks("milk") == "0.99", "it may never have drawn"
+    await store.label("aisle 4").proves()
+    await store.time_passes(store.settle_s + store.policy.grace_s + 1)
+    assert store.till().asks("milk") == "1.09"
+
+
+async def test_a_label_that_has_long_drawn_is_believed_after_a_start(store: StoreKit) -> None:
+    await store.label("aisle 4").shows("milk", "0.99")
+    await store.time_passes(store.settle_s + 1)
+    await store.restarts()
+    await store.a_moment()
+    assert store.label("aisle 4").state() is LabelState.SHOWN
+
+
 async def test_p10_a_full_station_takes_the_next_label_when_a_slot_is_free_the_urgent_first(
         store: StoreKit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(air_time, "LABELS_ON_AIR_PER_STATION_MAX", 60)
@@ -152,7 +188,7 @@ async def test_p10_a_full_station_takes_the_next_label_when_a_slot_is_free_the_u
     await store.a_moment()
     for name in names:
         await store.labels.bind(name, "bread", "ana", store.new_id("act"))
-    await store.a_moment()
+    await store.time_passes(80 * OFFER_EVERY_S)
     offered = {offer.label for offer in store.station.all_offers()} - {"urgent"}
     assert len(offered) == 59
     await store.hub.sets_price("milk", "1.09")
