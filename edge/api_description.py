@@ -96,7 +96,7 @@ OPERATIONS: dict[str, Operation] = {
                                  problems=(404, 409)),
     "submit_session": Operation("The count is done", {201: SubmitOut}, SubmitIn, body_optional=True,
                                 problems=(404, 409)),
-    "give_up_session": Operation("The count comes to nothing", {204: None}, problems=(404, 409)),
+    "give_up_session": Operation("The count comes to nothing", {204: None}, problems=(404,)),
     "deliveries": Operation("Goods on their way, and what came in of them", {200: list[DeliveryOut]}),
     "delivery": Operation("One delivery", {200: DeliveryOut}, problems=(404,)),
     "receive_delivery": Operation("Goods of a delivery came in", {201: Answer}, ReceiptIn, problems=(404, 409)),

@@ -197,14 +197,16 @@ class CountSessions:
             part = found[place * COUNT_LINES_AT_ONCE : (place + 1) * COUNT_LINES_AT_ONCE]
             lines = tuple(Counted(each.sku, each.counted_milli, each.counted_ms, session.with_staged) for each in part)
             await self._counts.take(CountRequest(count_id, lines, actor, session.place, session_id))
-        await self._close(session_id)
+        await self._end(session_id, LEDGER.close_count_session)
         return ids
 
     async def give_up(self, session_id: str) -> None:
-        """End a session without a count. Raises `Unknown`, `OutOfDate` for one that is being submitted."""
-        if _need(self._store.books.ledger_reader, session_id).submitting:
-            raise OutOfDate(f"the count {session_id} has ended")
-        await self._close(session_id)
+        """End a session without a count; of one whose submission was broken off, what became a count stays one.
+
+        Raises `Unknown`.
+        """
+        _need(self._store.books.ledger_reader, session_id)
+        await self._end(session_id, LEDGER.give_up_count_session)
 
     async def _begin_submitting(self, session: Session, actor: str, *, rest_is_none: bool) -> None:
         now_ms = self._store.clock.wall_ms()
@@ -228,10 +230,9 @@ class CountSessions:
         if refusal := await self._store.record(operation):
             raise refusal
 
-    async def _close(self, session_id: str) -> None:
+    async def _end(self, session_id: str, statement: str) -> None:
         now_ms = self._store.clock.wall_ms()
-        await self._store.record(lambda connection: connection.execute(LEDGER.close_count_session,
-                                                                       (now_ms, session_id)))
+        await self._store.record(lambda connection: connection.execute(statement, (now_ms, session_id)))
         self._store.tell(Topic.ISSUE)
 
     @staticmethod

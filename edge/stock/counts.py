@@ -108,7 +108,7 @@ class CountDesk:
         Raises `Conflict` for another meaning of the same id, `Rejected` for one that cannot be.
         """
         now_ms = self._store.clock.wall_ms()
-        _check(request.lines, now_ms)
+        _check(request.lines, now_ms, from_session=bool(request.session))
         lines = tuple(line if line.counted_ms is None or line.counted_ms <= now_ms else replace(line, counted_ms=None)
                       for line in request.lines)  # a device's clock may be a little ahead
         prices = {line.sku: self.price_minor(line.sku) for line in request.lines}
@@ -257,8 +257,8 @@ def _shelf_milli(connection: Connection, line: Counted) -> int:
     return int(sellable + reserved + (staged if line.with_staged else 0))
 
 
-def _check(lines: Iterable[Counted], now_ms: int) -> None:
-    """Raises `Rejected`."""
+def _check(lines: Iterable[Counted], now_ms: int, *, from_session: bool) -> None:
+    """Raises `Rejected`. What a session holds was kept here, and is as old as it is."""
     seen = set()
     for line in lines:
         if line.sku in seen:
@@ -266,7 +266,7 @@ def _check(lines: Iterable[Counted], now_ms: int) -> None:
         seen.add(line.sku)
         if line.counted_ms is not None and line.counted_ms > now_ms + COUNT_AHEAD_MAX_S * 1000:
             raise Rejected(f"{line.sku} was counted in the future: set the clock of the device")
-        if line.counted_ms is not None and line.counted_ms < now_ms - COUNT_AGE_MAX_S * 1000:
+        if not from_session and line.counted_ms is not None and line.counted_ms < now_ms - COUNT_AGE_MAX_S * 1000:
             raise Rejected(f"{line.sku} was counted too long ago: count it again")
     if not 0 < len(seen) <= TRANSACTION_LINES_MAX:
         raise Rejected(f"a count has 1 to {TRANSACTION_LINES_MAX} lines")

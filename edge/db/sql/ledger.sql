@@ -753,6 +753,9 @@ UPDATE count_session SET submitting = 1 WHERE session_id = ?
 -- name: close_count_session
 UPDATE count_session SET closed_ms = ? WHERE session_id = ? AND closed_ms IS NULL
 
+-- name: give_up_count_session
+UPDATE count_session SET closed_ms = ?, submitting = 0 WHERE session_id = ? AND closed_ms IS NULL
+
 -- name: count_wanted
 SELECT sku FROM count_wanted WHERE session_id = ? ORDER BY sku
 
