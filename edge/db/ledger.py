@@ -198,12 +198,16 @@ def apply_moves(connection: Connection, moves: Iterable[StockMove], *, kept: boo
     return Shortages(tuple(short), tuple(negative))
 
 
+def refuse_card_as_id(key: str) -> None:
+    """Raises `Rejected` for a key that is a card's number: it cannot be masked, because it has to be found again."""
+    if has_card(key) and any(has_card(part) for part in key.split("/") if not _MINTED.fullmatch(part)):
+        raise Rejected("not recorded: its id or till is a card's number; give it another")
+
+
 def _without_cards(fact: Draft) -> tuple[Draft, bytes]:
     """What a till or a person typed into the wrong field ends here, before any write (DESIGN.md section 8): the fact,
     and its payload."""
-    if has_card(fact.fact_key) and any(has_card(part) for part in fact.fact_key.split("/")
-                                       if not _MINTED.fullmatch(part)):
-        raise Rejected("not recorded: its id or till is a card's number; give it another")
+    refuse_card_as_id(fact.fact_key)
     payload = encode_fact(fact.fact)
     if has_card(payload.decode()):
         clean = masked_values(msgspec.to_builtins(fact.fact), _MADE_HERE)

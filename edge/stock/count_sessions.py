@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from edge.db.connection import Connection
+from edge.db.ledger import refuse_card_as_id
 from edge.db.queries import LEDGER, many
+from edge.domain.card_data import masked
 from edge.errors import Rejected
 from edge.limits import (
     COUNT_LINES_AT_ONCE,
@@ -112,8 +114,9 @@ class CountSessions:
         """Begin a session; said again, it is the same one. Raises `Conflict`, `Rejected` for too many or no SKUs."""
         if (how is How.DIRECTED) is not bool(skus):
             raise Rejected("a directed count names its SKUs, and no other does")
-        now_ms, wanted = self._store.clock.wall_ms(), sorted(set(skus))
-        asked = (how.value, place, int(with_staged))
+        refuse_card_as_id(session_id)
+        now_ms, wanted = self._store.clock.wall_ms(), sorted({masked(sku) for sku in skus})
+        asked = (how.value, masked(place), int(with_staged))
 
         def operation(connection: Connection) -> Rejected | None:
             row = connection.execute(LEDGER.count_session, (session_id,)).fetchone()
@@ -150,10 +153,12 @@ class CountSessions:
     async def scan(self, request: ScanRequest) -> str:
         """Keep a scan; returns the SKU it was of, empty for a code of no product, which is kept too.
 
-        Raises `Unknown`, `OutOfDate` for an ended session, `Conflict`, `Rejected` when it is full.
+        Raises `Unknown`, `OutOfDate` for an ended session, `Conflict`, `Rejected` when it is full. No card's number is
+        kept, whoever typed or scanned one.
         """
+        refuse_card_as_id(request.scan_id)
         sku, now_ms = self._prices.sku_of(request.code), self._store.clock.wall_ms()
-        asked = (request.code, request.quantity_milli, int(request.sets))
+        asked = (masked(request.code), request.quantity_milli, int(request.sets))
 
         def operation(connection: Connection) -> Rejected | None:
             session = _need_in(connection, request.session_id)
@@ -170,7 +175,7 @@ class CountSessions:
                 return Rejected(f"the count {session.session_id} has too many scans: end it and begin another")
             moment_ms = now_ms if request.counted_ms is None else min(request.counted_ms, now_ms)
             connection.execute(LEDGER.put_count_scan, (
-                session.session_id, number, request.scan_id, sku, request.code, request.place or session.place,
+                session.session_id, number, request.scan_id, sku, asked[0], masked(request.place) or session.place,
                 request.quantity_milli, int(request.sets), moment_ms, request.actor))
             return None
 

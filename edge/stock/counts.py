@@ -24,6 +24,7 @@ from cloud_sync.contract.facts import (
 from edge.db.connection import Connection
 from edge.db.ledger import Draft, Outcome, Receipt
 from edge.db.queries import LEDGER, many
+from edge.domain.card_data import masked
 from edge.errors import Rejected
 from edge.limits import COUNT_AGE_MAX_S, COUNT_AHEAD_MAX_S, COUNT_WAITING_LISTED_MAX, TRANSACTION_LINES_MAX
 from edge.prices.price_desk import PriceDesk
@@ -110,18 +111,17 @@ class CountDesk:
         """
         now_ms = self._store.clock.wall_ms()
         _check(request.lines, now_ms, from_session=bool(request.session))
-        lines = tuple(line if line.counted_ms is None or line.counted_ms <= now_ms else replace(line, counted_ms=None)
-                      for line in request.lines)  # a device's clock may be a little ahead
-        prices = {line.sku: self.price_minor(line.sku) for line in request.lines}
+        lines, place = tuple(_kept(line, now_ms) for line in request.lines), masked(request.place)
+        prices = {line.sku: self.price_minor(line.sku) for line in lines}
         meaning = (request.place, [(line.sku, line.counted_milli, line.counted_ms, line.with_staged)
                                    for line in request.lines])
-        made = Draft(f"count/{request.count_id}", Count(request.place, (), request.actor),
+        made = Draft(f"count/{request.count_id}", Count(place, (), request.actor),
                      hashlib.sha256(msgspec.json.encode(meaning)).digest(), now_ms, self._store.business_day(now_ms),
                      now_ms)
 
         def operation(connection: Connection) -> Receipt:
             sorted_out = self._sorted_out(connection, lines, prices, now_ms)
-            fact = Count(request.place, sorted_out[IN_FORCE], request.actor, sorted_out[WAITING],
+            fact = Count(place, sorted_out[IN_FORCE], request.actor, sorted_out[WAITING],
                          sorted_out[OUTDATED], request.session)
             receipt = record_and_tell(connection, self._store.books.chain, replace(made, fact=fact))
             if receipt.outcome is Outcome.NEW:
@@ -254,6 +254,12 @@ def remember_review(connection: Connection, fact: CountReviewed, now_ms: int) ->
         if not session[6] and session[7] is None:
             connection.execute(LEDGER.put_count_wanted, (session_id, many([fact.sku])))
             return
+
+
+def _kept(line: Counted, now_ms: int) -> Counted:
+    """As it is written down: without a card's number, and not in the future (devices' clocks may be a little ahead)."""
+    moment_ms = line.counted_ms if line.counted_ms is not None and line.counted_ms <= now_ms else None
+    return replace(line, sku=masked(line.sku), counted_ms=moment_ms)
 
 
 def _shelf_milli(connection: Connection, line: Counted) -> int:

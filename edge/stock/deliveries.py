@@ -17,6 +17,7 @@ from cloud_sync.contract.feeds import Batch, Cursor, Delete, Feed, Put
 from edge.db.connection import Connection
 from edge.db.ledger import Draft, Outcome, Receipt
 from edge.db.queries import LEDGER, many
+from edge.domain.card_data import masked
 from edge.errors import Rejected
 from edge.limits import DELIVERIES_LISTED_MAX
 from edge.stock.answers import OutOfDate, Unknown, standing
@@ -228,8 +229,8 @@ def remember(connection: Connection, fact: Fact, now_ms: int) -> None:
 
 def _put(connection: Connection, delivery: Delivery) -> None:
     written = connection.execute(LEDGER.put_delivery, (
-        delivery.id, delivery.revision, delivery.supplier, delivery.reference, delivery.due_ms, delivery.from_store,
-        delivery.transfer))
+        delivery.id, delivery.revision, masked(delivery.supplier), masked(delivery.reference), delivery.due_ms,
+        delivery.from_store, delivery.transfer))
     if not written.rowcount:
         return  # closed here, or older than what is known
     promised: dict[str, int] = {}

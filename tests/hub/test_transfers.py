@@ -98,8 +98,8 @@ class Chain:
                 stock = (await self.hub.operator.get(f"/v1/stores/{name}/stock/{sku}")).json()
                 books += stock["sellable_milli"] + stock["quarantine_milli"]
             between = sum(line["transit_milli"] + line["missing_milli"] for line in lines if line["sku"] == sku)
-            heard = sum(1 for name in STORES if (await self.hub.status(name)).entries)
-            assert books + between == heard * START_MILLI
+            heard = [name for name in STORES if (await self.hub.status(name)).entries]
+            assert books + between == len(heard) * START_MILLI
 
     async def is_settled(self) -> None:
         """Everything was heard: nothing of a closed parcel is in transit, and of an open one what is left."""
