@@ -16,7 +16,7 @@ from argon2 import PasswordHasher
 from starlette.applications import Starlette
 
 from cloud_sync.client.link_state import LinkState
-from cloud_sync.contract.documents import Item, Order, OrderLine, Person, Policy, Price
+from cloud_sync.contract.documents import Delivery, DeliveryLine, Item, Order, OrderLine, Person, Policy, Price
 from cloud_sync.contract.facts import LineKind, StaffAct, TransactionKind, decode_fact
 from cloud_sync.contract.feeds import Batch, Change, Checkpoint, Delete, Feed, Put
 from drivers.paper.session import PaperStation
@@ -52,6 +52,8 @@ from edge.pickups.desk import PickupDesk
 from edge.pickups.people import PeopleVault
 from edge.pos.access import RULES, Principal, Role, Rule, Tokens
 from edge.pos.app import build_app
+from edge.pos.count_routes import count_handlers
+from edge.pos.goods_routes import goods_handlers
 from edge.pos.label_routes import LabelDesk, label_handlers
 from edge.pos.stock_routes import MovementIn, ReceivedLine, receive, stock_handlers
 from edge.pos.store_routes import store_handlers
@@ -65,6 +67,7 @@ from edge.staff import sign_in as sign_in_room
 from edge.staff.page import StaffPage, StaffParts
 from edge.staff.routes import STAFF_RULES, build_staff_page, staff_handlers
 from edge.staff.sign_in import Member
+from edge.stock.desk import StockDesk
 from edge.store import Identity, Store, Topic
 from edge.tasks import TaskDesk
 
@@ -211,15 +214,17 @@ class Shop:
         self.station.planner = self.planner
         self.labels = LabelDesk(self.store, self.prices, self.planner, stations)
         self.tills = TransactionDesk(self.store, self.prices)
+        self.stock = StockDesk(self.store, self.prices, self.tills.clocks.ahead_ms)
         issues = IssueList()
         issues.add(StoreChecks(self.store, self.planner, self.guard, self.book, stations, lambda: self.link, list, list,
                                []).issues)
         self.page = build_staff_page(StaffParts(
             self.store, self.prices, self.pickups, self.guard, self.planner, wanted, self.labels, stations,
-            InlineArtist(), lambda: self.link, issues, self.members))
+            InlineArtist(), lambda: self.link, issues, self.members, self.stock))
         self.store.listeners += [self.planner.follow_news, self.page.follow_news]
         handlers = {**till_handlers(self.store, self.prices, self.tills),
                     **stock_handlers(self.store), **store_handlers(self.pickups, self.guard, TaskDesk(self.store)),
+                    **count_handlers(self.stock), **goods_handlers(self.stock),
                     **label_handlers(self.labels), **staff_handlers(self.page)}
         self.rules = tuple(rule for rule in self.rules if rule.handler in handlers)
         tokens = Tokens({"till-token": Principal("1", Role.TILL)})
@@ -301,6 +306,14 @@ class Shop:
         order = Order(order_id, 1, self.clocks.wall, lines, "EUR", f"person-{order_id}", Person(customer, "42"), code)
         put = Put(1, order_id, 1, msgspec.Raw(msgspec.json.encode(order)))
         await self.pickups.apply(Batch((put,), Checkpoint("one", self._offset)))
+
+    async def announces(self, delivery_id: str, *skus: str, pieces: int = 3) -> None:
+        """A delivery of some pieces of each product is on its way."""
+        self._offset += 1
+        delivery = Delivery(delivery_id, 1, tuple(DeliveryLine(sku, pieces * 1000) for sku in skus), "Lácteos Norte",
+                            "albarán 7")
+        put = Put(1, delivery_id, 1, msgspec.Raw(msgspec.json.encode(delivery)))
+        await self.stock.deliveries.apply(Batch((put,), Checkpoint("one", self._offset)))
 
     def acts(self) -> list[StaffAct]:
         """What people decided, oldest first."""
