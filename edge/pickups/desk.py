@@ -99,7 +99,8 @@ class PickupDesk:
         return Cursor(*row) if row else None
 
     async def apply(self, batch: Batch) -> None:
-        """Take orders from the hub: rows, reservation and cursor in one transaction, each revision once."""
+        """Take orders from the hub: rows, reservation and cursor in one transaction; what is heard again changes nothing.
+        """
         orders = [_order_decoder.decode(change.doc) for change in batch.changes if isinstance(change, Put)]
         sealed = {order.order_id: self._vault.seal(order.person) for order in orders if order.person}
 
@@ -172,9 +173,10 @@ class PickupDesk:
         known = read_row(connection, order.order_id)
         if known is None:
             self._accept_new(connection, order, sealed)
-        elif order.revision > known.revision:
-            connection.execute(LEDGER.update_pickup_from_hub, (order.revision, int(order.cancel_requested),
-                                                               order.order_id))
+        else:  # by its words, not by its revision: a hub that was restored counts revisions anew
+            if (order.revision, order.cancel_requested) != (known.revision, known.cancel_requested):
+                connection.execute(LEDGER.update_pickup_from_hub, (order.revision, int(order.cancel_requested),
+                                                                   order.order_id))
             self._hear(connection, order)
 
     def _accept_new(self, connection: Connection, order: Order, sealed: bytes | None) -> None:
@@ -214,6 +216,8 @@ class PickupDesk:
             else:
                 changed = tuple((line.line, line.ordered_milli) for line in value.lines
                                 if line != after.order.line(line.line))
+                if word.step is HubStep.REASSIGN:  # of all that is here, also when nothing of it is free at once
+                    changed = tuple((line.line, line.ordered_milli) for line in value.lines)
                 step = Taken(_FACTS_OF_WORDS[word.step], changed, accept=word.accept)
                 request = StepRequest(order.order_id, own_id, step.step, _HUB)
                 self._write(connection, row, request, step, value, after)

@@ -24,6 +24,7 @@ IN_HAND_SHARE = 0.6
 WRONG_CODE_SHARE = 0.08
 REPLY_LOST_SHARE = 0.1
 SENT_TWICE_SHARE = 0.05
+GIVEN_TWICE_SHARE = 0.15
 GIVEN_AWAY_AFTER_ALL_SHARE = 0.15
 """Orders that had ended and whose customer takes the goods along all the same."""
 
@@ -215,6 +216,8 @@ class PickupCrew:
             world.witness.acknowledged(f"pickup/{transition_id}")
             world.tally.did(f"pickups: {step}" + (f" {reason}" if (reason := body.get("short_reason")) else ""))
             self._happened(known, transition_id, body, msgspec.json.decode(answer.body, type=_Pickup))
+            if step == "hand_over" and self._randomness.random() < GIVEN_TWICE_SHARE:
+                await self._step(known, body)  # a confused hand, with an id of its own: nothing may leave twice
         elif answer.status >= 500:
             world.violations.append(f"bug: {step} of order {known.order_id} was answered {answer.status}: "
                                     f"{answer.body!r}")

@@ -96,7 +96,7 @@ class StockWatch:
             if isinstance(fact, WitnessedPickup):
                 stepped = True
                 self._judge_step(fact, anew=anew)
-            if not anew:
+            if not anew and isinstance(fact, WitnessedTransaction):
                 self._judge_endangered(connection, key, fact, before, warned)
         self._judge_buckets(connection, touched)
         if stepped or anew:
