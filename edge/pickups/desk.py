@@ -35,7 +35,7 @@ from edge.db.ledger import Outcome, draft, fact_of, raise_exception, record
 from edge.db.queries import LEDGER
 from edge.errors import Rejected
 from edge.limits import CODE_ATTEMPTS_MAX, PICKUPS_LISTED_MAX
-from edge.pickups.past import replay_past
+from edge.pickups.past import HUB, REASSIGNED, replay_past
 from edge.pickups.people import PeopleVault
 from edge.pickups.rows import (
     Pickup,
@@ -51,7 +51,6 @@ from edge.pickups.rows import (
 from edge.store import Store, Topic
 
 _order_decoder = msgspec.json.Decoder(Order)
-_HUB = "hub"
 _CLOCK = "clock"
 _OWN = "hub:"
 _NOT_FOR_PEOPLE = frozenset({Step.ACCEPT, Step.REJECT, Step.CANCEL, Step.EXPIRE})
@@ -99,8 +98,7 @@ class PickupDesk:
         return Cursor(*row) if row else None
 
     async def apply(self, batch: Batch) -> None:
-        """Take orders from the hub: rows, reservation and cursor in one transaction; what is heard again changes nothing.
-        """
+        """Take orders from the hub: rows, reservation and cursor in one transaction. Heard again it changes nothing."""
         orders = [_order_decoder.decode(change.doc) for change in batch.changes if isinstance(change, Put)]
         sealed = {order.order_id: self._vault.seal(order.person) for order in orders if order.person}
 
@@ -198,7 +196,7 @@ class PickupDesk:
             if row.state in FINAL:
                 self._erase_later(connection, row)
         elif row.state is PickupState.PLACED:
-            request = StepRequest(order.order_id, _own_id(order.order_id, "reserve"), Step.ACCEPT, _HUB)
+            request = StepRequest(order.order_id, _own_id(order.order_id, "reserve"), Step.ACCEPT, HUB)
             reason = self._why_not(connection, order, value)
             step = Taken(Step.REJECT) if reason else complete(value, Taken(Step.ACCEPT))
             self._write(connection, row, replace(request, reason=reason), step, value, taken(value, step))
@@ -216,10 +214,9 @@ class PickupDesk:
             else:
                 changed = tuple((line.line, line.ordered_milli) for line in value.lines
                                 if line != after.order.line(line.line))
-                if word.step is HubStep.REASSIGN:  # of all that is here, also when nothing of it is free at once
-                    changed = tuple((line.line, line.ordered_milli) for line in value.lines)
                 step = Taken(_FACTS_OF_WORDS[word.step], changed, accept=word.accept)
-                request = StepRequest(order.order_id, own_id, step.step, _HUB)
+                reason = REASSIGNED if word.step is HubStep.REASSIGN else ""
+                request = StepRequest(order.order_id, own_id, step.step, HUB, reason=reason)
                 self._write(connection, row, request, step, value, after)
 
     def _value(self, connection: Connection, order_id: str) -> tuple[PickupRow, PickupOrder]:

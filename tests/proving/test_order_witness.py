@@ -242,7 +242,7 @@ def test_p6_goods_that_left_and_a_refund_for_a_late_cancel_are_fine():
     (an_order(cancelled=True), seen(ACCEPTED, state="accepted"), "it was cancelled, and is accepted"),
     (an_order(), seen(ACCEPTED, state="accepted", hub_state="ready"), "is accepted in the store, ready at the hub"),
     (an_order(), seen(state="placed"), "never answered"),
-], ids=["undone", "no refund", "a refund for nothing", "forgotten", "less", "twice", "not heard", "two stories", "mute"])
+], ids=["undone", "no refund", "for nothing", "forgotten", "less", "twice", "not heard", "two stories", "mute"])
 def test_p6_a_store_that_undoes_or_forgets_what_happened_is_caught(record, found, says):
     violations = physical_facts_win(record, found).violations
     assert any(says in each for each in violations), violations
