@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from edge.proving.asgi import Question
+from edge.proving.goods import all_goods_are_there
 from edge.proving.order_promises import (
     Holds,
     OrdersSeen,
@@ -160,7 +161,9 @@ class AfterTheDay:
         holds = Holds(ZoneInfo(TIME_ZONE), waiting.hold_s, waiting.hold_max_s, frozenset(world.closed_days))
         waits = nobody_waits_too_long(world.orders, seen, holds, world.clock.true_ms(),
                                       clock_right=not world.clock.was_wrong, revisions_hold=seen.told_in_order)
-        return [physical_facts_win(world.orders, seen), waits, shops_were_told(world.orders, seen)]
+        sku_of = {name: item.sku for item in world.truth.items.values() for name in (item.sku, item.code)}
+        goods = all_goods_are_there(world.witness.tills, world.delivered, sku_of, store, hub)
+        return [physical_facts_win(world.orders, seen), waits, shops_were_told(world.orders, seen), goods]
 
     async def _order_states(self) -> tuple[dict[str, str], dict[str, str]]:
         """Where every order is, by the store and by the hub."""

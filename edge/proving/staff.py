@@ -62,6 +62,7 @@ class Staff:
         """Goods came in."""
         self._acts += 1
         movement_id = f"delivery-{self._acts}"
+        self._world.delivered[movement_id] = quantities_milli
         await self._do(lambda store: store.receive(movement_id, quantities_milli))
         self._world.witness.acknowledged(f"movement/{movement_id}")
 

@@ -72,7 +72,7 @@ class World:
 
     `stood_alone`: how many answers tills got while the line was cut. `doubled`: a second box believed
     that it was this store. `restored`: a disk of the box was lost. `refused`: SKUs whose
-    prices a supervisor refused, until head office has put them right.
+    prices a supervisor refused, until head office has put them right. `delivered`: movement → SKU → thousandths.
     """
 
     plan: Plan
@@ -93,6 +93,7 @@ class World:
     restored: bool = False
     refused: list[str] = field(default_factory=list)
     orders: OrderRecord = field(default_factory=OrderRecord)
+    delivered: dict[str, dict[str, int]] = field(default_factory=dict)
     holds: HeldPrices = field(default_factory=HeldPrices)
     ends_s: float = float("inf")
 

@@ -1,0 +1,87 @@
+"""Every unit that came, left, or never was there, as people lived through it: what the store and the hub must have.
+
+On hand is what can be sold, is reserved or put aside; what came back over a till stands apart, in quarantine.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from edge.proving.sightings import (
+    BooksSeen,
+    Buckets,
+    Finding,
+    WitnessedCount,
+    WitnessedMove,
+    WitnessedMovement,
+    WitnessedPickup,
+    WitnessedTransaction,
+    read_payload,
+)
+from edge.proving.till_record import TillRecord
+
+DELIVERED = "movement/"
+
+Places = dict[str, list[int]]
+"""SKU → on hand and quarantine, in thousandths."""
+
+
+def all_goods_are_there(tills: TillRecord, delivered: Mapping[str, Mapping[str, int]], sku_of: Mapping[str, str],
+                        store: BooksSeen, hub: BooksSeen) -> Finding:
+    """Conservation: people's own sums of deliveries, sales and returns, with what counts and orders did to goods, are
+    what the store and the hub have. `delivered`: movement → SKU → quantity; `sku_of`: by code or SKU."""
+    places: Places = defaultdict(lambda: [0, 0])
+    _carry(places, delivered, store)
+    _sell(places, tills, sku_of, store)
+    violations = []
+    for name, books in (("store", store), ("hub", hub)):
+        for sku, said in books.stock.items():
+            there = [said.sellable_milli + said.reserved_milli + said.staged_milli, said.quarantine_milli]
+            if there != places[sku]:
+                violations.append(f"goods: of {sku} there must be {places[sku]} (on hand, quarantine), the {name} has "
+                                  f"{_named(said)}")
+    return Finding("goods", 2 * len(places), tuple(violations))
+
+
+def _carry(places: Places, delivered: Mapping[str, Mapping[str, int]], store: BooksSeen) -> None:
+    """Deliveries as they came; what orders and counts did, as it was judged when it happened."""
+    for entry in store.entries:
+        if not entry.counts or entry.kind not in ("movement", "pickup", "count"):
+            continue
+        known = delivered.get(entry.fact_key.removeprefix(DELIVERED))
+        fact = read_payload(entry)
+        if known is not None:
+            for sku, milli in known.items():
+                places[sku][0] += milli
+        elif isinstance(fact, WitnessedPickup) or (isinstance(fact, WitnessedMovement)
+                                                   and entry.fact_key.startswith(DELIVERED)):
+            for move in fact.moves:
+                _add(places[move.sku], move)
+        elif isinstance(fact, WitnessedCount):
+            for line in fact.lines:
+                places[line.sku][0] += line.counted_milli - line.expected_milli
+
+
+def _sell(places: Places, tills: TillRecord, sku_of: Mapping[str, str], store: BooksSeen) -> None:
+    """What tills sent and were thanked for; a sale that was taken back never took place, whichever came first."""
+    voids = (read_payload(entry) for entry in store.entries if entry.kind == "transaction" and entry.counts)
+    taken_back = {f"till/{fact.till}/{fact.business_day}/{fact.voids_sequence:010d}" for fact in voids
+                  if isinstance(fact, WitnessedTransaction) and fact.voids_sequence is not None}
+    for key, meaning in tills.acknowledged():
+        if meaning.is_void or key in taken_back:
+            continue
+        for code, milli, _ in meaning.lines:
+            sku = sku_of.get(code)
+            if sku is not None and meaning.kind == "return":
+                places[sku][1] += milli
+            elif sku is not None:
+                places[sku][0] -= milli
+
+
+def _add(place: list[int], move: WitnessedMove) -> None:
+    place[0] += move.sellable_milli + move.reserved_milli + move.staged_milli
+    place[1] += move.quarantine_milli
+
+
+def _named(said: Buckets) -> str:
+    return (f"{said.sellable_milli} sellable, {said.reserved_milli} reserved, {said.staged_milli} staged, "
+            f"{said.quarantine_milli} in quarantine")
