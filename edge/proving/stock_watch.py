@@ -86,9 +86,10 @@ class StockWatch:
     def _take(self, connection: Rows, facts: list[tuple[str, WitnessedFact]], *, anew: bool) -> None:
         warned = [fact for _, fact in facts if isinstance(fact, WitnessedException) and fact.reason == ENDANGERED]
         touched: dict[str, None] = {}
+        taken: dict[tuple[str, str], None] = {}
         stepped = False
         for key, fact in facts:
-            before = {sku: tuple(self._stock[sku]) for sku in _skus_of(fact)}
+            before = {sku: self._stock[sku][SELLABLE] for sku in _skus_of(fact)}
             if isinstance(fact, WitnessedCount) and not anew:
                 self._judge_count(key, fact)
             apply_fact(self._stock, fact)
@@ -96,8 +97,11 @@ class StockWatch:
             if isinstance(fact, WitnessedPickup):
                 stepped = True
                 self._judge_step(fact, anew=anew)
-            if not anew and isinstance(fact, WitnessedTransaction):
-                self._judge_endangered(connection, key, fact, before, warned)
+            if isinstance(fact, WitnessedTransaction | WitnessedPickup):
+                taken.update({(key, sku): None for sku, milli in before.items() if self._stock[sku][SELLABLE] < milli})
+        if not anew:
+            for key, sku in taken:
+                self._judge_taken(connection, key, sku, warned)
         self._judge_buckets(connection, touched)
         if stepped or anew:
             self._judge_kept(connection)
@@ -125,18 +129,16 @@ class StockWatch:
             if line.expected_milli != there_milli:
                 self._violated(f"units: {key} expected {line.expected_milli} of {line.sku}, there were {there_milli}")
 
-    def _judge_endangered(self, connection: Rows, key: str, fact: WitnessedFact, before: dict[str, tuple[int, ...]],
-                          warned: list[WitnessedException]) -> None:
-        """What takes goods that were promised names the orders it endangers (P4 before P5)."""
-        for sku, stood in before.items():
-            sellable, reserved = self._stock[sku][SELLABLE], self._stock[sku][RESERVED]
-            if not (sellable < 0 < reserved and sellable < stood[SELLABLE]):
-                continue
-            self.checked["P5"] += 1
-            orders = {order for (order,) in connection.execute(_RESERVING, (sku,))}
-            if not any(sku in each.detail and (not orders or any(order in each.detail for order in orders))
-                       for each in warned if each.about in (key, getattr(fact, "order_id", key))):
-                self._violated(f"P5: {key} took {sku} that was promised to {sorted(orders)}, and no exception says so")
+    def _judge_taken(self, connection: Rows, key: str, sku: str, warned: list[WitnessedException]) -> None:
+        """Who takes goods that were promised names the orders that this endangers (P4 before P5)."""
+        stock = self._stock[sku]
+        if not stock[SELLABLE] < 0 < stock[RESERVED]:
+            return
+        self.checked["P5"] += 1
+        orders = {order for (order,) in connection.execute(_RESERVING, (sku,))}
+        if not any(sku in each.detail and any(order in each.detail for order in orders)
+                   for each in warned if each.about == key):
+            self._violated(f"P5: {key} took {sku} that was promised to {sorted(orders)}, and no exception says so")
 
     def _judge_buckets(self, connection: Rows, skus: Iterable[str]) -> None:
         for sku in skus:

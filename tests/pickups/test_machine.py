@@ -191,6 +191,18 @@ async def test_p6_goods_of_an_expired_order_that_leave_after_all_are_charged_aga
     assert (state(store), store.exceptions()) == (PickupState.HANDED_OVER, ["left-after-end"])
 
 
+async def test_p5_goods_that_leave_from_the_shelf_say_whose_promise_they_break(store: StoreKit) -> None:
+    """Put back, promised to the next one, and given to the first one after all."""
+    await ordered(store, until=Step.READY)
+    await store.hub.changes_order("A-1", cancel_requested=True)
+    await takes(store, Step.PUT_BACK)
+    await store.hub.places_order("A-2", {"milk": 2})
+    await takes(store, Step.HAND_OVER, code=CODE)
+    assert store.stock("milk") == (-2, 2, 0, 0)
+    assert "available-below-zero" in store.exceptions()
+    assert any(b"A-2" in bytes(entry.payload) for entry in store.entries() if entry.kind == "exception")
+
+
 async def test_a_customer_outside_says_where_and_a_no_show_is_taken_back(store: StoreKit) -> None:
     await ordered(store, until=Step.READY)
     await takes(store, Step.NO_SHOW)
