@@ -306,7 +306,7 @@ class PickupDesk:
                                 self._store.clock.wall_ms(), key=f"{reason}/{order.order_id}")
 
     def _tell_endangered(self, connection: Connection, fact_key: str, sku: str, now_ms: int) -> None:
-        """Goods that were put back, promised to somebody else and given away after all: they are gone (P6 before P5)."""
+        """Goods that were put back, promised to somebody else and given away after all (P6 before P5)."""
         orders = ", ".join(order for (order,) in connection.execute(LEDGER.orders_reserving, (sku,)).fetchall())
         raised = ExceptionRaised(reason=Flag.AVAILABLE_BELOW_ZERO, about=fact_key,
                                  detail=f"{sku} left the store, below what orders were promised: {orders}")
