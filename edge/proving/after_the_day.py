@@ -160,9 +160,11 @@ class AfterTheDay:
                           not (world.restored or world.doubled or "hub_restored" in struck))
         holds = Holds(ZoneInfo(TIME_ZONE), waiting.hold_s, waiting.hold_max_s, frozenset(world.closed_days))
         waits = nobody_waits_too_long(world.orders, seen, holds, world.clock.true_ms(),
-                                      clock_right=not world.clock.was_wrong, revisions_hold=seen.told_in_order)
+                                      clock_right=not world.clock.was_wrong, revisions_hold=seen.undisturbed)
         sku_of = {name: item.sku for item in world.truth.items.values() for name in (item.sku, item.code)}
-        goods = all_goods_are_there(world.witness.tills, world.delivered, sku_of, store, hub)
+        goods = all_goods_are_there(world.witness.tills, world.delivered, sku_of, store, hub,
+                                    clocks_right=seen.undisturbed and not world.clock.was_wrong
+                                    and "till_clock_jump" not in struck)
         return [physical_facts_win(world.orders, seen), waits, shops_were_told(world.orders, seen), goods]
 
     async def _order_states(self) -> tuple[dict[str, str], dict[str, str]]:

@@ -98,7 +98,7 @@ class OnlineShop:
 
     def hear(self, body: bytes) -> int:
         """An event arrives; the HTTP status that the hub gets for it, 0 for none."""
-        point = self._line.random()
+        point = 1.0 if self._world.over else self._line.random()
         if point < UNHEARD_SHARE:
             return 0
         if point < UNHEARD_SHARE + REFUSED_SHARE:

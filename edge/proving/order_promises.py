@@ -68,7 +68,8 @@ class Holds:
 @dataclass(frozen=True, slots=True)
 class OrdersSeen:
     """What was read back: states by order in the store and at the hub. `lost`: what a disk that died held and its
-    backup did not. `told_in_order`: nothing was restored, so that events are heard just as the ledger has their steps.
+    backup did not. `undisturbed`: nothing was restored, so that events are heard just as the ledger has their steps,
+    and the crew was answered for whatever stands there.
     """
 
     store: BooksSeen
@@ -76,7 +77,7 @@ class OrdersSeen:
     store_states: Mapping[str, str]
     hub_states: Mapping[str, str]
     lost: frozenset[str]
-    told_in_order: bool
+    undisturbed: bool
 
 
 def physical_facts_win(record: OrderRecord, seen: OrdersSeen) -> Finding:
@@ -93,7 +94,7 @@ def physical_facts_win(record: OrderRecord, seen: OrdersSeen) -> Finding:
         if seen.hub_states.get(order.order_id) != state:
             violations.append(f"P6: {name} is {state} in the store, {seen.hub_states.get(order.order_id)} at the hub")
         violations += [f"P6: {name}: {each}" for each in (
-            *_left_once(order, mine, state, seen.lost), *_refunded(order, mine, owed[order.order_id]),
+            *_left_once(order, mine, state, seen), *_refunded(order, mine, owed[order.order_id]),
             *_wish_kept(order, state))]
     return Finding("P6", checked, tuple(violations))
 
@@ -139,7 +140,7 @@ def shops_were_told(record: OrderRecord, seen: OrdersSeen) -> Finding:
         heard = [(event.type, event.data.state) for event in events if event.type not in (PLACED, REFUND)]
         refunds = sum(event.type == REFUND for event in events)
         checked += len(events)
-        if not seen.told_in_order:
+        if not seen.undisturbed:
             wanted, heard = wanted[-1:], heard[-1:]
             refunds = min(refunds, 1)
         if wanted != heard:
@@ -152,7 +153,7 @@ def shops_were_told(record: OrderRecord, seen: OrdersSeen) -> Finding:
     return Finding("events", checked, tuple(violations))
 
 
-def _left_once(order: KnownOrder, steps: list[WitnessedPickup], state: str, lost: frozenset[str]) -> Iterable[str]:
+def _left_once(order: KnownOrder, steps: list[WitnessedPickup], state: str, seen: OrdersSeen) -> Iterable[str]:
     """What the crew gave away has left, once, and says so for ever."""
     in_ledger = Counter[int]()
     has_left = False
@@ -164,10 +165,10 @@ def _left_once(order: KnownOrder, steps: list[WitnessedPickup], state: str, lost
             yield f"goods had left, and {step.step} made it {step.state}"
     if has_left and state not in LEFT:
         yield f"goods have left, and it is {state}"
-    if lost.isdisjoint(order.hand_overs):
+    if seen.lost.isdisjoint(order.hand_overs):
         if order.hand_overs and not has_left:
             yield f"the crew gave goods away, and it is {state}"
-        if order.all_named and in_ledger != order.handed_milli:
+        if seen.undisturbed and order.all_named and in_ledger != order.handed_milli:
             yield f"the crew gave away {dict(order.handed_milli)}, the ledger says {dict(in_ledger)}"
     for line in order.lines:
         if in_ledger[line.line] > line.quantity_milli:

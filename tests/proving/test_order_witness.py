@@ -206,9 +206,9 @@ REFUNDED = ("late-cancel", "", {})
 
 
 def seen(*steps: tuple[str, str, Mapping[str, object]], state: str, hub_state: str | None = None,
-         told_in_order: bool = True) -> OrdersSeen:
+         undisturbed: bool = True) -> OrdersSeen:
     books = BooksSeen("0042", 1, entries(*steps))
-    return OrdersSeen(books, books, {"A-1": state}, {"A-1": hub_state or state}, frozenset(), told_in_order)
+    return OrdersSeen(books, books, {"A-1": state}, {"A-1": hub_state or state}, frozenset(), undisturbed)
 
 
 def an_order(**fields: object) -> OrderRecord:
@@ -302,7 +302,7 @@ def test_a_shop_that_heard_something_else_is_noticed(events):
 
 def test_after_a_restore_a_shop_must_at_least_know_how_it_ended():
     twice = (*EVENTS[:3], EVENTS[1], EVENTS[2], EVENTS[3])
-    found = seen(ACCEPTED, READY, GIVEN, state="handed_over", told_in_order=False)
+    found = seen(ACCEPTED, READY, GIVEN, state="handed_over", undisturbed=False)
     assert shops_were_told(hears(*twice), found).violations == ()
     assert shops_were_told(hears(*EVENTS[:3]), found).violations
 
