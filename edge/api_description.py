@@ -17,11 +17,24 @@ from edge.pos.access import RULES
 from edge.pos.app import Handler
 from edge.pos.basket_routes import BasketIn, ReceiptOut
 from edge.pos.book_routes import NDJSON, AcknowledgeIn, CopyOut
+from edge.pos.count_routes import (
+    CountIn,
+    ReviewIn,
+    ScanIn,
+    ScanOut,
+    SessionIn,
+    SessionOut,
+    SessionViewOut,
+    SubmitIn,
+    SubmitOut,
+    WaitingOut,
+)
 from edge.pos.events import SSE
+from edge.pos.goods_routes import ActIn, AdjustmentIn, DeliveryOut, ReceiptIn, TransferIn
 from edge.pos.label_routes import LabelIn, LabelOut, PaperScan
 from edge.pos.openapi import JSON, Operation, Query, openapi_document
 from edge.pos.poslog.desk import PoslogReport
-from edge.pos.stock_routes import CountIn, MovementIn, StockOut
+from edge.pos.stock_routes import MovementIn, StockOut
 from edge.pos.store_routes import Decided, DecisionIn, DoneIn, PickupOut, Recorded, StepIn
 from edge.pos.till_routes import TillException
 from edge.pos.transactions import CloseIn, CloseOut, HighWater, TransactionIn
@@ -29,6 +42,7 @@ from edge.prices.comparison import Comparison, Night
 from edge.prices.guard_desk import HeldBatch
 from edge.prices.price_desk import Quote
 from edge.prices.reports import AccuracyReport, Announced, Hold
+from edge.stock.audit import AuditReport
 from edge.tasks import OpenTask
 
 _DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
@@ -73,6 +87,27 @@ OPERATIONS: dict[str, Operation] = {
     "stock": Operation("A SKU's stock in its buckets", {200: StockOut}),
     "post_movement": Operation("Goods came in", {201: Answer}, MovementIn, problems=(409,)),
     "post_count": Operation("Somebody counted", {201: Answer}, CountIn, problems=(409,)),
+    "waiting_counts": Operation("Differences that wait for a supervisor", {200: list[WaitingOut]}),
+    "review_count": Operation("A supervisor's word on one of them", {201: Answer}, ReviewIn, problems=(404, 409)),
+    "count_sessions": Operation("Counts that are under way", {200: list[SessionOut]}),
+    "open_count_session": Operation("Begin to count", {201: SessionViewOut}, SessionIn, problems=(409,)),
+    "count_session": Operation("What was found so far", {200: SessionViewOut}, problems=(404,)),
+    "scan_in_session": Operation("Something was scanned or counted by hand", {201: ScanOut}, ScanIn,
+                                 problems=(404, 409)),
+    "submit_session": Operation("The count is done", {201: SubmitOut}, SubmitIn, body_optional=True,
+                                problems=(404, 409)),
+    "give_up_session": Operation("The count comes to nothing", {204: None}, problems=(404,)),
+    "deliveries": Operation("Goods on their way, and what came in of them", {200: list[DeliveryOut]}),
+    "delivery": Operation("One delivery", {200: DeliveryOut}, problems=(404,)),
+    "receive_delivery": Operation("Goods of a delivery came in", {201: Answer}, ReceiptIn, problems=(404, 409)),
+    "receive_rest": Operation("Everything else came in as promised", {201: Answer}, ActIn, problems=(404, 409)),
+    "close_delivery": Operation("Nothing more will come of it", {201: Answer}, ActIn, problems=(404, 409)),
+    "send_transfer": Operation("Goods leave for another store", {201: Answer}, TransferIn, problems=(409,)),
+    "post_adjustment": Operation("Stock is otherwise than the book says", {201: Answer}, AdjustmentIn,
+                                 problems=(409,)),
+    "reservation_audit": Operation("Whether the book keeps for orders what they want", {200: AuditReport}),
+    "repair_reservations": Operation("Make the book say what the orders say", {201: Answer}, ActIn,
+                                     problems=(409,)),
     "pickups": Operation("Orders that are not finished", {200: list[PickupOut]}),
     "pickup": Operation("One order", {200: PickupOut}, problems=(404,)),
     "post_pickup_step": Operation("A step of an order", {200: PickupOut}, StepIn, problems=(404, 409)),

@@ -51,6 +51,7 @@ from edge.health.comparison_checks import comparison_issues
 from edge.health.folder_checks import book_issues, folder_issues
 from edge.health.issues import IssueList
 from edge.health.routes import HealthView, health_handlers
+from edge.health.stock_checks import stock_issues
 from edge.health.till_checks import till_clock_issues
 from edge.heartbeats import BusySince, Counter, Heartbeats, Watchdog, WatchLimits
 from edge.housekeeper import Housekeeper
@@ -71,8 +72,10 @@ from edge.pos.access import RULES, Principal, Role, Tokens
 from edge.pos.app import build_app
 from edge.pos.basket_routes import BasketDesk, basket_handlers
 from edge.pos.book_routes import book_handlers
+from edge.pos.count_routes import count_handlers
 from edge.pos.events import Events, event_handlers
 from edge.pos.folder_kinds import FolderDesks, taker_of
+from edge.pos.goods_routes import goods_handlers
 from edge.pos.hot_folder import HotFolder
 from edge.pos.label_routes import LabelDesk, label_handlers
 from edge.pos.poslog.desk import PoslogDesk, poslog_handlers
@@ -96,6 +99,8 @@ from edge.settings import Settings
 from edge.staff.page import StaffPage, StaffParts
 from edge.staff.routes import STAFF_RULES, build_staff_page, staff_handlers
 from edge.staff.sign_in import members_of
+from edge.stock.counts import ApprovalRules
+from edge.stock.desk import StockDesk
 from edge.store import Identity, Store, Topic
 from edge.supervisor import PartStatus, Supervisor
 from edge.tasks import TaskDesk
@@ -171,6 +176,7 @@ class Rooms:
     link: HubLink
     issues: IssueList
     staff_page: StaffPage
+    stock: StockDesk
     stations: dict[str, BaseStation] = field(default_factory=dict)
 
 
@@ -275,8 +281,9 @@ class Daemon:
         ahead = PicturesAhead(store, wanted, parts.artist, stations, prepared)
         for each in settings.base_stations:
             stations[each.name] = self._station(each, planner)
-        tasks = TaskDesk(store)
-        intake = Intake(store, pickups, guard, tasks)
+        tasks, transactions = TaskDesk(store), TransactionDesk(store, prices)
+        stock = StockDesk(store, prices, transactions.clocks.ahead_ms, self._approval_rules())
+        intake = Intake(store, pickups, guard, tasks, stock.deliveries)
         recount = Recount(intake)
         housekeeper = Housekeeper(store, prices, book, pickups, recount)
         events = Events(store)
@@ -286,11 +293,11 @@ class Daemon:
         issues, labels = IssueList(), LabelDesk(store, prices, planner, stations)
         page = build_staff_page(StaffParts(
             store, prices, pickups, guard, planner, wanted, labels, stations, parts.artist, self._link_state, issues,
-            members_of(settings.staff, self._credentials)))
+            members_of(settings.staff, self._credentials), stock))
         store.listeners.append(page.follow_news)
         reports = PriceReports(store, prices, partial(self._open_reader, Path(settings.state_directory)), parts.aside)
-        rooms = Rooms(store, prices, book, events, TransactionDesk(store, prices), pickups, guard, reports, tasks,
-                      planner, ahead, labels, housekeeper, intake, link, issues, page, stations)
+        rooms = Rooms(store, prices, book, events, transactions, pickups, guard, reports, tasks,
+                      planner, ahead, labels, housekeeper, intake, link, issues, page, stock, stations)
         self._doctor = Doctor(store, intake, recount, link,
                               partial(self._open_reader, Path(settings.state_directory)), parts.aside)
         self._poslog = PoslogDesk(store, rooms.transactions)
@@ -308,6 +315,7 @@ class Daemon:
         self._nightly = NightlyComparison(store, self._comparer)
         issues.add(partial(comparison_issues, self._nightly))
         issues.add(partial(till_clock_issues, rooms.transactions.clocks))
+        issues.add(partial(stock_issues, store, stock))
         issues.add(StoreChecks(store, planner, guard, book, stations, self._link_state, self._supervisor.status,
                                self._heartbeats.stalled, self._insecure_listeners()).issues)
         return rooms
@@ -318,7 +326,8 @@ class Daemon:
         view = HealthView(rooms.store, rooms.planner, rooms.stations, rooms.issues, rooms.transactions.clocks,
                           self._link_state, self._supervisor.status, self._heartbeats.stalled)
         handlers = {**till_handlers(rooms.store, rooms.prices, rooms.transactions),
-                    **stock_handlers(rooms.store), **book_handlers(rooms.book), **event_handlers(rooms.events),
+                    **stock_handlers(rooms.store), **count_handlers(rooms.stock), **goods_handlers(rooms.stock),
+                    **book_handlers(rooms.book), **event_handlers(rooms.events),
                     **basket_handlers(BasketDesk(rooms.store, rooms.prices)),
                     **store_handlers(rooms.pickups, rooms.guard, rooms.tasks),
                     **doctor_handlers(self._doctor), **label_handlers(rooms.labels), **health_handlers(view),
@@ -339,6 +348,10 @@ class Daemon:
         """A connection of its own, for what takes long."""
         return connect(directory / name, derive_key(self._text(self.settings.database_key), name),
                        synchronous="NORMAL", read_only=True)
+
+    def _approval_rules(self) -> ApprovalRules:
+        stock = self.settings.stock
+        return ApprovalRules(stock.approve_over_units * 1000, stock.approve_over_minor)
 
     def _identity(self) -> Identity:
         store = self.settings.store
@@ -418,6 +431,8 @@ class Daemon:
         for folder in self._hot_folders:
             add(f"hot folder {folder.name}", folder.run, pulse=Counter(partial(_progress, folder), limits.room_s))
         add("price comparison", self._nightly.run, pulse=Counter(lambda: self._nightly.progress, limits.room_s))
+        add("reservation audit", rooms.stock.audit.run,
+            pulse=Counter(lambda: rooms.stock.audit.progress, limits.room_s))
         add("disk budget", rooms.store.disk.run,
             pulse=Counter(lambda: rooms.store.disk.progress, limits.room_s))
         add("hub link", self._run_link)

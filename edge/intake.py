@@ -1,7 +1,7 @@
 """The store as the line to the hub sees it: feeds go in, ledger entries come out (DESIGN.md section 10).
 
-Orders and tasks have a local effect and go to `ledger.db`; everything else goes to `replica.db`. What was changed is
-told to the rooms after its commit.
+Orders, tasks and deliveries have a local effect and go to `ledger.db`; everything else goes to `replica.db`. What was
+changed is told to the rooms after its commit.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from edge.db.replica import Applied
 from edge.limits import COPY_SLICE_ROWS
 from edge.pickups.desk import PickupDesk
 from edge.prices.guard_desk import GuardDesk
+from edge.stock.deliveries import DeliveryDesk
 from edge.store import News, Store, Topic
 from edge.tasks import TaskDesk
 
@@ -28,10 +29,12 @@ from edge.tasks import TaskDesk
 class Intake:
     """Implements `cloud_sync.client.port.StoreSide` over the store's books."""
 
-    def __init__(self, store: Store, pickups: PickupDesk, guard: GuardDesk, tasks: TaskDesk) -> None:
+    def __init__(self, store: Store, pickups: PickupDesk, guard: GuardDesk, tasks: TaskDesk,
+                 deliveries: DeliveryDesk) -> None:
         self._store = store
         self._guard = guard
-        self._desks: Mapping[Feed, PickupDesk | TaskDesk] = {Feed.ORDERS: pickups, Feed.TASKS: tasks}
+        self._desks: Mapping[Feed, PickupDesk | TaskDesk | DeliveryDesk] = {
+            Feed.ORDERS: pickups, Feed.TASKS: tasks, Feed.DELIVERIES: deliveries}
         self._new_entries = asyncio.Event()
 
     @property

@@ -543,3 +543,38 @@ COMPARISON_FROM_HOUR = 3
 COMPARISON_SLICE_LABELS = 200
 COMPARISON_NIGHTS_MAX = 31
 """Nights that one answer tells of."""
+
+# --- the stock ledger (DESIGN.md section 9) ----------------------------------------------------------------------
+
+COUNT_NEAR_SALE_MS = 60_000
+"""A sale that came in late and happened so shortly before a count may be on either side of it: a person is told."""
+
+COUNT_AGE_MAX_S = 2 * 86_400
+"""What was counted longer ago is to be counted again."""
+
+COUNT_AHEAD_MAX_S = 120
+"""So far may a counter's clock be ahead of the store's."""
+
+COUNT_WAITING_LISTED_MAX = 500
+"""Differences listed at once for a supervisor, oldest first."""
+
+COUNT_SESSIONS_LISTED_MAX = 100
+"""Open count sessions listed at once; one more cannot be opened."""
+
+COUNT_SCANS_MAX = 50_000
+"""Scans of one session; a larger store counts by aisle."""
+
+COUNT_UNCOUNTED_LISTED_MAX = 500
+"""SKUs of a session named as not counted yet; the rest is counted."""
+
+COUNT_REST_MAX = 20_000
+"""SKUs that one session may say are all gone."""
+
+COUNT_LINES_AT_ONCE = 200
+"""SKUs of a session that one fact and one transaction hold: tills are answered in between."""
+
+DELIVERIES_LISTED_MAX = 500
+"""Deliveries listed at once, the most urgent first."""
+
+AUDIT_LISTED_MAX = 1_000
+"""SKUs and orders named by an audit of reservations."""

@@ -13,6 +13,8 @@ import structlog
 
 from cloud_sync.client.port import Asking, Moving, Stretch, Taking, UnderWay
 from cloud_sync.contract.facts import (
+    Count,
+    CountReviewed,
     ExceptionRaised,
     Fact,
     PickupStep,
@@ -27,7 +29,7 @@ from cloud_sync.contract.facts import (
 from cloud_sync.contract.ledger import Entry, Head, Place
 from cloud_sync.contract.rebase import Grant, PastPage
 from edge.db.connection import Connection
-from edge.db.ledger import Answer, Chain, apply_moves, entries_after, fact_of, raise_exception
+from edge.db.ledger import Answer, Chain, Draft, apply_moves, entries_after, fact_of, keeps_stock, raise_exception
 from edge.db.queries import LEDGER
 from edge.db.rebase_rows import (
     AskingEpoch,
@@ -45,6 +47,9 @@ from edge.limits import LEDGER_KEEP_DAYS, OWN_ACTS_MAX, REBASE_ENTRIES_MAX
 from edge.pickups.past import take_past_step
 from edge.pos.transactions import list_gaps, take_past_transaction
 from edge.prices.claim_book import claim_by_history
+from edge.stock import deliveries
+from edge.stock.counts import remember_count, remember_review
+from edge.stock.late_facts import let_counts_stand
 from edge.store import Store, Topic
 
 _log = structlog.get_logger(__name__)
@@ -174,7 +179,10 @@ class RebaseBooks:
             return
         connection.execute(LEDGER.insert_fact, (entry.fact_key, digest, answer, *place,
                                                 min(entry.occurred_ms, now_ms)))
-        apply_moves(connection, stock_moves(fact))
+        apply_moves(connection, stock_moves(fact), kept=keeps_stock(fact))
+        let_counts_stand(connection, self._store.books.chain, Draft(
+            entry.fact_key, fact, digest, entry.occurred_ms, entry.business_day, now_ms), entry.occurred_ms,
+            history=True)
         self._effect(connection, entry, fact, place, seen)
 
     def _effect(self, connection: Connection, entry: Entry, fact: Fact, place: Place, seen: _Seen) -> None:
@@ -199,6 +207,12 @@ class RebaseBooks:
             seen.skus.add(fact.sku)
         elif isinstance(fact, StaffAct):
             self._act(connection, fact, seen)
+        elif isinstance(fact, Count):
+            remember_count(connection, entry.fact_key.removeprefix("count/"), fact, entry.occurred_ms, own=False)
+        elif isinstance(fact, CountReviewed):
+            remember_review(connection, fact, entry.occurred_ms)
+        else:
+            deliveries.remember(connection, fact, entry.occurred_ms)
 
     def _act(self, connection: Connection, fact: StaffAct, seen: _Seen) -> None:
         """Where a label hangs, unless somebody has hung it elsewhere since the restore."""

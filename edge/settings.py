@@ -252,6 +252,14 @@ class HotFolder(_Section, frozen=True, kw_only=True):
     rules: ClassVar[tuple[Rule, ...]] = (_is_mapped,)
 
 
+class Stock(_Section, frozen=True, kw_only=True):
+    """From where on a difference that somebody counted, or an adjustment, is for a supervisor: more units than
+    `approve_over_units` (pieces, kilograms), or more value by the price list than `approve_over_minor` (cents)."""
+
+    approve_over_units: Annotated[int, Meta(ge=0, le=1_000_000, description="a whole number from 0 to 1000000")] = 10
+    approve_over_minor: Annotated[int, Meta(ge=0, le=10**9, description="a whole number from 0 to 10**9")] = 5_000
+
+
 class Settings(_Section, frozen=True, kw_only=True):
     """The whole file. `state_directory` holds ledger.db and replica.db.
 
@@ -271,6 +279,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     tills: Annotated[tuple[Till, ...], Meta(extra={"unique": ("id", "token")})] = ()
     monitors: Annotated[tuple[Monitor, ...], Meta(extra={"unique": ("id", "token")})] = ()
     staff: Annotated[tuple[StaffMember, ...], Meta(extra={"unique": ("id", "pin")})] = ()
+    stock: Stock = Stock()
 
     @staticmethod
     def _two_keys(database_key: Credential, store_key: Credential) -> Iterator[Fault]:

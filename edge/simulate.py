@@ -47,7 +47,7 @@ from edge.errors import Rejected, Transient
 from edge.heartbeats import WatchLimits
 from edge.labels.artist import InlineArtist
 from edge.labels.shipped_templates import store_templates
-from edge.pos.stock_routes import CountedIn, CountIn, MovementIn, ReceivedLine, count, receive
+from edge.pos.stock_routes import MovementIn, ReceivedLine, receive
 from edge.proving.box_clock import BoxClock
 from edge.proving.catalogue import Truth
 from edge.proving.customers import Customers
@@ -78,6 +78,7 @@ from edge.proving.witness import Witness
 from edge.proving.world import Floor, World
 from edge.proving.world_bell import WorldBell
 from edge.sd_notify import Notifier
+from edge.stock.counts import Counted, CountRequest
 from edge.virtual_time import run
 
 HUB_KEY = "a simulated hub's key, known to all"
@@ -285,7 +286,8 @@ class StoreMaker:
             base_stations=(configuration.OpenEPaperLinkStation(name=STATION, port=PORT),),
             tills=tuple(configuration.Till(id=str(number), token=Credential(f"till-{number}"))
                         for number in range(1, self._plan.tills + 1)),
-            monitors=(configuration.Monitor(id="world", token=Credential("monitor")),))
+            monitors=(configuration.Monitor(id="world", token=Credential("monitor")),),
+            stock=configuration.Stock(approve_over_units=1_000_000, approve_over_minor=10**9))  # all counts move stock
 
     def _credentials(self) -> Credentials:
         tills = {f"TRASTIENDA_TILL_{number}": self.till_token(number) for number in range(1, self._plan.tills + 1)}
@@ -336,8 +338,8 @@ class SimulatedStore:
         await receive(self._rooms.store, MovementIn(movement_id, lines), ACTOR)
 
     async def count(self, count_id: str, counted_milli: Mapping[str, int]) -> None:
-        lines = [CountedIn(sku, quantity_milli) for sku, quantity_milli in counted_milli.items()]
-        await count(self._rooms.store, CountIn(count_id, lines, "aisle"), ACTOR)
+        lines = tuple(Counted(sku, quantity_milli) for sku, quantity_milli in counted_milli.items())
+        await self._rooms.stock.counts.take(CountRequest(count_id, lines, ACTOR, "aisle"))
 
     async def approve_held(self) -> int:
         held = self._rooms.guard.held()

@@ -79,6 +79,8 @@ from edge.pos.access import RULES, Principal, Role, Tokens
 from edge.pos.app import build_app
 from edge.pos.basket_routes import BasketDesk, basket_handlers
 from edge.pos.book_routes import book_handlers
+from edge.pos.count_routes import count_handlers
+from edge.pos.goods_routes import goods_handlers
 from edge.pos.label_routes import LabelDesk, LabelIn, label_handlers
 from edge.pos.stock_routes import MovementIn, ReceivedLine, receive, stock_handlers, stock_of
 from edge.pos.store_routes import store_handlers
@@ -91,6 +93,8 @@ from edge.prices.price_desk import NoPrice, PriceDesk
 from edge.proving.box_clock import BoxClock
 from edge.recount import Recount
 from edge.shipped import shipped
+from edge.stock.counts import ApprovalRules
+from edge.stock.desk import StockDesk
 from edge.store import Identity, Store
 from edge.tasks import TaskDesk
 from edge.virtual_time import VirtualTimeLoop
@@ -143,6 +147,7 @@ class StoreKit:
         self.hub = Hub(self)
         self.settle_s = SETTLE_S
         self.first_epoch = 1
+        self.approval = ApprovalRules()
         self._make_writer = make_writer or _quick_writer
         self._labels: dict[str, ShelfLabel] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -164,7 +169,9 @@ class StoreKit:
         self.local = LocalPrices(self.store)
         self.guard = GuardDesk(self.store, self.local)
         self.tasks = TaskDesk(self.store)
-        self.intake = Intake(self.store, self.pickups, self.guard, self.tasks)
+        self.tills = TransactionDesk(self.store, self.prices)
+        self.desk = StockDesk(self.store, self.prices, self.tills.clocks.ahead_ms, self.approval)
+        self.intake = Intake(self.store, self.pickups, self.guard, self.tasks, self.desk.deliveries)
         wanted = WantedPictures(self.store, self.prices, _templates())
         scripted: dict[str, BaseStation] = {each.name: each for each in (self.station, self.back_wall)}
         self.stations = self.other_stations or scripted
@@ -175,7 +182,6 @@ class StoreKit:
         self.ahead = PicturesAhead(self.store, wanted, self.artist, self.stations, prepared)
         self.labels = LabelDesk(self.store, self.prices, self.planner, self.stations)
         self.baskets = BasketDesk(self.store, self.prices)
-        self.tills = TransactionDesk(self.store, self.prices)
         self.housekeeper = Housekeeper(self.store, self.prices, self.book, self.pickups, Recount(self.intake))
         for each in (self.station, self.back_wall):
             each.sink = self.planner.ear(each.name)
@@ -298,6 +304,7 @@ class StoreKit:
     def _build_app(self) -> Any:
         handlers = {**till_handlers(self.store, self.prices, self.tills),
                     **stock_handlers(self.store), **store_handlers(self.pickups, self.guard, self.tasks),
+                    **count_handlers(self.desk), **goods_handlers(self.desk),
                     **label_handlers(self.labels), **book_handlers(self.book),
                     **basket_handlers(self.baskets)}
         rules = [rule for rule in RULES if rule.handler in handlers]

@@ -1,4 +1,4 @@
-"""What the feeds carry: items, prices, promotions, policy, orders, tasks. Wire structs, one per key of a feed.
+"""What the feeds carry: items, prices, promotions, policy, orders, tasks, deliveries. Wire structs, one per key.
 
 Money is integer minor units; quantities are integers in thousandths; times are milliseconds since 1970, UTC.
 Fields are only ever added, with a default, so that store N−1 reads hub N.
@@ -194,3 +194,26 @@ class Order(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         """Without the pickup code, so that no log line or traceback can hold it."""
         return f"Order(order_id={self.order_id!r}, revision={self.revision}, lines={len(self.lines)})"
+
+
+class DeliveryLine(msgspec.Struct, frozen=True):
+    """Units of a SKU that a delivery should bring."""
+
+    sku: str
+    quantity_milli: int
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """Feed `deliveries`, key = id: goods that are on their way to the store. `revision` grows with every change.
+
+    `reference`: what stands on the delivery note. `from_store`, `transfer`: another store sent them, under that id.
+    """
+
+    id: str
+    revision: int
+    lines: tuple[DeliveryLine, ...]
+    supplier: str = ""
+    reference: str = ""
+    due_ms: int | None = None
+    from_store: str = ""
+    transfer: str = ""

@@ -34,6 +34,7 @@ class Flag(StrEnum):
     ALREADY_VOIDED = "already-voided"
     VOIDS_NO_SALE = "voids-no-sale"
     AVAILABLE_BELOW_ZERO = "available-below-zero"
+    NEGATIVE_STOCK = "negative-stock"
     EARLY = "early"
     LATE = "late"
     CONTRADICTORY = "contradictory"
@@ -89,19 +90,102 @@ class Movement(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind"
 
 
 class CountedLine(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One SKU of a count: what was found and what was expected at that moment, sellable and reserved together."""
+    """One SKU of a count: what was found and what was expected at that moment, sellable and reserved together.
+
+    `counted_ms`: that moment, where it is not the fact's own. `with_staged`: the places where goods are put aside for
+    customers were counted too, and are part of both figures.
+    """
 
     sku: str
     counted_milli: int
     expected_milli: int
+    counted_ms: int | None = None
+    with_staged: bool = False
 
 
 class Count(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="count"):
-    """Somebody counted; the differences move sellable stock. `place`: where in the store, empty for all of it."""
+    """Somebody counted; the differences of `lines` move sellable stock. `place`: where in the store, empty for all.
+
+    `waiting`: differences so large that a supervisor decides (`CountReviewed`); `outdated`: the SKU was counted again
+    later. Neither moves anything. `session`: the count session that this is the end of.
+    """
 
     place: str
     lines: tuple[CountedLine, ...]
     actor: str
+    waiting: tuple[CountedLine, ...] = ()
+    outdated: tuple[CountedLine, ...] = ()
+    session: str = ""
+
+
+class CountReviewed(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="count-reviewed"):
+    """A supervisor's word on a line of a count that waited: it moves stock now, or it is counted again.
+
+    `moves`: the difference from what was expected when it was counted, at `counted_ms`. `count`: the count's id.
+    """
+
+    count: str
+    sku: str
+    approved: bool
+    actor: str
+    counted_ms: int
+    reason: str = ""
+    moves: tuple[StockMove, ...] = ()
+
+
+class ReceivedUnits(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Units of a SKU that came in; `damaged_milli` of them cannot be sold. Negative ones take a mistake back."""
+
+    sku: str
+    quantity_milli: int
+    damaged_milli: int = 0
+
+
+class GoodsReceived(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="goods-received"):
+    """Goods of an expected delivery came in. `from_store`, `transfer`: another store sent them."""
+
+    delivery: str
+    lines: tuple[ReceivedUnits, ...]
+    actor: str
+    from_store: str = ""
+    transfer: str = ""
+
+
+class Discrepancy(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A SKU of which other units came in than a delivery promised, or damaged ones; `expected_milli` 0: unexpected."""
+
+    sku: str
+    expected_milli: int
+    received_milli: int
+    damaged_milli: int = 0
+
+
+class DeliveryClosed(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="delivery-closed"):
+    """A person says that nothing more of a delivery is to come. What was missing of a transfer is missing for good."""
+
+    delivery: str
+    discrepancies: tuple[Discrepancy, ...]
+    actor: str
+    from_store: str = ""
+    transfer: str = ""
+    note: str = ""
+
+
+class TransferLine(msgspec.Struct, frozen=True):
+    """Units of a SKU on their way to another store."""
+
+    sku: str
+    quantity_milli: int
+
+
+class TransferSent(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="transfer-sent"):
+    """Goods left for another store; until it receives them they are in transit, at the hub."""
+
+    transfer: str
+    to_store: str
+    lines: tuple[TransferLine, ...]
+    actor: str
+    note: str = ""
 
 
 class Proof(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="proof"):
@@ -194,7 +278,8 @@ class TaskDone(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind"
     note: str = ""
 
 
-Fact = Transaction | Movement | Count | Proof | PickupStep | TillClose | ExceptionRaised | StaffAct | TaskDone
+Fact = (Transaction | Movement | Count | CountReviewed | GoodsReceived | DeliveryClosed | TransferSent | Proof
+        | PickupStep | TillClose | ExceptionRaised | StaffAct | TaskDone)
 
 QUANTITY_MILLI_MAX = 10**12
 """A line beyond it, either way, is kept as it was said and moves nothing: no store holds a thousand million of it."""
@@ -219,11 +304,16 @@ def stock_moves(fact: Fact) -> tuple[StockMove, ...]:
         sign = -1 if fact.type is TransactionKind.VOID else 1
         return tuple(_line_move(line, sign) for line in fact.lines
                      if line.sku and 0 < abs(line.quantity_milli) <= QUANTITY_MILLI_MAX)
-    if isinstance(fact, Movement | PickupStep):
+    if isinstance(fact, Movement | PickupStep | CountReviewed):
         return fact.moves
     if isinstance(fact, Count):
         return tuple(StockMove(line.sku, sellable_milli=line.counted_milli - line.expected_milli)
                      for line in fact.lines)
+    if isinstance(fact, GoodsReceived):
+        return tuple(StockMove(line.sku, sellable_milli=line.quantity_milli - line.damaged_milli,
+                               quarantine_milli=line.damaged_milli) for line in fact.lines)
+    if isinstance(fact, TransferSent):
+        return tuple(StockMove(line.sku, sellable_milli=-line.quantity_milli) for line in fact.lines)
     return ()
 
 

@@ -25,12 +25,13 @@ class Feed(StrEnum):
     OVERLAY = "overlay"
     ORDERS = "orders"
     TASKS = "tasks"
+    DELIVERIES = "deliveries"
 
 
 OVERLAID = (Feed.ITEMS, Feed.PRICES, Feed.PROMOTIONS)
 """The feeds whose rows a store's overlay may replace."""
 
-WITH_LOCAL_EFFECT = (Feed.ORDERS, Feed.TASKS)
+WITH_LOCAL_EFFECT = (Feed.ORDERS, Feed.TASKS, Feed.DELIVERIES)
 """Applied by revision; their copies hold what the store made of them, so they have no fingerprint."""
 
 

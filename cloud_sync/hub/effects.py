@@ -13,13 +13,16 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from cloud_sync.contract.facts import (
+    DeliveryClosed,
     ExceptionRaised,
     Fact,
+    GoodsReceived,
     LineKind,
     PickupStep,
     StockMove,
     Transaction,
     TransactionKind,
+    TransferSent,
     decode_fact,
     stock_moves,
 )
@@ -28,6 +31,7 @@ from cloud_sync.contract.pickup import FINAL, handed_over_rank
 from cloud_sync.hub import schema
 from cloud_sync.hub.catalogue import storable_mistake
 from cloud_sync.hub.database import in_groups
+from cloud_sync.hub.deliveries import TransferEffects, transfer_numbers, transfer_texts
 from cloud_sync.hub.happenings import Happening, refund_requested, step_taken
 from cloud_sync.hub.limits import INTEGER_MAX, KEY_MAX_CHARS, MINOR_MAX, QUANTITY_MAX_MILLI
 from cloud_sync.hub.rows import upsert
@@ -84,6 +88,7 @@ class Effects:
     pickups: dict[str, PickupChange] = field(default_factory=dict)
     steps: list[PickupChange] = field(default_factory=list)
     raised: list[tuple[ExceptionRaised, int]] = field(default_factory=list)
+    goods: list[Fact] = field(default_factory=list)
 
     def add(self, readable: Readable, epoch: int, entry: Entry) -> None:
         """Count a fact that stands here for the first time."""
@@ -103,6 +108,8 @@ class Effects:
             self.steps.append(change)
         elif isinstance(fact, ExceptionRaised) and fact.about and not storable_mistake(fact.about, KEY_MAX_CHARS):
             self.raised.append((fact, entry.occurred_ms))
+        elif isinstance(fact, TransferSent | GoodsReceived | DeliveryClosed):
+            self.goods.append(fact)
 
     def happenings(self, connection: sa.Connection, store: str) -> Iterator[Happening]:
         """What others may want to hear, in the ledger's order; to be asked before `write`.
@@ -121,8 +128,13 @@ class Effects:
             if happening := refund_requested(store, raised, occurred_ms):
                 yield happening
 
-    def write(self, connection: sa.Connection, store: str) -> frozenset[str]:
+    def write(self, connection: sa.Connection, store: str, now_ms: int) -> frozenset[str]:
         """Add everything to what the database holds. Returns the orders that have ended by it."""
+        if self.goods:
+            transfers = TransferEffects()
+            for fact in self.goods:
+                transfers.add(store, fact)
+            transfers.write(connection, store, now_ms)
         stock_rows = [dict(zip(_BUCKETS, sums, strict=True), store_id=store, sku=sku)
                       for sku, sums in sorted(self.stock.items())]
         upsert(connection, schema.stock, stock_rows, add=_BUCKETS)
@@ -168,6 +180,9 @@ def _texts(readable: Readable) -> Iterator[tuple[str, str]]:
     fact = readable.fact
     for move in readable.moves:
         yield "sku", move.sku
+    yield from transfer_texts(fact).items()
+    if isinstance(fact, DeliveryClosed):
+        yield from (("sku", each.sku) for each in fact.discrepancies)
     if isinstance(fact, Transaction):
         yield from (("till", fact.till), ("business_day", fact.business_day), ("currency", fact.currency))
     elif isinstance(fact, PickupStep):
@@ -182,6 +197,7 @@ def _numbers(readable: Readable) -> Iterator[tuple[str, int, int]]:
         yield "reserved_milli", move.reserved_milli, QUANTITY_MAX_MILLI
         yield "staged_milli", move.staged_milli, QUANTITY_MAX_MILLI
         yield "quarantine_milli", move.quarantine_milli, QUANTITY_MAX_MILLI
+    yield from ((name, number, QUANTITY_MAX_MILLI) for name, number in transfer_numbers(fact))
     if isinstance(fact, Transaction):
         yield "total_minor", fact.total_minor, MINOR_MAX
     elif isinstance(fact, PickupStep):

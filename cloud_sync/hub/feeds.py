@@ -23,7 +23,7 @@ from cloud_sync.hub.rows import Row, insert_rows, upsert
 from cloud_sync.hub.schema import STORE_FEEDS, ZONE_FEEDS, FeedTables, Owner
 
 ZONE_FEED_NAMES = (Feed.ITEMS, Feed.PRICES, Feed.PROMOTIONS, Feed.POLICY)
-STORE_FEED_NAMES = (Feed.OVERLAY, Feed.ORDERS, Feed.TASKS)
+STORE_FEED_NAMES = (Feed.OVERLAY, Feed.ORDERS, Feed.TASKS, Feed.DELIVERIES)
 
 
 @dataclass(frozen=True, slots=True)

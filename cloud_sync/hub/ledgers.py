@@ -195,7 +195,7 @@ class Ledgers:
     def _write_effects(self, connection: sa.Connection, store: str, effects: Effects, now_ms: int) -> None:
         if effects.steps or effects.raised:
             tell(connection, self.database, store, effects.happenings(connection, store))
-        ended = effects.write(connection, store)
+        ended = effects.write(connection, store, now_ms)
         if ended:
             let_go(connection, store, read_zone(connection, store), ended, now_ms)
 

@@ -186,3 +186,6 @@ STORE_SILENT_S = 900
 """A store that was not heard of for so long is told to be silent."""
 
 LOOK_FOR_SILENCE_EVERY_S = 30
+
+TRANSFERS_LISTED_MAX = 1_000
+"""Lines of transfers in one answer, those that changed last."""

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from cloud_sync.hub.errors import ConfigurationError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _MIGRATION_LOCK = 0x7472_6173  # any constant; it keeps two starting hub processes from migrating at once
 
 
@@ -203,6 +203,14 @@ within a subject. `dead`: given up, until somebody has it sent again."""
 
 silent_store = _table("silent_store", Owner.STORE, _key("store_id"), _number("since_ms"))
 """Stores of which it was told that they are silent."""
+
+transfer_line = _table(
+    "transfer_line", Owner.STORE, _key("store_id"), _key("transfer_id"), _key("to_store"), _key("sku"),
+    _number("sent_milli"), _number("received_milli"), _number("missing_milli"), _number("changed_ms"))
+"""Goods that left `store_id` for another store; in transit is what was sent and neither received nor missed for good.
+Only sums, which both stores' ledgers add to, so that it does not matter whose is heard first."""
+
+sa.Index("transfer_line_by_receiver", transfer_line.c.to_store)
 
 person = _table(
     "person", Owner.STORE, _key("store_id"), _key("person_id"), _bytes("sealed"), _number("erase_after_ms"))

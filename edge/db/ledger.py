@@ -12,7 +12,17 @@ from enum import Enum
 
 import msgspec
 
-from cloud_sync.contract.facts import ExceptionRaised, Fact, StockMove, decode_fact, encode_fact, stock_moves
+from cloud_sync.contract.facts import (
+    ExceptionRaised,
+    Fact,
+    Movement,
+    PickupStep,
+    StockMove,
+    Transaction,
+    decode_fact,
+    encode_fact,
+    stock_moves,
+)
 from cloud_sync.contract.ledger import GENESIS_HASH, Entry, Head, Place, entry_hash
 from edge.clock import ClockStamp
 from edge.db.connection import Connection
@@ -67,7 +77,8 @@ class Answer(msgspec.Struct, frozen=True):
 class Receipt:
     """The outcome and the answer's JSON bytes; on a conflict the answer is the one to the first sender.
 
-    `short_skus`: SKUs that the fact just took below what orders were promised.
+    `short_skus`: SKUs that the fact just took below what orders were promised; `negative_skus`: of which the book says
+    since this fact that less than none is on the shelf.
     """
 
     outcome: Outcome
@@ -75,6 +86,19 @@ class Receipt:
     sequence: int
     short_skus: tuple[str, ...] = ()
     epoch: int = 0
+    negative_skus: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shortages:
+    """See `Receipt`."""
+
+    short_skus: tuple[str, ...]
+    negative_skus: tuple[str, ...]
+
+
+VOIDED = "void"
+"""The reason of a movement that takes a sale back whose void came first."""
 
 
 def draft(fact_key: str, fact: Fact, *, occurred_ms: int, recorded_ms: int, business_day: str) -> Draft:
@@ -99,11 +123,11 @@ def record(connection: Connection, chain: Chain, fact: Draft) -> Receipt:
                         key=f"conflict/{fact.fact_key}/{fact.digest.hex()[:16]}")
         return Receipt(Outcome.CONFLICT, answer, sequence, epoch=epoch)
     epoch, sequence = append(connection, chain, fact, payload)
-    short_skus = apply_moves(connection, stock_moves(fact.fact))
+    shortages = apply_moves(connection, stock_moves(fact.fact), kept=keeps_stock(fact.fact))
     flags = tuple(str(flag) for flag in getattr(fact.fact, "flags", ()))
     answer = msgspec.json.encode(Answer(True, fact.fact_key, epoch, sequence, flags))
     connection.execute(LEDGER.insert_fact, (fact.fact_key, fact.digest, answer, epoch, sequence, fact.recorded_ms))
-    return Receipt(Outcome.NEW, answer, sequence, short_skus, epoch)
+    return Receipt(Outcome.NEW, answer, sequence, shortages.short_skus, epoch, shortages.negative_skus)
 
 
 def append(connection: Connection, chain: Chain, fact: Draft, payload: bytes) -> Place:
@@ -151,15 +175,27 @@ def fact_of(connection: Connection, fact_key: str) -> Fact | None:
     return decode_fact(row[0]) if row else None
 
 
-def apply_moves(connection: Connection, moves: Iterable[StockMove]) -> tuple[str, ...]:
-    """Change the buckets; returns the SKUs that are now sold below what is promised to orders."""
-    short = {}
+def keeps_stock(fact: Fact) -> bool:
+    """Whether people keep the stock of what the fact moves: it was received, counted or adjusted, not only sold."""
+    return not isinstance(fact, Transaction | PickupStep) and not (isinstance(fact, Movement)
+                                                                   and fact.reason == VOIDED)
+
+
+def apply_moves(connection: Connection, moves: Iterable[StockMove], *, kept: bool = False) -> Shortages:
+    """Change the buckets; returns what is now sold below what is promised to orders, and what is now below nothing.
+
+    `kept`: from now on people keep the stock of these SKUs; of others nobody is told that less than none is there.
+    """
+    short, negative = {}, {}
     for move in moves:
-        sellable, reserved = connection.execute(LEDGER.move_stock, (
-            move.sku, move.sellable_milli, move.reserved_milli, move.staged_milli, move.quarantine_milli)).fetchone()
+        sellable, reserved, is_kept = connection.execute(LEDGER.move_stock, (
+            move.sku, move.sellable_milli, move.reserved_milli, move.staged_milli, move.quarantine_milli,
+            int(kept))).fetchone()
         if sellable < 0 < reserved:
             short[move.sku] = True
-    return tuple(short)
+        if is_kept and sellable + reserved < 0 <= sellable + reserved - move.sellable_milli - move.reserved_milli:
+            negative[move.sku] = True
+    return Shortages(tuple(short), tuple(negative))
 
 
 def _without_cards(fact: Draft) -> tuple[Draft, bytes]:
@@ -179,7 +215,8 @@ def _without_cards(fact: Draft) -> tuple[Draft, bytes]:
 _MINTED = re.compile(r"(?=.*[a-f])[0-9a-f]{16,64}")
 """Ids and fingerprints made by programs, in which any digits may come together."""
 
-_MADE_HERE = frozenset({"version", "label", "order_id", "transition_id", "subject"})
+_MADE_HERE = frozenset({"version", "label", "order_id", "transition_id", "subject", "count", "session", "delivery",
+                        "transfer"})
 """Fields of facts that nobody types: ids and fingerprints, whose digits mean nothing."""
 
 

@@ -38,7 +38,8 @@ def prune(connection: Connection, chain: Chain, now_ms: int, acked_sequence: int
               connection.execute(LEDGER.prune_exceptions, (old_ms, count_max)).rowcount,
               connection.execute(LEDGER.prune_till_days, (_day(old_ms), count_max)).rowcount,
               connection.execute(LEDGER.prune_till_clocks, (old_ms, old_ms, count_max)).rowcount,
-              connection.execute(LEDGER.prune_guard_decisions, (old_ms, count_max)).rowcount)
+              connection.execute(LEDGER.prune_guard_decisions, (old_ms, count_max)).rowcount,
+              *_prune_stock_acts(connection, old_ms, count_max))
     more = max(entries + 1, facts, *others) >= count_max  # of the oldest entries the anchor stays
     return Pruned(entries, facts, sum(others), more)
 
@@ -96,6 +97,16 @@ def _prune_entries(connection: Connection, chain: Chain, old_ms: int, acked_sequ
             break
         anchor = sequence
     return connection.execute(LEDGER.prune_entries, (chain.epoch, anchor)).rowcount if anchor else 0
+
+
+def _prune_stock_acts(connection: Connection, old_ms: int, count_max: int) -> tuple[int, ...]:
+    """Counts, sessions and deliveries that ended long ago, and what hung on them."""
+    return (connection.execute(LEDGER.prune_count_lines, (old_ms, count_max)).rowcount,
+            connection.execute(LEDGER.prune_count_sessions, (old_ms, count_max)).rowcount,
+            connection.execute(LEDGER.prune_count_scans, (count_max,)).rowcount,
+            connection.execute(LEDGER.prune_count_wanted, (count_max,)).rowcount,
+            connection.execute(LEDGER.prune_deliveries, (old_ms, count_max)).rowcount,
+            connection.execute(LEDGER.prune_delivery_lines, (count_max,)).rowcount)
 
 
 def _day(wall_ms: int) -> str:

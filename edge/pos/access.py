@@ -35,6 +35,7 @@ EVERYBODY: frozenset[Role] | None = None
 PEOPLE = frozenset({Role.STAFF, Role.SUPERVISOR, Role.TECHNICIAN})
 DESK = frozenset({Role.STAFF, Role.SUPERVISOR})
 EXPERTS = frozenset({Role.SUPERVISOR, Role.TECHNICIAN})
+SUPERVISORS = frozenset({Role.SUPERVISOR})
 TILLS = frozenset({Role.TILL})
 
 
@@ -67,6 +68,23 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", "/v1/stock/{sku}", TILLS | PEOPLE, "stock"),
     Rule("POST", "/v1/movements", DESK, "post_movement"),
     Rule("POST", "/v1/counts", DESK, "post_count"),
+    Rule("GET", "/v1/counts/waiting", SUPERVISORS, "waiting_counts"),
+    Rule("POST", "/v1/counts/review", SUPERVISORS, "review_count"),
+    Rule("GET", "/v1/count-sessions", DESK, "count_sessions"),
+    Rule("POST", "/v1/count-sessions", DESK, "open_count_session"),
+    Rule("GET", "/v1/count-sessions/{session_id}", DESK, "count_session"),
+    Rule("POST", "/v1/count-sessions/{session_id}/scans", DESK, "scan_in_session"),
+    Rule("POST", "/v1/count-sessions/{session_id}/submit", DESK, "submit_session"),
+    Rule("POST", "/v1/count-sessions/{session_id}/give-up", DESK, "give_up_session"),
+    Rule("GET", "/v1/deliveries", DESK, "deliveries"),
+    Rule("GET", "/v1/deliveries/{delivery_id}", DESK, "delivery"),
+    Rule("POST", "/v1/deliveries/{delivery_id}/receipts", DESK, "receive_delivery"),
+    Rule("POST", "/v1/deliveries/{delivery_id}/rest", DESK, "receive_rest"),
+    Rule("POST", "/v1/deliveries/{delivery_id}/close", DESK, "close_delivery"),
+    Rule("POST", "/v1/transfers", DESK, "send_transfer"),
+    Rule("POST", "/v1/adjustments", DESK, "post_adjustment"),
+    Rule("GET", "/v1/reservation-audit", PEOPLE, "reservation_audit"),
+    Rule("POST", "/v1/reservation-audit/repair", SUPERVISORS, "repair_reservations"),
     Rule("GET", "/v1/pickups", TILLS | DESK, "pickups"),
     Rule("GET", "/v1/pickups/{order_id}", TILLS | DESK, "pickup"),
     Rule("POST", "/v1/pickups/{order_id}/steps", TILLS | DESK, "post_pickup_step"),

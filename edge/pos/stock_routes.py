@@ -1,9 +1,8 @@
-"""Stock as tills and staff see and change it: quantities, goods that came in, and counts (DESIGN.md section 9).
+"""Stock as tills and staff see it, and goods that came in without an expected delivery (DESIGN.md section 9).
 
-Nothing overwrites a quantity. A count is recorded with what was expected at its moment, and moves the difference.
+Nothing overwrites a quantity. Counts and deliveries are in `edge.pos.count_routes` and `goods_routes`.
 """
 
-import hashlib
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -11,13 +10,13 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cloud_sync.contract.facts import QUANTITY_MILLI_MAX, Count, CountedLine, Movement, StockMove
-from edge.db.connection import Connection
-from edge.db.ledger import Draft, Outcome, Receipt, draft, record
+from cloud_sync.contract.facts import QUANTITY_MILLI_MAX, Movement, StockMove
+from edge.db.ledger import Outcome, Receipt, draft
 from edge.db.queries import LEDGER
 from edge.limits import KEY_CHARACTERS_MAX, TRANSACTION_LINES_MAX
 from edge.pos.app import Handler, JsonBytes, body_of, json_response, principal_of
 from edge.pos.problems import ProblemAnswer
+from edge.stock.shortages import record_and_tell
 from edge.store import Store
 
 SHORT_LINES_MAX = 10
@@ -55,23 +54,8 @@ class MovementIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     document: _Text = ""
 
 
-class CountedIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What somebody counted of one SKU where it is sold, goods that orders have reserved included; staged goods not."""
-
-    sku: _Key
-    counted_milli: Annotated[int, msgspec.Meta(ge=0, le=QUANTITY_MILLI_MAX)]
-
-
-class CountIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A count. `count_id` is minted by the caller: sent twice, it counts once. `place` says where in the store."""
-
-    count_id: _Key
-    lines: list[CountedIn]
-    place: _Text = ""
-
-
 def stock_handlers(store: Store) -> Mapping[str, Handler]:
-    """The handlers of stock, movements and counts, by the names in `edge.pos.access.RULES`."""
+    """The handlers of stock and movements, by the names in `edge.pos.access.RULES`."""
 
     async def stock(request: Request) -> Response:
         return json_response(stock_of(store, request.path_params["sku"]))
@@ -81,11 +65,7 @@ def stock_handlers(store: Store) -> Mapping[str, Handler]:
         receipt = await receive(store, body, principal_of(request).id)
         return JsonBytes(receipt, 201)
 
-    async def post_count(request: Request) -> Response:
-        body = msgspec.json.decode(await body_of(request), type=CountIn)
-        return JsonBytes(await count(store, body, principal_of(request).id), 201)
-
-    return {"stock": stock, "post_movement": post_movement, "post_count": post_count}
+    return {"stock": stock, "post_movement": post_movement}
 
 
 def stock_of(store: Store, sku: str) -> StockOut:
@@ -104,37 +84,11 @@ async def receive(store: Store, body: MovementIn, actor: str) -> bytes:
     fact = Movement(reason=body.reason, moves=moves, actor=actor, document=body.document)
     made = draft(f"movement/{body.movement_id}", fact, occurred_ms=now_ms, recorded_ms=now_ms,
                  business_day=store.business_day(now_ms))
-    return _taken(await store.record(lambda connection: record(connection, store.books.chain, made),
+    return _taken(await store.record(lambda connection: record_and_tell(connection, store.books.chain, made),
                                      short=len(moves) <= SHORT_LINES_MAX))
 
 
-async def count(store: Store, body: CountIn, actor: str) -> bytes:
-    """Record a count; returns the answer's JSON. What was expected is read in the transaction that records it.
-
-    Raises a 409 problem for another meaning of the same id.
-    """
-    _check_lines(body.lines)
-    if len({line.sku for line in body.lines}) < len(body.lines):
-        raise ProblemAnswer(400, "malformed", "A SKU is counted twice", "add its quantities up", recorded=False)
-    now_ms = store.clock.wall_ms()
-    digest = hashlib.sha256(msgspec.json.encode((body.place, body.lines))).digest()
-
-    def operation(connection: Connection) -> Receipt:
-        lines = tuple(CountedLine(line.sku, line.counted_milli, _on_shelf_milli(connection, line.sku))
-                      for line in body.lines)
-        made = Draft(f"count/{body.count_id}", Count(body.place, lines, actor), digest, now_ms,
-                     store.business_day(now_ms), now_ms)
-        return record(connection, store.books.chain, made)
-
-    return _taken(await store.record(operation))
-
-
-def _on_shelf_milli(connection: Connection, sku: str) -> int:
-    sellable, reserved, _, _ = connection.execute(LEDGER.stock, (sku,)).fetchone() or (0, 0, 0, 0)
-    return int(sellable + reserved)
-
-
-def _check_lines(lines: list[ReceivedLine] | list[CountedIn]) -> None:
+def _check_lines(lines: list[ReceivedLine]) -> None:
     if len(lines) > TRANSACTION_LINES_MAX:
         raise ProblemAnswer(400, "malformed", "Too many lines", f"at most {TRANSACTION_LINES_MAX}", recorded=False)
 

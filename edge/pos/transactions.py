@@ -25,7 +25,7 @@ from cloud_sync.contract.facts import (
     stock_moves,
 )
 from edge.db.connection import Connection
-from edge.db.ledger import Chain, Draft, Outcome, Receipt, draft, fact_of, raise_exception, record
+from edge.db.ledger import VOIDED, Chain, Draft, Outcome, Receipt, draft, fact_of, raise_exception, record
 from edge.db.queries import LEDGER
 from edge.db.rebase_rows import read_rebase
 from edge.domain.barcode import CODE_LENGTH_MAX
@@ -48,6 +48,8 @@ from edge.limits import (
 )
 from edge.pos.till_clocks import TillClocks
 from edge.prices.price_desk import PriceDesk
+from edge.stock.late_facts import let_counts_stand
+from edge.stock.shortages import endangered_orders, tell_negative
 from edge.store import Store
 
 _Int64 = Annotated[int, msgspec.Meta(ge=-2**63, le=2**63 - 1)]
@@ -149,8 +151,9 @@ class TransactionDesk:
         made = Draft(fact_key(day.till, day.business_day, sequence), fact, meaning_digest(fact), heard.occurred_ms,
                      day.business_day, heard.received_ms)
         chain = self._store.books.chain
-        receipt = await self._store.record(lambda connection: record_transaction(connection, chain, made, fact),
-                                           short=True)
+        happened_ms = heard.occurred_ms - (self.clocks.ahead_ms(day.till) or 0)
+        receipt = await self._store.record(
+            lambda connection: record_transaction(connection, chain, made, fact, happened_ms), short=True)
         if receipt.outcome is Outcome.NEW and self._store.clock.trusted:
             await self.clocks.heard(day.till, heard)
         return receipt
@@ -220,14 +223,19 @@ _SEQUENCE_DIGITS = 10
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def record_transaction(connection: Connection, chain: Chain, made: Draft, fact: Transaction) -> Receipt:
-    """One transaction inside the writer: record it once, then its till's day and what people should look at."""
+def record_transaction(connection: Connection, chain: Chain, made: Draft, fact: Transaction,
+                       happened_ms: int | None = None) -> Receipt:
+    """One transaction inside the writer: record it once, then its till's day and what people should look at.
+
+    `happened_ms`: when, by the store's clock as far as the till's error is known; else by the till's.
+    """
     if fact.type is TransactionKind.VOID:
         made, fact = _with_voided_lines(connection, made, fact)
     made, fact = _with_its_order(connection, made, fact)
     receipt = record(connection, chain, made)
     if receipt.outcome is not Outcome.NEW:
         return receipt
+    let_counts_stand(connection, chain, made, made.occurred_ms if happened_ms is None else happened_ms)
     connection.execute(LEDGER.add_to_till_day, (fact.till, fact.business_day, fact.sequence, fact.sequence,
                                                 fact.total_minor))
     if fact.type is not TransactionKind.VOID:
@@ -239,6 +247,7 @@ def record_transaction(connection: Connection, chain: Chain, made: Draft, fact: 
             _raise(connection, chain, made, fact, flag, _detail(fact, flag))
     for sku in receipt.short_skus:
         _endangered_orders(connection, chain, made, fact, sku)
+    tell_negative(connection, chain, made, receipt, fact.till)
     return receipt
 
 
@@ -288,9 +297,12 @@ def _take_back_if_voided(connection: Connection, chain: Chain, made: Draft, fact
     if void is None:
         return
     moves = tuple(_reversed(move) for move in stock_moves(fact))
-    reversal = Movement(reason="void", moves=moves, actor=fact.till, document=void[0])
-    record(connection, chain, draft(f"reversal/{made.fact_key}", reversal, occurred_ms=made.occurred_ms,
-                                    recorded_ms=made.recorded_ms, business_day=made.business_day))
+    taken_back_ms = dict(connection.execute(LEDGER.till_occurred, (void[0], void[0])).fetchall())
+    happened_ms = taken_back_ms.get(void[0], made.occurred_ms)
+    reversal = draft(f"reversal/{made.fact_key}", Movement(VOIDED, moves, fact.till, void[0]),
+                     occurred_ms=happened_ms, recorded_ms=made.recorded_ms, business_day=made.business_day)
+    record(connection, chain, reversal)
+    let_counts_stand(connection, chain, reversal, happened_ms)
 
 
 def _reversed(move: StockMove) -> StockMove:
@@ -322,7 +334,9 @@ def _detail(fact: Transaction, flag: Flag) -> str:
 
 def _endangered_orders(connection: Connection, chain: Chain, made: Draft, fact: Transaction, sku: str) -> None:
     """A walk-in sale took what an order was promised: the sale stands, a person is told which order (P4, P5)."""
-    orders = ", ".join(order for (order,) in connection.execute(LEDGER.orders_reserving, (sku,)).fetchall())
+    if connection.execute(LEDGER.stock, (sku,)).fetchone()[0] >= 0:
+        return  # it was older than a count, which stands
+    orders = endangered_orders(connection, sku)
     _raise(connection, chain, made, fact, Flag.AVAILABLE_BELOW_ZERO,
            f"{sku} is sold below what orders were promised: {orders}", about=f"/{sku}")
 

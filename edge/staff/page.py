@@ -25,6 +25,7 @@ from edge.staff.sessions import Sessions
 from edge.staff.sign_in import Member, SignIn
 from edge.staff.tiles import Tiles
 from edge.staff.view import View
+from edge.stock.desk import StockDesk
 from edge.store import News, Store
 
 
@@ -47,6 +48,7 @@ class StaffParts:
     link_state: Callable[[], LinkState]
     issues: IssueList
     members: tuple[Member, ...]
+    stock: StockDesk
 
 
 class StaffPage:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 from edge.pos.access import DESK, EVERYBODY, PEOPLE, Role, Rule
 from edge.pos.app import Handler
+from edge.staff.count_pages import count_page_handlers
+from edge.staff.delivery_pages import delivery_page_handlers
 from edge.staff.door import shown
 from edge.staff.home_pages import home_handlers
 from edge.staff.label_pages import label_handlers
@@ -15,6 +17,7 @@ from edge.staff.page import StaffPage, StaffParts
 from edge.staff.pickup_pages import pickup_handlers
 from edge.staff.price_pages import price_handlers
 from edge.staff.sign_in_pages import sign_in_handlers
+from edge.staff.stock_pages import stock_handlers
 from edge.staff.tag_pages import tag_handlers
 from edge.staff.template_pages import template_handlers
 
@@ -62,6 +65,21 @@ STAFF_RULES: tuple[Rule, ...] = (
     Rule("GET", "/staff/receive", DESK, "staff_receive_page"),
     Rule("POST", "/staff/receive", DESK, "staff_receive"),
     Rule("POST", "/staff/receive/undo", DESK, "staff_undo_receipt"),
+    Rule("GET", "/staff/stock", DESK, "staff_stock"),
+    Rule("POST", "/staff/stock/adjust", DESK, "staff_adjust"),
+    Rule("POST", "/staff/stock/review", SUPERVISORS, "staff_review_count"),
+    Rule("POST", "/staff/stock/repair", SUPERVISORS, "staff_repair_reservations"),
+    Rule("POST", "/staff/counts", DESK, "staff_begin_count"),
+    Rule("GET", "/staff/counts/{session_id}", DESK, "staff_count"),
+    Rule("POST", "/staff/counts/{session_id}/scan", DESK, "staff_count_scan"),
+    Rule("POST", "/staff/counts/{session_id}/undo", DESK, "staff_undo_count_scan"),
+    Rule("POST", "/staff/counts/{session_id}/submit", DESK, "staff_submit_count"),
+    Rule("POST", "/staff/counts/{session_id}/give-up", DESK, "staff_give_up_count"),
+    Rule("GET", "/staff/deliveries/{delivery_id}", DESK, "staff_delivery"),
+    Rule("POST", "/staff/deliveries/{delivery_id}/receive", DESK, "staff_receive_delivery"),
+    Rule("POST", "/staff/deliveries/{delivery_id}/undo", DESK, "staff_undo_delivery"),
+    Rule("POST", "/staff/deliveries/{delivery_id}/rest", DESK, "staff_receive_rest"),
+    Rule("POST", "/staff/deliveries/{delivery_id}/close", DESK, "staff_close_delivery"),
     Rule("GET", "/staff/fragments/home", PEOPLE, "staff_home_fragment"),
     Rule("GET", "/staff/fragments/sales", PEOPLE, "staff_sales_fragment"),
     Rule("GET", "/staff/fragments/link", PEOPLE, "staff_link_fragment"),
@@ -83,5 +101,6 @@ def build_staff_page(parts: StaffParts) -> StaffPage:
 def staff_handlers(page: StaffPage) -> Mapping[str, Handler]:
     """What answers `STAFF_RULES`, by name."""
     handlers = {**sign_in_handlers(page), **home_handlers(page), **label_handlers(page), **pickup_handlers(page),
-                **price_handlers(page), **tag_handlers(page), **template_handlers(page)}
+                **price_handlers(page), **stock_handlers(page), **count_page_handlers(page),
+                **delivery_page_handlers(page), **tag_handlers(page), **template_handlers(page)}
     return {name: shown(handler, page.view) for name, handler in handlers.items()}

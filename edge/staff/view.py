@@ -44,7 +44,8 @@ STATE_ICONS = {"failed": "failed", "queued": "queued", "on air": "on-air", "show
 
 ISSUE_PATHS = {"hub-": "/staff/link", "ledger-": "/staff/link", "station-": "/staff/link",
                "labels-failed": "/staff/labels?show=failed", "prices-held": "/staff/held",
-               "prices-wait": "/staff/labels", "exceptions": "/staff/exceptions"}
+               "prices-wait": "/staff/labels", "exceptions": "/staff/exceptions", "counts-wait": "/staff/stock",
+               "reservations-leak": "/staff/stock"}
 
 
 def guarded(response: Response) -> Response:

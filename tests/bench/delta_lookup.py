@@ -26,6 +26,7 @@ from edge.pickups.desk import PickupDesk
 from edge.pickups.people import PeopleVault
 from edge.prices.guard_desk import GuardDesk
 from edge.prices.price_desk import PriceDesk
+from edge.stock.deliveries import DeliveryDesk
 from edge.store import Identity, Store
 from edge.tasks import TaskDesk
 from tests.bench._store import DATABASE_KEY, ITEMS, fill, gtin_of
@@ -76,7 +77,7 @@ def _rooms(books: Books) -> tuple[PriceDesk, Intake]:
     store = Store(identity, books, StoreClock(SystemClock(), books.last_clock), replica.policy(books.replica_reader),
                   random.Random(1))
     pickups = PickupDesk(store, PeopleVault("store-key-for-benchmarks"))
-    return PriceDesk(store), Intake(store, pickups, GuardDesk(store), TaskDesk(store))
+    return PriceDesk(store), Intake(store, pickups, GuardDesk(store), TaskDesk(store), DeliveryDesk(store))
 
 
 def _delta(number: int) -> Batch:

@@ -13,6 +13,8 @@ from edge.pos.access import RULES, Principal, Role, Rule, Tokens
 from edge.pos.app import Handler, build_app
 from edge.pos.basket_routes import basket_handlers
 from edge.pos.book_routes import book_handlers
+from edge.pos.count_routes import count_handlers
+from edge.pos.goods_routes import goods_handlers
 from edge.pos.label_routes import label_handlers
 from edge.pos.stock_routes import stock_handlers
 from edge.pos.store_routes import store_handlers
@@ -21,7 +23,8 @@ from tests.store_kit import EveryToken, StoreKit
 
 PUBLIC = {"/healthz", "/readyz"}
 """Without an identity; whoever adds one must say so here."""
-SUPERVISORS_ONLY = {"/v1/labels/{label}/void-claim", "/v1/held-batches/{digest}"}
+SUPERVISORS_ONLY = {"/v1/labels/{label}/void-claim", "/v1/held-batches/{digest}", "/v1/counts/waiting",
+                    "/v1/counts/review", "/v1/reservation-audit/repair"}
 TILLS_ONLY = {"/v1/transactions/{till}/{business_day}/{sequence}", "/v1/tills/{till}/close",
               "/v1/tills/{till}/pricebook"}
 LOOKUPS = {"/v1/lookup/{code:path}", "/v1/baskets/price", "/v1/pricebook", "/v1/events", "/openapi.json"}
@@ -78,7 +81,8 @@ def test_p11_the_table_is_what_was_decided():
 
 async def test_p11_there_is_no_route_outside_the_table_and_none_in_it_unanswered(store: StoreKit):
     built = {**till_handlers(store.store, store.prices, store.tills),
-             **stock_handlers(store.store), **store_handlers(store.pickups, store.guard, store.tasks),
+             **stock_handlers(store.store), **count_handlers(store.desk), **goods_handlers(store.desk),
+             **store_handlers(store.pickups, store.guard, store.tasks),
              **label_handlers(store.labels), **book_handlers(store.book), **basket_handlers(store.baskets)}
     assert set(built) | HEALTH == {rule.handler for rule in RULES}
     served = {(method, route.path) for route in store.app.routes if isinstance(route, Route)

@@ -147,7 +147,7 @@ def _halves(books: Books) -> Iterator[str]:
     for what, found, expected in (
         ("seen before", dict(reader.execute("SELECT fact_key, sequence FROM fact").fetchall()),
          {key: sequence for sequence, key in enumerate(facts, start=1)}),
-        ("stock", {row[0]: row[1:] for row in reader.execute("SELECT * FROM stock").fetchall()}, _stock(facts)),
+        ("stock", {row[0]: row[1:5] for row in reader.execute("SELECT * FROM stock").fetchall()}, _stock(facts)),
         ("till days", {row[:2]: row[2:] for row in reader.execute("SELECT * FROM till_day").fetchall()},
          _till_days(facts)),
         ("voids", dict(reader.execute("SELECT voided_key, void_key FROM voided").fetchall()), _voids(facts)),

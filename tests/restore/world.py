@@ -138,7 +138,7 @@ class Box:
 
     def stock(self) -> dict[str, tuple[int, ...]]:
         rows = self.kit.books.ledger_reader.execute("SELECT * FROM stock ORDER BY sku").fetchall()
-        return {row[0]: tuple(row[1:]) for row in rows}
+        return {row[0]: tuple(row[1:5]) for row in rows}
 
     def _last_sequence(self) -> int:
         row = self.kit.books.ledger_reader.execute("SELECT MAX(sequence) FROM entry WHERE epoch = ?",

@@ -52,6 +52,8 @@ from edge.pickups.desk import PickupDesk
 from edge.pickups.people import PeopleVault
 from edge.pos.access import RULES, Principal, Role, Rule, Tokens
 from edge.pos.app import build_app
+from edge.pos.count_routes import count_handlers
+from edge.pos.goods_routes import goods_handlers
 from edge.pos.label_routes import LabelDesk, label_handlers
 from edge.pos.stock_routes import MovementIn, ReceivedLine, receive, stock_handlers
 from edge.pos.store_routes import store_handlers
@@ -65,6 +67,7 @@ from edge.staff import sign_in as sign_in_room
 from edge.staff.page import StaffPage, StaffParts
 from edge.staff.routes import STAFF_RULES, build_staff_page, staff_handlers
 from edge.staff.sign_in import Member
+from edge.stock.desk import StockDesk
 from edge.store import Identity, Store, Topic
 from edge.tasks import TaskDesk
 
@@ -211,15 +214,17 @@ class Shop:
         self.station.planner = self.planner
         self.labels = LabelDesk(self.store, self.prices, self.planner, stations)
         self.tills = TransactionDesk(self.store, self.prices)
+        self.stock = StockDesk(self.store, self.prices, self.tills.clocks.ahead_ms)
         issues = IssueList()
         issues.add(StoreChecks(self.store, self.planner, self.guard, self.book, stations, lambda: self.link, list, list,
                                []).issues)
         self.page = build_staff_page(StaffParts(
             self.store, self.prices, self.pickups, self.guard, self.planner, wanted, self.labels, stations,
-            InlineArtist(), lambda: self.link, issues, self.members))
+            InlineArtist(), lambda: self.link, issues, self.members, self.stock))
         self.store.listeners += [self.planner.follow_news, self.page.follow_news]
         handlers = {**till_handlers(self.store, self.prices, self.tills),
                     **stock_handlers(self.store), **store_handlers(self.pickups, self.guard, TaskDesk(self.store)),
+                    **count_handlers(self.stock), **goods_handlers(self.stock),
                     **label_handlers(self.labels), **staff_handlers(self.page)}
         self.rules = tuple(rule for rule in self.rules if rule.handler in handlers)
         tokens = Tokens({"till-token": Principal("1", Role.TILL)})

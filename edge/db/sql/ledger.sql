@@ -158,11 +158,11 @@ SELECT void_key FROM voided WHERE voided_key = ?
 INSERT INTO voided (voided_key, void_key) VALUES (?, ?) ON CONFLICT (voided_key) DO NOTHING
 
 -- name: move_stock
-INSERT INTO stock (sku, sellable_milli, reserved_milli, staged_milli, quarantine_milli) VALUES (?, ?, ?, ?, ?)
+INSERT INTO stock (sku, sellable_milli, reserved_milli, staged_milli, quarantine_milli, kept) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (sku) DO UPDATE SET sellable_milli = sellable_milli + excluded.sellable_milli,
     reserved_milli = reserved_milli + excluded.reserved_milli, staged_milli = staged_milli + excluded.staged_milli,
-    quarantine_milli = quarantine_milli + excluded.quarantine_milli
-RETURNING sellable_milli, reserved_milli
+    quarantine_milli = quarantine_milli + excluded.quarantine_milli, kept = MAX(kept, excluded.kept)
+RETURNING sellable_milli, reserved_milli, kept
 
 -- name: stock
 SELECT sellable_milli, reserved_milli, staged_milli, quarantine_milli FROM stock WHERE sku = ?
@@ -685,3 +685,190 @@ ON CONFLICT (folder, digest) DO UPDATE SET number = excluded.number, name = excl
 
 -- name: forget_taken_files
 DELETE FROM taken_file WHERE folder = ? AND number <= ?
+
+-- --- the stock ledger (edge/stock) ---------------------------------------------------------------------------------
+
+-- name: any_count_since
+SELECT 1 FROM count_line WHERE counted_ms >= ? LIMIT 1
+
+-- name: count_in_force
+SELECT counted_ms, count_id FROM count_line WHERE sku = ? AND state = 'in-force' AND own >= ?
+ORDER BY counted_ms DESC LIMIT 1
+
+-- name: newest_count
+SELECT MAX(counted_ms) FROM count_line WHERE sku = ? AND state IN ('in-force', 'waiting')
+
+-- name: shift_waiting_counts
+UPDATE count_line SET expected_milli = expected_milli + ? WHERE sku = ? AND state = 'waiting' AND counted_ms >= ?
+    AND own >= ?
+
+-- name: outdate_waiting_counts
+UPDATE count_line SET state = 'outdated' WHERE sku = ? AND state IN ('waiting', 'recount') AND counted_ms <= ?
+
+-- name: put_count_line
+INSERT INTO count_line (count_id, sku, place, counted_milli, expected_milli, counted_ms, with_staged, state, actor, own)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (count_id, sku) DO NOTHING
+
+-- name: set_count_state
+UPDATE count_line SET state = ? WHERE count_id = ? AND sku = ? AND state = 'waiting'
+
+-- name: count_line
+SELECT count_id, sku, place, counted_milli, expected_milli, counted_ms, with_staged, state, actor FROM count_line
+WHERE count_id = ? AND sku = ?
+
+-- name: count_lines
+SELECT count_id, sku, place, counted_milli, expected_milli, counted_ms, with_staged, state, actor FROM count_line
+WHERE count_id = ? ORDER BY sku
+
+-- name: waiting_counts
+SELECT count_id, sku, place, counted_milli, expected_milli, counted_ms, with_staged, state, actor FROM count_line
+WHERE state = 'waiting' ORDER BY counted_ms, count_id, sku LIMIT ?
+
+-- name: waiting_count_number
+SELECT COUNT(*) FROM count_line WHERE state = 'waiting'
+
+-- name: stock_facts_since
+SELECT entry.payload, entry.occurred_ms FROM fact
+    JOIN entry ON entry.epoch = fact.epoch AND entry.sequence = fact.sequence
+WHERE fact.recorded_ms >= ? AND entry.kind IN ('transaction', 'movement', 'pickup', 'goods-received', 'transfer-sent')
+    AND INSTR(CAST(entry.payload AS TEXT), ?) > 0
+
+-- name: put_count_session
+INSERT INTO count_session (session_id, how, place, with_staged, actor, opened_ms) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (session_id) DO NOTHING
+
+-- name: put_count_wanted
+INSERT INTO count_wanted (session_id, sku) SELECT ?, value FROM json_each(?) WHERE TRUE ON CONFLICT DO NOTHING
+
+-- name: count_session
+SELECT session_id, how, place, with_staged, actor, opened_ms, submitting, closed_ms FROM count_session WHERE session_id = ?
+
+-- name: open_count_sessions
+SELECT session_id, how, place, with_staged, actor, opened_ms, submitting, closed_ms FROM count_session
+WHERE closed_ms IS NULL ORDER BY opened_ms LIMIT ?
+
+-- name: begin_submitting
+UPDATE count_session SET submitting = 1 WHERE session_id = ?
+
+-- name: close_count_session
+UPDATE count_session SET closed_ms = ? WHERE session_id = ? AND closed_ms IS NULL
+
+-- name: give_up_count_session
+UPDATE count_session SET closed_ms = ?, submitting = 0 WHERE session_id = ? AND closed_ms IS NULL
+
+-- name: count_wanted
+SELECT sku FROM count_wanted WHERE session_id = ? ORDER BY sku
+
+-- name: count_scan
+SELECT sku, code, place, quantity_milli, sets FROM count_scan WHERE session_id = ? AND scan_id = ?
+
+-- name: count_scan_number
+SELECT COALESCE(MAX(number), 0) FROM count_scan WHERE session_id = ?
+
+-- name: put_count_scan
+INSERT INTO count_scan (session_id, number, scan_id, sku, code, place, quantity_milli, sets, counted_ms, actor)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: count_scans
+SELECT number, sku, code, place, quantity_milli, sets, counted_ms, actor FROM count_scan
+WHERE session_id = ? ORDER BY number
+
+-- name: stocked_skus
+SELECT sku FROM stock WHERE sellable_milli + reserved_milli <> 0 ORDER BY sku LIMIT ?
+
+-- name: prune_count_lines
+DELETE FROM count_line WHERE (count_id, sku) IN (
+    SELECT count_id, sku FROM count_line WHERE counted_ms < ? AND state <> 'waiting' LIMIT ?)
+
+-- name: prune_count_sessions
+DELETE FROM count_session WHERE session_id IN (SELECT session_id FROM count_session WHERE closed_ms < ? LIMIT ?)
+
+-- name: prune_count_scans
+DELETE FROM count_scan WHERE (session_id, number) IN (SELECT session_id, number FROM count_scan
+    WHERE session_id NOT IN (SELECT session_id FROM count_session) LIMIT ?)
+
+-- name: prune_count_wanted
+DELETE FROM count_wanted WHERE (session_id, sku) IN (SELECT session_id, sku FROM count_wanted
+    WHERE session_id NOT IN (SELECT session_id FROM count_session) LIMIT ?)
+
+-- name: put_delivery
+INSERT INTO delivery (delivery_id, revision, supplier, reference, due_ms, from_store, transfer)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (delivery_id) DO UPDATE SET revision = excluded.revision, supplier = excluded.supplier,
+    reference = excluded.reference, due_ms = excluded.due_ms, from_store = excluded.from_store,
+    transfer = excluded.transfer, withdrawn = 0
+WHERE excluded.revision >= delivery.revision AND delivery.closed_ms IS NULL
+
+-- name: forget_expected
+UPDATE delivery_line SET expected_milli = 0 WHERE delivery_id = ?
+
+-- name: put_expected
+INSERT INTO delivery_line (delivery_id, sku, expected_milli) VALUES (?, ?, ?)
+ON CONFLICT (delivery_id, sku) DO UPDATE SET expected_milli = excluded.expected_milli
+
+-- name: hear_of_delivery
+INSERT INTO delivery (delivery_id, revision, supplier, reference, from_store, transfer, withdrawn)
+VALUES (?, 0, '', '', ?, ?, 1) ON CONFLICT (delivery_id) DO NOTHING
+
+-- name: add_received
+INSERT INTO delivery_line (delivery_id, sku, received_milli, damaged_milli) VALUES (?, ?, ?, ?)
+ON CONFLICT (delivery_id, sku) DO UPDATE SET received_milli = received_milli + excluded.received_milli,
+    damaged_milli = damaged_milli + excluded.damaged_milli
+
+-- name: withdraw_delivery
+UPDATE delivery SET withdrawn = 1, revision = ? WHERE delivery_id = ? AND revision <= ?
+
+-- name: withdraw_deliveries_but
+UPDATE delivery SET withdrawn = 1 WHERE closed_ms IS NULL AND delivery_id NOT IN (SELECT value FROM json_each(?))
+
+-- name: delivery
+SELECT delivery_id, revision, supplier, reference, due_ms, from_store, transfer, withdrawn, closed_ms FROM delivery
+WHERE delivery_id = ?
+
+-- name: deliveries_open
+SELECT delivery_id, revision, supplier, reference, due_ms, from_store, transfer, withdrawn, closed_ms FROM delivery
+WHERE closed_ms IS NULL AND (withdrawn = 0 OR EXISTS (SELECT 1 FROM delivery_line
+    WHERE delivery_line.delivery_id = delivery.delivery_id AND received_milli > 0))
+ORDER BY due_ms IS NULL, due_ms, delivery_id LIMIT ?
+
+-- name: delivery_lines
+SELECT sku, expected_milli, received_milli, damaged_milli FROM delivery_line
+WHERE delivery_id = ? AND (expected_milli <> 0 OR received_milli <> 0 OR damaged_milli <> 0) ORDER BY sku
+
+-- name: close_delivery
+INSERT INTO delivery (delivery_id, revision, supplier, reference, from_store, transfer, closed_ms)
+VALUES (?, 0, '', '', ?, ?, ?)
+ON CONFLICT (delivery_id) DO UPDATE SET closed_ms = COALESCE(delivery.closed_ms, excluded.closed_ms)
+
+-- name: prune_deliveries
+DELETE FROM delivery WHERE delivery_id IN (SELECT delivery_id FROM delivery WHERE closed_ms < ? LIMIT ?)
+
+-- name: prune_delivery_lines
+DELETE FROM delivery_line WHERE (delivery_id, sku) IN (SELECT delivery_id, sku FROM delivery_line
+    WHERE delivery_id NOT IN (SELECT delivery_id FROM delivery) LIMIT ?)
+
+-- name: reservations
+WITH kept AS (SELECT pickup_line.sku AS sku,
+        SUM(CASE WHEN pickup.is_over THEN 0 ELSE pickup_line.reserved_milli END) AS reserved,
+        SUM(pickup_line.picked_milli) AS staged
+    FROM pickup_line JOIN pickup ON pickup.order_id = pickup_line.order_id
+    WHERE pickup_line.reserved_milli <> 0 OR pickup_line.picked_milli <> 0 GROUP BY pickup_line.sku)
+SELECT stock.sku, stock.reserved_milli, stock.staged_milli, COALESCE(kept.reserved, 0), COALESCE(kept.staged, 0)
+FROM stock LEFT JOIN kept ON kept.sku = stock.sku
+WHERE stock.reserved_milli <> COALESCE(kept.reserved, 0) OR stock.staged_milli <> COALESCE(kept.staged, 0)
+UNION ALL
+SELECT kept.sku, 0, 0, kept.reserved, kept.staged FROM kept
+WHERE kept.sku NOT IN (SELECT sku FROM stock) AND (kept.reserved <> 0 OR kept.staged <> 0)
+ORDER BY 1 LIMIT ?
+
+-- name: over_orders_reserving
+SELECT pickup_line.order_id, line, sku, reserved_milli FROM pickup_line
+    JOIN pickup ON pickup.order_id = pickup_line.order_id
+WHERE pickup.is_over AND reserved_milli <> 0 ORDER BY pickup_line.order_id, line LIMIT ?
+
+-- name: release_over_orders
+UPDATE pickup_line SET reserved_milli = 0 WHERE reserved_milli <> 0
+    AND order_id IN (SELECT order_id FROM pickup WHERE is_over)
+
+-- name: any_pickup_past
+SELECT 1 FROM pickup_past LIMIT 1

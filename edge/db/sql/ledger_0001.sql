@@ -66,13 +66,15 @@ CREATE TABLE exception (
 CREATE INDEX exception_by_till_day ON exception (till, business_day);
 CREATE INDEX exception_open ON exception (recorded_ms) WHERE settled_ms IS NULL;
 
--- Four disjoint buckets; only movements change them.
+-- Four disjoint buckets; only movements change them. `kept`: somebody received or counted the SKU, so that less than
+-- none of it is a mistake that people should hear of; before that nobody keeps its stock.
 CREATE TABLE stock (
     sku TEXT PRIMARY KEY,
     sellable_milli INTEGER NOT NULL,
     reserved_milli INTEGER NOT NULL,
     staged_milli INTEGER NOT NULL,
-    quarantine_milli INTEGER NOT NULL
+    quarantine_milli INTEGER NOT NULL,
+    kept INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
 -- Labels: binding, exclusion, and what was last offered and proven. `outstanding`: the last offer is not proven yet.
@@ -282,3 +284,81 @@ CREATE TABLE taken_file (
     PRIMARY KEY (folder, digest)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX taken_file_by_number ON taken_file (folder, number);
+
+-- --- The stock ledger (edge/stock): counts, deliveries, transfers ---------------------------------------------------
+
+-- Somebody goes along the shelves: `how` is cycle, directed (`count_wanted` names the SKUs) or full. What is scanned is
+-- kept scan by scan until it is submitted as facts; then, or when it is given up, `closed_ms` is set. `submitting`: that
+-- has begun, so that nothing more can be scanned.
+CREATE TABLE count_session (
+    session_id TEXT PRIMARY KEY,
+    how TEXT NOT NULL,
+    place TEXT NOT NULL,
+    with_staged INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    opened_ms INTEGER NOT NULL,
+    submitting INTEGER NOT NULL DEFAULT 0,
+    closed_ms INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX count_session_open ON count_session (opened_ms) WHERE closed_ms IS NULL;
+
+CREATE TABLE count_wanted (session_id TEXT NOT NULL, sku TEXT NOT NULL, PRIMARY KEY (session_id, sku)) STRICT, WITHOUT ROWID;
+
+-- `sets`: the figure of its SKU and place, as counted by hand; else it is added. `sku` '': no product has the code.
+CREATE TABLE count_scan (
+    session_id TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    scan_id TEXT NOT NULL,
+    sku TEXT NOT NULL,
+    code TEXT NOT NULL,
+    place TEXT NOT NULL,
+    quantity_milli INTEGER NOT NULL,
+    sets INTEGER NOT NULL,
+    counted_ms INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    PRIMARY KEY (session_id, number)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX count_scan_by_id ON count_scan (session_id, scan_id);
+
+-- What was counted of a SKU. `state`: in-force (it moved stock), waiting (for a supervisor), recount (sent to be counted
+-- again), outdated (counted again later). `expected_milli` of a waiting one goes on following what happened before it.
+-- `own`: of this life of the box, not of history that the hub sent back.
+CREATE TABLE count_line (
+    count_id TEXT NOT NULL,
+    sku TEXT NOT NULL,
+    place TEXT NOT NULL,
+    counted_milli INTEGER NOT NULL,
+    expected_milli INTEGER NOT NULL,
+    counted_ms INTEGER NOT NULL,
+    with_staged INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    own INTEGER NOT NULL,
+    PRIMARY KEY (count_id, sku)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX count_line_by_sku ON count_line (sku, counted_ms);
+CREATE INDEX count_line_by_moment ON count_line (counted_ms);
+CREATE INDEX count_line_waiting ON count_line (counted_ms) WHERE state = 'waiting';
+
+-- Goods on their way (feed `deliveries`), applied by revision; `closed_ms`: a person said that nothing more will come.
+CREATE TABLE delivery (
+    delivery_id TEXT PRIMARY KEY,
+    revision INTEGER NOT NULL,
+    supplier TEXT NOT NULL,
+    reference TEXT NOT NULL,
+    due_ms INTEGER,
+    from_store TEXT NOT NULL,
+    transfer TEXT NOT NULL,
+    withdrawn INTEGER NOT NULL DEFAULT 0,
+    closed_ms INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX delivery_open ON delivery (due_ms) WHERE closed_ms IS NULL;
+
+CREATE TABLE delivery_line (
+    delivery_id TEXT NOT NULL,
+    sku TEXT NOT NULL,
+    expected_milli INTEGER NOT NULL DEFAULT 0,
+    received_milli INTEGER NOT NULL DEFAULT 0,
+    damaged_milli INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (delivery_id, sku)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,178 @@
+"""Counting a shelf and receiving a delivery on the page (staff-and-operations.md A.2, A.3)."""
+
+import msgspec
+import pytest
+
+from cloud_sync.contract.documents import Delivery, DeliveryLine
+from cloud_sync.contract.facts import Count, DeliveryClosed, Discrepancy, Movement, decode_fact
+from cloud_sync.contract.feeds import Batch, Checkpoint, Put
+from edge.errors import Rejected
+from edge.health.stock_checks import stock_issues
+from edge.pos.stock_routes import stock_of
+from edge.staff.said import in_words
+from edge.staff.words import words_of
+from edge.stock.count_sessions import How, ScanRequest
+from edge.stock.deliveries import ReceiptRequest
+from edge.stock.moves import AdjustmentRequest, Reason
+from tests.staff.shop import BREAD, MILK, WINE, Shop
+
+MILK_CODE, BREAD_CODE, WINE_CODE = "8410000000018", "8410000000025", "8410000000032"
+COUNTS, STOCK = "/staff/counts", "/staff/stock"
+
+
+def on_hand(shop: Shop, sku: str) -> int:
+    return stock_of(shop.store, sku).on_hand_milli // 1000
+
+
+def facts(shop: Shop, kind: type[msgspec.Struct]) -> list[object]:
+    rows = shop.books.ledger_reader.execute("SELECT payload FROM entry ORDER BY sequence").fetchall()
+    return [fact for fact in (decode_fact(payload) for (payload,) in rows) if isinstance(fact, kind)]
+
+
+async def announced(shop: Shop, delivery_id: str = "D-7", **pieces: int) -> None:
+    lines = tuple(DeliveryLine(sku, number * 1000) for sku, number in ((MILK, pieces.get("milk", 0)),
+                                                                     (BREAD, pieces.get("bread", 0))) if number)
+    delivery = Delivery(delivery_id, 1, lines, "Lácteos Norte", "albarán 7")
+    put = Put(1, delivery_id, 1, msgspec.Raw(msgspec.json.encode(delivery)))
+    await shop.stock.deliveries.apply(Batch((put,), Checkpoint("one", 1)))
+
+
+async def test_a_shelf_is_counted_with_one_tap_and_then_scans(shop: Shop) -> None:
+    for sku in (MILK, BREAD):
+        await shop.receives(sku, 5)
+    async with shop.signed_in("luis") as luis:
+        begun = await luis.fills("/staff", COUNTS)
+        page = begun.headers["location"]
+        for pieces in (1, 2, 3):
+            said = await luis.message(await luis.fills(page, f"{page}/scan", code=MILK_CODE))
+            assert said.startswith(f"Leche Entera: {pieces} counted.")
+        assert "No product has the code 999." in await luis.message(await luis.fills(page, f"{page}/scan", code="999"))
+        await luis.fills(page, f"{page}/scan", code=BREAD, quantity="", none="yes")
+        html = await luis.reads(page)
+        assert "expected" not in html, "who counts is told nothing of the book"
+        said = await luis.message(await luis.fills(page, f"{page}/submit"))
+
+    assert said == "Counted: 2 products."
+    assert (on_hand(shop, MILK), on_hand(shop, BREAD)) == (3, 0)
+    [count] = facts(shop, Count)
+    assert isinstance(count, Count)
+    assert count.actor == "luis"
+
+
+async def test_p2_a_scan_whose_page_was_sent_twice_counts_once_and_one_tap_takes_it_back(shop: Shop) -> None:
+    async with shop.signed_in("luis") as luis:
+        page = (await luis.fills(STOCK, COUNTS, place="aisle 4")).headers["location"]
+        from tests.staff.shop import form_fields
+        fields = {**form_fields(await luis.reads(page), f"{page}/scan"), "code": MILK_CODE}
+        for _ in range(2):
+            after = await luis.sends(f"{page}/scan", fields)
+        html = await luis.reads(after.headers["location"])
+        assert "Leche Entera: 1 counted." in html
+        undo = form_fields(html, f"{page}/undo")
+        for _ in range(2):
+            assert "Taken back" in await luis.message(await luis.sends(f"{page}/undo", undo))
+    [tally] = shop.stock.sessions.view(page.rsplit("/", 1)[1]).tallies
+    assert tally.counted_milli == 0
+
+
+async def test_a_large_difference_is_a_supervisors_to_decide(shop: Shop) -> None:
+    await shop.receives(WINE, 20)
+    async with shop.signed_in("luis") as luis:
+        page = (await luis.fills(STOCK, COUNTS)).headers["location"]
+        await luis.fills(page, f"{page}/scan", code=WINE_CODE)
+        said = await luis.message(await luis.fills(page, f"{page}/submit"))
+        assert said == "Counted: 1 product. 1 of them waits for a supervisor."
+        assert "Differences that wait for you" not in await luis.reads(STOCK)
+        refused = await luis.sends("/staff/stock/review", {"form_token": "x"})
+        assert refused.status_code == 403
+    assert on_hand(shop, WINE) == 20
+    assert [issue.key for issue in stock_issues(shop.store, shop.stock)] == ["counts-wait"]
+    async with shop.signed_in("ana") as ana:
+        html = await ana.reads(STOCK)
+        assert "1 counted, 20 expected" in html
+        said = await ana.message(await ana.fills(STOCK, "/staff/stock/review"))
+        assert said == "The count of Vino Tinto Crianza stands."
+    assert on_hand(shop, WINE) == 1
+    assert list(stock_issues(shop.store, shop.stock)) == []
+
+
+async def test_a_delivery_is_received_by_scans_and_what_differs_is_shown(shop: Shop) -> None:
+    await announced(shop, milk=3, bread=2)
+    path = "/staff/deliveries/D-7"
+    async with shop.signed_in("luis") as luis:
+        assert "Lácteos Norte" in await luis.reads(STOCK)
+        said = await luis.message(await luis.fills(path, f"{path}/receive", code=MILK_CODE, quantity="2"))
+        assert said.startswith("Leche Entera: 2 of 3 came in.")
+        await luis.fills(path, f"{path}/receive", code=BREAD_CODE, quantity="", damaged="yes")
+        await luis.fills(path, f"{path}/receive", code=WINE_CODE)
+        html = await luis.reads(path)
+        for word in ("Short", "Damaged", "Not announced"):
+            assert word in html
+        said = await luis.message(await luis.fills(path, f"{path}/close", note="driver signed"))
+        assert said == "The delivery is closed. 3 products differ."
+        assert "This delivery is closed." in await luis.reads(path)
+    [closed] = facts(shop, DeliveryClosed)
+    assert isinstance(closed, DeliveryClosed)
+    assert closed.discrepancies == (Discrepancy(MILK, 3000, 2000), Discrepancy(BREAD, 2000, 1000, 1000),
+                                    Discrepancy(WINE, 0, 1000))
+
+
+async def test_everything_else_came_in_with_one_tap_and_a_scan_is_taken_back(shop: Shop) -> None:
+    from tests.staff.shop import form_fields
+    await announced(shop, milk=3)
+    path = "/staff/deliveries/D-7"
+    async with shop.signed_in("luis") as luis:
+        after = await luis.fills(path, f"{path}/receive", code=MILK_CODE, quantity="3")
+        undo = form_fields(await luis.reads(after.headers["location"]), f"{path}/undo")
+        for _ in range(2):
+            await luis.sends(f"{path}/undo", undo)
+        assert on_hand(shop, MILK) == 0
+        assert await luis.message(await luis.fills(path, f"{path}/rest")) == "Everything that was missing came in."
+        assert await luis.message(await luis.fills(path, f"{path}/close")) == \
+            "The delivery is closed. All came as announced."
+    assert on_hand(shop, MILK) == 3
+
+
+async def test_an_adjustment_has_a_reason_and_a_large_one_a_supervisor(shop: Shop) -> None:
+    await shop.receives(MILK, 30)
+    adjust = "/staff/stock/adjust"
+    async with shop.signed_in("luis") as luis:
+        said = await luis.message(await luis.fills(STOCK, adjust, code=MILK_CODE, quantity="2", reason="waste"))
+        assert said == "Waste: 2 × Leche Entera."
+        said = await luis.message(await luis.fills(STOCK, adjust, code=MILK_CODE, quantity="12", reason="waste"))
+        assert said == "So much is for a supervisor to adjust."
+    assert on_hand(shop, MILK) == 28
+    movement = facts(shop, Movement)[-1]
+    assert isinstance(movement, Movement)
+    assert movement.reason == "adjustment/waste"
+
+
+async def test_what_the_stock_desks_refuse_is_said_in_the_persons_language(shop: Shop) -> None:
+    english, spanish = words_of("en"), words_of("es")
+    await announced(shop, milk=1)
+    desk = shop.stock
+
+    async def refused(doing: object) -> None:
+        with pytest.raises(Rejected) as refusal:
+            await doing  # type: ignore[misc]  # a coroutine of any result
+        said = str(refusal.value)
+        assert in_words(said, spanish) not in (said, in_words(said, english)), said
+
+    await desk.sessions.open("s-1", How.CYCLE, "ana")
+    await refused(desk.sessions.submit("s-1", "ana"))
+    await refused(desk.sessions.submit("s-9", "ana"))
+    await desk.sessions.scan(ScanRequest("s-1", "1", MILK, -1000, "ana"))
+    await refused(desk.sessions.scan(ScanRequest("s-1", "1", BREAD, -1000, "ana")))
+    await refused(desk.sessions.submit("s-1", "ana"))
+    await desk.sessions.give_up("s-1")
+    await refused(desk.sessions.scan(ScanRequest("s-1", "2", MILK, 1000, "ana")))
+    await refused(desk.sessions.submit("s-1", "ana"))
+    await refused(desk.counts.review("1", "none", MILK, "ana", approved=True))
+    await refused(desk.deliveries.receive(ReceiptRequest("1", "D-9", MILK, 1000, "ana")))
+    await refused(desk.deliveries.receive(ReceiptRequest("1", "D-7", MILK, -1000, "ana")))
+    await desk.deliveries.receive_rest("2", "D-7", "ana")
+    await refused(desk.deliveries.receive_rest("3", "D-7", "ana"))
+    await desk.deliveries.close("4", "D-7", "ana")
+    await refused(desk.deliveries.close("5", "D-7", "ana"))
+    await refused(desk.moves.adjust(AdjustmentRequest("1", MILK, 99_000, Reason.WASTE, "ana")))
+    await refused(desk.audit.repair("1", "ana"))
