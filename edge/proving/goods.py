@@ -20,8 +20,6 @@ from edge.proving.sightings import (
 from edge.proving.till_record import TillRecord
 
 DELIVERED = "movement/"
-LATE_SALES_STAND_BACK = False
-"""The store does not let a count stand yet when a sale comes in that is older; once it does, this must be true."""
 
 Places = dict[str, list[int]]
 """SKU → on hand and quarantine, in thousandths."""
@@ -88,7 +86,7 @@ def _let_counts_stand(places: Places, store: BooksSeen) -> set[str]:
         fact = read_payload(entry) if entry.counts and entry.kind in ("count", "transaction") else None
         if isinstance(fact, WitnessedCount):
             counted_ms.update({line.sku: max(counted_ms.get(line.sku, 0), entry.occurred_ms) for line in fact.lines})
-        elif LATE_SALES_STAND_BACK and isinstance(fact, WitnessedTransaction) and fact.type != "void":
+        elif isinstance(fact, WitnessedTransaction) and fact.type != "void":
             for line in fact.lines:
                 if line.kind != "return" and entry.occurred_ms < counted_ms.get(line.sku, 0):
                     places[line.sku][0] += line.quantity_milli

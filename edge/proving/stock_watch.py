@@ -99,7 +99,7 @@ class StockWatch:
             if isinstance(fact, WitnessedPickup):
                 stepped = True
                 self._judge_step(fact, anew=anew)
-            if isinstance(fact, WitnessedTransaction | WitnessedPickup):
+            if isinstance(fact, WitnessedTransaction | WitnessedPickup | WitnessedCount):
                 taken.update({(key, sku): None for sku, milli in before.items() if self._stock[sku][SELLABLE] < milli})
         if not anew:
             for key, sku in taken:
