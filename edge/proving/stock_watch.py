@@ -100,7 +100,8 @@ class StockWatch:
                 stepped = True
                 self._judge_step(fact, anew=anew)
             if isinstance(fact, WitnessedTransaction | WitnessedPickup | WitnessedCount):
-                taken.update({(key, sku): None for sku, milli in before.items() if self._stock[sku][SELLABLE] < milli})
+                taken.update({(key, sku): None for sku, milli in before.items()
+                              if self._stock[sku][SELLABLE] < milli and self._is_short(sku)})
         if not anew:
             for key, sku in taken:
                 self._judge_taken(connection, key, sku, warned)
@@ -133,14 +134,16 @@ class StockWatch:
 
     def _judge_taken(self, connection: Rows, key: str, sku: str, warned: list[WitnessedException]) -> None:
         """Who takes goods that were promised names the orders that this endangers (P4 before P5)."""
-        stock = self._stock[sku]
-        if not stock[SELLABLE] < 0 < stock[RESERVED]:
-            return
+        if not self._is_short(sku):
+            return  # a late sale, say, that was counted already
         self.checked["P5"] += 1
         orders = {order for (order,) in connection.execute(_RESERVING, (sku,))}
         if not any(sku in each.detail and any(order in each.detail for order in orders)
                    for each in warned if each.about == key):
             self._violated(f"P5: {key} took {sku} that was promised to {sorted(orders)}, and no exception says so")
+
+    def _is_short(self, sku: str) -> bool:
+        return self._stock[sku][SELLABLE] < 0 < self._stock[sku][RESERVED]
 
     def _judge_buckets(self, connection: Rows, skus: Iterable[str]) -> None:
         for sku in skus:

@@ -96,7 +96,10 @@ class UnitBooks:
                     _lands(move, step.short_reason or "no_variance", milli)
                 case "decide":
                     line.unwanted = not step.accept
-                case "cancel" | "refuse":
+                case "cancel":
+                    for number, each in order.lines.items():  # and whatever was offered instead
+                        each.unwanted = each.unwanted or part.line in (number, each.replaces)
+                case "refuse":
                     line.unwanted = True
         if step.step == "offer" and (offer := step.substitute) is not None:
             order.lines[offer.line] = _Line(offer.sku, offer.quantity_milli, offer.replaces,
