@@ -158,6 +158,8 @@ class AfterTheDay:
         world, waiting, struck = self._world, self._world.plan.waiting, self._world.tally.faults
         seen = OrdersSeen(store, hub, *await self._order_states(), world.witness.lost,
                           not (world.restored or world.doubled or "hub_restored" in struck))
+        for state in seen.store_states.values():
+            world.tally.did(f"orders that ended {state}")
         holds = Holds(ZoneInfo(TIME_ZONE), waiting.hold_s, waiting.hold_max_s, frozenset(world.closed_days))
         waits = nobody_waits_too_long(world.orders, seen, holds, world.clock.true_ms(),
                                       clock_right=not world.clock.was_wrong, revisions_hold=seen.undisturbed)
