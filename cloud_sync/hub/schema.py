@@ -210,8 +210,6 @@ transfer_line = _table(
 """Goods that left `store_id` for another store; in transit is what was sent and neither received nor missed for good.
 Only sums, which both stores' ledgers add to, so that it does not matter whose is heard first."""
 
-sa.Index("transfer_line_by_receiver", transfer_line.c.to_store)
-
 person = _table(
     "person", Owner.STORE, _key("store_id"), _key("person_id"), _bytes("sealed"), _number("erase_after_ms"))
 """Who collects and with which code, sealed; the only place of the hub that holds a person."""

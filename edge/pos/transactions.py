@@ -48,7 +48,7 @@ from edge.limits import (
 )
 from edge.pos.till_clocks import TillClocks
 from edge.prices.price_desk import PriceDesk
-from edge.stock.late_facts import let_counts_stand
+from edge.stock.late_facts import let_counts_stand, moment_of_sale
 from edge.stock.shortages import endangered_orders, tell_negative
 from edge.store import Store
 
@@ -151,7 +151,7 @@ class TransactionDesk:
         made = Draft(fact_key(day.till, day.business_day, sequence), fact, meaning_digest(fact), heard.occurred_ms,
                      day.business_day, heard.received_ms)
         chain = self._store.books.chain
-        happened_ms = heard.occurred_ms - (self.clocks.ahead_ms(day.till) or 0)
+        happened_ms = moment_of_sale(heard.occurred_ms, self.clocks.ahead_ms(day.till) or 0, heard.received_ms)
         receipt = await self._store.record(
             lambda connection: record_transaction(connection, chain, made, fact, happened_ms), short=True)
         if receipt.outcome is Outcome.NEW and self._store.clock.trusted:

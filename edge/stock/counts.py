@@ -28,6 +28,7 @@ from edge.errors import Rejected
 from edge.limits import COUNT_AGE_MAX_S, COUNT_AHEAD_MAX_S, COUNT_WAITING_LISTED_MAX, TRANSACTION_LINES_MAX
 from edge.prices.price_desk import PriceDesk
 from edge.stock.answers import OutOfDate, Unknown, standing
+from edge.stock.late_facts import moment_of_sale
 from edge.stock.shortages import record_and_tell
 from edge.store import Store, Topic
 
@@ -204,9 +205,10 @@ class CountDesk:
             return sums
         oldest_ms = min(counted_ms for counted_ms, _ in moments.values())
         only = msgspec.json.encode(next(iter(moments))).decode() if len(moments) == 1 else "{"
-        for payload, occurred_ms in connection.execute(LEDGER.stock_facts_since, (oldest_ms, only)).fetchall():
+        rows = connection.execute(LEDGER.stock_facts_since, (oldest_ms, only)).fetchall()
+        for payload, occurred_ms, recorded_ms in rows:
             fact = decode_fact(payload)
-            happened_ms = self._right_ms(fact, occurred_ms)
+            happened_ms = self._right_ms(fact, occurred_ms, recorded_ms)
             for move in stock_moves(fact):
                 counted_ms, with_staged = moments.get(move.sku, (happened_ms, False))
                 if happened_ms > counted_ms:
@@ -214,9 +216,11 @@ class CountDesk:
                     sums[move.sku] += move.sellable_milli + move.reserved_milli + staged_milli
         return sums
 
-    def _right_ms(self, fact: Fact, occurred_ms: int) -> int:
-        """A till's time as the store's clock would have had it."""
-        return occurred_ms - (self._till_ahead_ms(fact.till) or 0) if isinstance(fact, Transaction) else occurred_ms
+    def _right_ms(self, fact: Fact, occurred_ms: int, recorded_ms: int) -> int:
+        """When a fact happened, by the store's clock."""
+        if not isinstance(fact, Transaction):
+            return occurred_ms
+        return moment_of_sale(occurred_ms, self._till_ahead_ms(fact.till) or 0, recorded_ms)
 
 
 def read_row(connection: Connection, count_id: str, sku: str) -> CountedRow | None:

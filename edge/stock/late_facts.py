@@ -8,10 +8,21 @@ from cloud_sync.contract.facts import ExceptionRaised, Movement, StockMove, stoc
 from edge.db.connection import Connection
 from edge.db.ledger import Chain, Draft, draft, raise_exception, record
 from edge.db.queries import LEDGER
+from edge.domain.till_clock import AGREE_MS
 from edge.limits import COUNT_NEAR_SALE_MS
 
 COUNTED_LATER = "counted-later"
 """The reason of the movement that takes an old fact back."""
+
+
+def moment_of_sale(occurred_ms: int, ahead_ms: int, received_ms: int) -> int:
+    """When a sale happened by the store's clock: as its till says, less what the till's clock is ahead.
+
+    One that came in as it happened, within what lines, queues and clocks of whole seconds make of it, happened when it
+    came in: a count a moment before is older.
+    """
+    happened_ms = occurred_ms - ahead_ms
+    return received_ms if abs(received_ms - happened_ms) <= AGREE_MS else happened_ms
 
 
 def let_counts_stand(connection: Connection, chain: Chain, made: Draft, happened_ms: int, *,

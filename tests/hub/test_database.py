@@ -11,11 +11,14 @@ import pytest
 import sqlalchemy as sa
 from sqlcipher3 import dbapi2 as sqlcipher
 
+from cloud_sync.contract.feeds import Feed
 from cloud_sync.hub import schema
 from cloud_sync.hub.database import Database, open_database, parse_url
 from cloud_sync.hub.errors import AlreadyRunning, ConfigurationError
+from cloud_sync.hub.feeds import FeedId, read_head
 from cloud_sync.hub.schema import Owner
 from cloud_sync.hub.secrets import HubKey
+from cloud_sync.hub.stores import Registration, Stores
 from tests.hub.world import HUB_KEY, HubWorld
 from tests.postgres import PostgresServer
 
@@ -153,6 +156,26 @@ def contents(database: Database) -> dict[str, list[tuple[str, int]]]:
         return {name: [*((column["name"], 0) for column in inspector.get_columns(name)),
                        ("rows", connection.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar_one())]
                 for name in sorted(table_names(database.engine))}
+
+
+def test_stores_of_an_older_hub_get_the_feed_of_deliveries(database_url: str, monkeypatch: pytest.MonkeyPatch):
+    """Schema 2 knew none; without its head a store of the new release would not be greeted."""
+    with monkeypatch.context() as old_release:
+        old_release.setattr(schema, "SCHEMA_VERSION", 2)
+        database = opened(database_url)
+        Stores(database).register("store-1", Registration())
+        with database.transaction() as connection:
+            feeds = schema.STORE_FEEDS.head
+            connection.execute(feeds.delete().where(feeds.c.feed == Feed.DELIVERIES.value))
+        database.close()
+    database = opened(database_url)
+    with database.transaction() as connection:
+        head = read_head(connection, FeedId(Feed.DELIVERIES, "store-1"))
+    assert (len(head.generation), head.offset) == (16, 0)
+    Stores(database).register("store-1", Registration())
+    with database.transaction() as connection:
+        assert read_head(connection, FeedId(Feed.DELIVERIES, "store-1")) == head
+    database.close()
 
 
 def test_two_hubs_that_migrate_at_once_end_with_one_schema_and_one_epoch(postgres: PostgresServer):

@@ -16,7 +16,7 @@ from argon2 import PasswordHasher
 from starlette.applications import Starlette
 
 from cloud_sync.client.link_state import LinkState
-from cloud_sync.contract.documents import Item, Order, OrderLine, Person, Policy, Price
+from cloud_sync.contract.documents import Delivery, DeliveryLine, Item, Order, OrderLine, Person, Policy, Price
 from cloud_sync.contract.facts import LineKind, StaffAct, TransactionKind, decode_fact
 from cloud_sync.contract.feeds import Batch, Change, Checkpoint, Delete, Feed, Put
 from drivers.paper.session import PaperStation
@@ -306,6 +306,14 @@ class Shop:
         order = Order(order_id, 1, self.clocks.wall, lines, "EUR", f"person-{order_id}", Person(customer, "42"), code)
         put = Put(1, order_id, 1, msgspec.Raw(msgspec.json.encode(order)))
         await self.pickups.apply(Batch((put,), Checkpoint("one", self._offset)))
+
+    async def announces(self, delivery_id: str, *skus: str, pieces: int = 3) -> None:
+        """A delivery of some pieces of each product is on its way."""
+        self._offset += 1
+        delivery = Delivery(delivery_id, 1, tuple(DeliveryLine(sku, pieces * 1000) for sku in skus), "Lácteos Norte",
+                            "albarán 7")
+        put = Put(1, delivery_id, 1, msgspec.Raw(msgspec.json.encode(delivery)))
+        await self.stock.deliveries.apply(Batch((put,), Checkpoint("one", self._offset)))
 
     def acts(self) -> list[StaffAct]:
         """What people decided, oldest first."""

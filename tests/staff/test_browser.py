@@ -12,6 +12,8 @@ from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 from drivers.port import StationState
 from edge.limits import STAFF_COALESCE_S
 from edge.pos.server import HttpServer, bind
+from edge.stock.count_sessions import How, ScanRequest
+from edge.stock.counts import Counted, CountRequest
 from edge.store import Topic
 from tests.needs import need
 from tests.staff.shop import BREAD, MILK, OTHER, PINS, SHELF, Shop
@@ -174,12 +176,16 @@ async def test_every_page_fits_the_narrowest_phone_and_every_target_a_thumb(shop
     await shop.sells(MILK, 1)
     await shop.order("O-1", MILK)
     await shop.hold_a_price()
+    await shop.announces("D-7", MILK, BREAD)
+    await shop.stock.sessions.open("shelf", How.DIRECTED, "luis", place="aisle 4", skus=[MILK, BREAD])
+    await shop.stock.sessions.scan(ScanRequest("shelf", "1", MILK, 1000, "luis"))
+    await shop.stock.counts.take(CountRequest("large", (Counted(MILK, 99_000),), "luis"))
     for size in (NARROW, PHONE, TABLET):
         phone = await phone_of(browser, base, size)
         await phone.signs_in()
         for path in ("/staff", "/staff/labels", f"/staff/labels/{SHELF}", "/staff/pickups", "/staff/pickups/O-1",
                      "/staff/price?code=1001", "/staff/receive", "/staff/held", "/staff/exceptions", "/staff/sales",
-                     "/staff/link"):
+                     "/staff/link", "/staff/stock", "/staff/counts/shelf", "/staff/deliveries/D-7"):
             await phone.opens(path)
             assert await phone.page.evaluate("document.documentElement.scrollWidth") <= size[0], (size, path)
             assert await phone.page.evaluate(SMALL_TARGETS, TARGET_MIN_PX) == [], (size, path)

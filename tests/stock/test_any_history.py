@@ -126,8 +126,9 @@ class History:
         async def send() -> Any:
             return await till.sells(1, sku, pieces, occurred_at=at)
         self.sent.append(send)
+        received_ms = self.now_ms
         assert (await send()).status_code == 201
-        self._happens(sku, -pieces, at_ms)
+        self._happens(sku, -pieces, at_ms if received_ms - at_ms > 30_000 else received_ms)
 
     async def _count(self, sku: str, choice: int) -> None:
         await self._counts(sku, max(0, self.books[sku].shelf(self.now_ms) + choice - 4), self.now_ms, {})

@@ -11,7 +11,6 @@ CREATE TABLE transfer_line (
     changed_ms BIGINT NOT NULL,
     PRIMARY KEY (store_id, transfer_id, to_store, sku)
 ) PARTITION BY HASH (store_id);
-CREATE INDEX transfer_line_by_receiver ON transfer_line (to_store);
 
 -- Eight parts of every new table that has parts, as in schema 1.
 DO $$

@@ -12,7 +12,6 @@ CREATE TABLE transfer_line (
     PRIMARY KEY (store_id, transfer_id, to_store, sku)
 )
  WITHOUT ROWID;
-CREATE INDEX transfer_line_by_receiver ON transfer_line (to_store);
 
 INSERT INTO store_feed (store_id, feed, generation, head_offset, tail_offset, root)
 SELECT store_id, 'deliveries', lower(hex(randomblob(8))), 0, 0, '0000000000000000' FROM store;

@@ -728,7 +728,7 @@ WHERE state = 'waiting' ORDER BY counted_ms, count_id, sku LIMIT ?
 SELECT COUNT(*) FROM count_line WHERE state = 'waiting'
 
 -- name: stock_facts_since
-SELECT entry.payload, entry.occurred_ms FROM fact
+SELECT entry.payload, entry.occurred_ms, fact.recorded_ms FROM fact
     JOIN entry ON entry.epoch = fact.epoch AND entry.sequence = fact.sequence
 WHERE fact.recorded_ms >= ? AND entry.kind IN ('transaction', 'movement', 'pickup', 'goods-received', 'transfer-sent')
     AND INSTR(CAST(entry.payload AS TEXT), ?) > 0
