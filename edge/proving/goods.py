@@ -20,6 +20,8 @@ from edge.proving.sightings import (
 from edge.proving.till_record import TillRecord
 
 DELIVERED = "movement/"
+ABOUT_THEN_MS = 60_000
+"""What lines, queues and clocks of whole seconds make of a moment."""
 
 Places = dict[str, list[int]]
 """SKU → on hand and quarantine, in thousandths."""
@@ -36,10 +38,10 @@ def all_goods_are_there(tills: TillRecord, delivered: Mapping[str, Mapping[str, 
     _carry(places, delivered, store)
     taken_back = _taken_back(store)
     _sell(places, tills, sku_of, taken_back)
-    counted = _let_counts_stand(places, store)
+    counted, about_then = _let_counts_stand(places, store)
     voided = {sku_of.get(code) for key, meaning in tills.acknowledged() if key in taken_back
               for code, *_ in meaning.lines}
-    unknown = {sku for sku in counted if not clocks_right or sku in voided}
+    unknown = {sku for sku in counted if not clocks_right or sku in voided} | about_then
     violations = []
     for name, books in (("store", store), ("hub", hub)):
         for sku, said in books.stock.items():
@@ -78,19 +80,23 @@ def _taken_back(store: BooksSeen) -> set[str]:
             if isinstance(fact, WitnessedTransaction) and fact.voids_sequence is not None}
 
 
-def _let_counts_stand(places: Places, store: BooksSeen) -> set[str]:
+def _let_counts_stand(places: Places, store: BooksSeen) -> tuple[set[str], set[str]]:
     """A sale that is older than a count and came in after it was counted already (DESIGN.md section 9). Returns what
-    was counted."""
+    was counted, and of what something was sold so shortly before that it may have been counted or not."""
     counted_ms: dict[str, int] = {}
+    about_then = set[str]()
     for entry in store.entries:
         fact = read_payload(entry) if entry.counts and entry.kind in ("count", "transaction") else None
         if isinstance(fact, WitnessedCount):
             counted_ms.update({line.sku: max(counted_ms.get(line.sku, 0), entry.occurred_ms) for line in fact.lines})
         elif isinstance(fact, WitnessedTransaction) and fact.type != "void":
             for line in fact.lines:
-                if line.kind != "return" and entry.occurred_ms < counted_ms.get(line.sku, 0):
+                older_ms = counted_ms.get(line.sku, 0) - entry.occurred_ms
+                if line.kind != "return" and older_ms > ABOUT_THEN_MS:
                     places[line.sku][0] += line.quantity_milli
-    return set(counted_ms)
+                elif line.kind != "return" and older_ms > -ABOUT_THEN_MS:
+                    about_then.add(line.sku)
+    return set(counted_ms), about_then
 
 
 def _sell(places: Places, tills: TillRecord, sku_of: Mapping[str, str], taken_back: set[str]) -> None:

@@ -13,7 +13,7 @@ LAST_UNITS_MAX = 2
 WITHIN_S = 3.0
 """The line takes the order to the store in a moment, and the poll that fetches it may have just ended."""
 
-SOLD_AWAY_S = (1.0, 30.0)
+SOLD_AWAY_S = (1.0, 200.0)
 COUNTED_AFTER_S = (1.0, 60.0)
 
 
