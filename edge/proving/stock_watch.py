@@ -51,9 +51,11 @@ class StockWatch:
         self._units_anew = units
         self._violated = violated
         self._safety_milli = safety_milli
-        self._history = False
+        self._history = self._stale = False
+        self._head = (0, 0)
+        self._stock: dict[str, list[int]] = {}
+        self._units = units()
         self._read_anew()
-        self._stale = False
 
     def another_disk(self) -> None:
         """What was known of the ledger holds no longer; steps of orders may come back in another order."""
@@ -81,7 +83,7 @@ class StockWatch:
 
     def _read_anew(self) -> None:
         self._head = (0, 0)
-        self._stock: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+        self._stock = defaultdict(lambda: [0, 0, 0, 0])
         self._units = self._units_anew()
         self._stale = False
 
