@@ -18,13 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cloud_sync.client.errors import BellLost
-from cloud_sync.hub.app import HubApp, run_inline
+from cloud_sync.hub.app import Answer, HubApp, run_inline
 from cloud_sync.hub.bells import Bells
+from cloud_sync.hub.courier import Courier
 from cloud_sync.hub.limits import WAIT_MAX_S
 from cloud_sync.hub.secrets import HubKey
+from cloud_sync.hub.sender import Outcome as Heard
+from cloud_sync.hub.sender import Sender
 from cloud_sync.hub.storage import HubStorage, open_storage
 from drivers.openepaperlink.picture_codec import tag_types
 from drivers.port import LabelId
@@ -54,10 +57,12 @@ from edge.proving.faults import Faults
 from edge.proving.head_office import HeadOffice
 from edge.proving.hub_line import HubLine
 from edge.proving.last_days import LastDays
-from edge.proving.online_orders import OnlineShop, PickupCrew
-from edge.proving.plan import START_WALL_MS, TIME_ZONE, Plan, draw_plan
+from edge.proving.online_orders import OnlineShop
+from edge.proving.pickup_crew import PickupCrew
+from edge.proving.plan import TIME_ZONE, Plan, draw_plan
 from edge.proving.ports import CURRENCY, MONITOR_TOKEN, OPERATOR_TOKEN, STORE_ID, LabelStanding
 from edge.proving.process import current_process, install_processes
+from edge.proving.races import Races
 from edge.proving.report import SimulationReport
 from edge.proving.restores import Restores
 from edge.proving.servers import HubServer, StoreBox
@@ -65,8 +70,10 @@ from edge.proving.shelf_eyes import ShelfEyes
 from edge.proving.shoppers import Shoppers
 from edge.proving.sightings import BooksSeen, Buckets, LedgerEntry, SoldLine, TillTransaction
 from edge.proving.staff import Staff
+from edge.proving.stock_watch import StockWatch
 from edge.proving.tally import Tally
 from edge.proving.tills import Till
+from edge.proving.unit_books import UnitBooks
 from edge.proving.witness import Witness
 from edge.proving.world import Floor, World
 from edge.proving.world_bell import WorldBell
@@ -90,6 +97,9 @@ WATCH = WatchLimits(interval_s=30.0, writer_s=float("inf"))
 _templates_once = cache(store_templates)
 """The files are the same in every life of every run."""
 
+TELL_EVERY_S = 5.0
+TELL_IDLE_S = 60.0
+SHOP_ANSWERS_S = 0.05
 COMPLAINTS_MAX = 20
 TWIN = "reason 'twin'"
 ACTOR = "ana"
@@ -140,10 +150,12 @@ async def _simulate(plan: Plan, directory: Path, complaints: "Complaints") -> tu
 
 
 async def _build(plan: Plan, directory: Path) -> Day:
-    tally, clock, witness = Tally(), BoxClock(START_WALL_MS), Witness(plan.grace_s)
+    tally, clock, witness = Tally(), BoxClock(plan.start_wall_ms), Witness(plan.grace_s)
     bell, disk = WorldBell(plan.randomness("bell"), BellLost), Disk()
     storage = partial(_hub_storage, directory / "hub", clock.true_ms, plan.randomness("hub"))
-    hub = HubServer(directory / "hub", lambda: SimulatedHub(storage(), bell), lambda: _renew(storage()))
+    shop_line, hub_randomness = ShopLine(), plan.randomness("hub's courier")
+    hub = HubServer(directory / "hub", lambda: SimulatedHub(storage(), bell, shop_line, hub_randomness, clock.true_ms),
+                    lambda: _renew(storage()))
     line = HubLine(hub, plan.randomness("hub line"), tally)
     floor = _floor(plan, witness)
     maker = StoreMaker(plan, directory / "box", clock, line, floor.port, bell, disk)
@@ -153,14 +165,17 @@ async def _build(plan: Plan, directory: Path) -> Day:
     last_days = LastDays(clock, TIME_ZONE)
     world.truth.when_offered = last_days.offered
     witness.names_last_days(last_days.over_s)
+    watch = StockWatch(lambda: UnitBooks(world.orders.ordered), world.violations.append, plan.waiting.safety_milli)
     hub.start()
     office = HeadOffice(world)
     maker.hub_token = await office.open_store()
     tills = [Till(world, number, maker.till_token(number), copies=number > plan.tills - plan.copying_tills)
              for number in range(1, plan.tills + 1)]
     staff, shop = Staff(world), OnlineShop(world)
-    crew = PickupCrew(world, maker.till_token(1), shop.codes)
-
+    shop_line.hear = shop.hear
+    await shop.open()
+    crew = PickupCrew(world, maker.till_token(1), shop)
+    maker.committed, box.another_disk = watch.committed, watch.another_disk
 
     def make_twin(twin_clock: BoxClock, number: int) -> StoreBox:
         name = f"twin {number}"
@@ -173,7 +188,7 @@ async def _build(plan: Plan, directory: Path) -> Day:
     faults = Faults(world, staff, restores, tills)
     maker.commit_begins, line.page_arrives = faults.commit_begins, faults.page_arrives
     return Day(world, office, tills, maker.till_token(1), staff, shop, crew, Shoppers(world, tills),
-               Customers(world, tills), faults)
+               Customers(world, tills), faults, Races(world, tills, staff, shop), watch)
 
 
 def _floor(plan: Plan, witness: Witness) -> Floor:
@@ -210,6 +225,7 @@ class StoreMaker:
                  bell: WorldBell, disk: Disk, name: str = "") -> None:
         self.hub_token = ""
         self.commit_begins: Callable[[float], None] = lambda _commit_s: None
+        self.committed: Callable[[Connection], None] = lambda _ledger: None
         self._plan = plan
         self._directory = directory
         self._clock = clock
@@ -246,7 +262,7 @@ class StoreMaker:
         with closing(connect(path, key, synchronous="FULL", read_only=True)) as ledger:
             return {fact_key for (fact_key,) in ledger.execute("SELECT fact_key FROM fact")}
 
-    def _writer(self, randomness: random.Random, connection: Connection, _name: str) -> LoopWriter:
+    def _writer(self, randomness: random.Random, connection: Connection, name: str) -> LoopWriter:
         def commit_s() -> float:
             slow = randomness.random() < self._plan.slow_commits
             seconds = randomness.uniform(*(SLOW_COMMIT_S if slow else COMMIT_S))
@@ -254,7 +270,8 @@ class StoreMaker:
             return seconds
 
         self._disk.take(connection)
-        return LoopWriter(connection, commit_s)
+        looks = (self.committed,) if name == "ledger" else ()
+        return LoopWriter(connection, commit_s, *looks)
 
     def _settings(self) -> configuration.Settings:
         listener = configuration.Listener(host="127.0.0.1", port=8443)
@@ -394,19 +411,65 @@ class SimulatedStore:
 class SimulatedHub:
     """One life of the real hub on SQLite. See `edge.proving.ports.RunningHub`."""
 
-    def __init__(self, storage: HubStorage, bell: WorldBell) -> None:
+    def __init__(self, storage: HubStorage, bell: WorldBell, shop_line: "ShopLine", randomness: random.Random,
+                 now_ms: Callable[[], int]) -> None:
         self._storage = storage
+        self._shop_line = shop_line
+        self._courier = Courier(storage.webhooks, _run_while_alive, shop_line, randomness, now_ms)
         self._storage.stores.ensure_operator(OPERATOR_TOKEN)
         bells = Bells()
         bells.listen(lambda _feed, _head: bell.ring())
         self._app = HubApp(self._storage, run_inline, bells, recheck_s=WAIT_MAX_S).asgi()
+        self._written = True
 
     @property
     def app(self) -> ASGIApp:
-        return self._app
+        return self._take
+
+    async def work(self) -> None:
+        """Looks into the outbox when something may be in it: the real hub does so every second, and finds nothing."""
+        idle_s = 0.0
+        while True:
+            await asyncio.sleep(TELL_EVERY_S)
+            idle_s += TELL_EVERY_S
+            if self._written or self._shop_line.troubled or idle_s >= TELL_IDLE_S:
+                self._written, idle_s = False, 0.0
+                await self._courier.look()
+
+    async def _take(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._written = self._written or (scope["method"] != "GET" and not scope["path"].endswith("/hello"))
+        await self._app(scope, receive, send)
 
     def close(self) -> None:
         self._storage.close()
+
+
+class ShopLine(Sender):
+    """The way from the hub to a web shop. `hear`: what arrives there, and the status that it answers, 0 for none.
+
+    `troubled`: the last event was not heard, so that it will come again.
+    """
+
+    def __init__(self) -> None:
+        self.hear: Callable[[bytes], int] = lambda _body: 0
+        self.troubled = False
+
+    async def close(self) -> None:
+        """Belongs to the world, not to one hub."""
+
+    async def send(self, _url: str, _headers: Mapping[str, str], body: bytes, _now_ms: int) -> Heard:
+        await asyncio.sleep(SHOP_ANSWERS_S)
+        outcome = Heard(self.hear(body), "lost on the way")
+        self.troubled = not outcome.heard
+        return outcome
+
+
+async def _run_while_alive(function: Callable[..., Answer], *arguments: object) -> Answer:
+    """A hub that died writes nothing any more, not even that it let go of what it had in hands."""
+    process = current_process()
+    if process is not None and not process.alive:
+        raise asyncio.CancelledError
+    return function(*arguments)
 
 
 def _hub_storage(directory: Path, now_ms: Callable[[], int], randomness: random.Random) -> HubStorage:

@@ -26,6 +26,27 @@ from cloud_sync.hub.rows import Row, insert_rows
 
 _WEBHOOK, _DELIVERY = schema.webhook, schema.delivery
 _LISTENERS = sa.select(_WEBHOOK.c.webhook_id, _WEBHOOK.c.event_types)
+_AT_MS, _ENDPOINT_ID = sa.bindparam("at_ms", type_=sa.BigInteger), sa.bindparam("endpoint", type_=sa.Text)
+_BEFORE = _DELIVERY.alias("before")
+_EARLIER = sa.select(sa.literal(1)).where(
+    _BEFORE.c.store_id == _DELIVERY.c.store_id, _BEFORE.c.webhook_id == _DELIVERY.c.webhook_id,
+    _BEFORE.c.subject == _DELIVERY.c.subject, _BEFORE.c.sequence < _DELIVERY.c.sequence, _BEFORE.c.dead.is_(False))
+_MAY_GO = sa.and_(_DELIVERY.c.dead.is_(False), _DELIVERY.c.due_ms <= _AT_MS, ~_EARLIER.correlate(_DELIVERY).exists())
+"""A delivery that is due, and the oldest of its subject."""
+
+_MAY_BE_CALLED = (_WEBHOOK.c.disabled_ms == 0, _WEBHOOK.c.due_ms <= _AT_MS, _WEBHOOK.c.claimed_until_ms <= _AT_MS)
+_CLAIMABLE = sa.select(_WEBHOOK.c.webhook_id).where(*_MAY_BE_CALLED, sa.select(sa.literal(1)).where(
+    _DELIVERY.c.webhook_id == _WEBHOOK.c.webhook_id, _MAY_GO).exists()).order_by(_WEBHOOK.c.webhook_id)
+_CLAIM = _WEBHOOK.update().where(_WEBHOOK.c.webhook_id == _ENDPOINT_ID, *_MAY_BE_CALLED).values(
+    claimed_by=sa.bindparam("holder"), claimed_until_ms=sa.bindparam("until_ms"))
+_ENDPOINT = sa.select(_WEBHOOK).where(_WEBHOOK.c.webhook_id == _ENDPOINT_ID)
+_OLDEST = sa.select(_DELIVERY).where(_DELIVERY.c.webhook_id == _ENDPOINT_ID, _MAY_GO).order_by(
+    _DELIVERY.c.created_ms, _DELIVERY.c.store_id, _DELIVERY.c.subject).limit(sa.bindparam("count_max"))
+_HEARD = _DELIVERY.delete().where(
+    _DELIVERY.c.store_id == sa.bindparam("of_store"), _DELIVERY.c.webhook_id == _ENDPOINT_ID,
+    _DELIVERY.c.subject == sa.bindparam("of_subject"), _DELIVERY.c.sequence == sa.bindparam("number"),
+    _DELIVERY.c.event_id == sa.bindparam("event"))
+"""Statements are built once: every hub asks for them every second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +127,7 @@ _types_decoder = msgspec.json.Decoder(tuple[str, ...])
 
 def claimable(connection: sa.Connection, now_ms: int) -> list[str]:
     """Endpoints that nobody calls now and for which something is due."""
-    due = sa.select(sa.literal(1)).where(_DELIVERY.c.webhook_id == _WEBHOOK.c.webhook_id, _may_go(now_ms))
-    return list(connection.execute(sa.select(_WEBHOOK.c.webhook_id).where(
-        _WEBHOOK.c.disabled_ms == 0, _WEBHOOK.c.due_ms <= now_ms, _WEBHOOK.c.claimed_until_ms <= now_ms,
-        due.exists()).order_by(_WEBHOOK.c.webhook_id)).scalars())
+    return list(connection.execute(_CLAIMABLE, {"at_ms": now_ms}).scalars())
 
 
 def claim(connection: sa.Connection, webhook_id: str, holder: str, now_ms: int) -> Round | None:
@@ -117,12 +135,11 @@ def claim(connection: sa.Connection, webhook_id: str, holder: str, now_ms: int) 
 
     An event that waits for its next attempt holds back the later ones of its subject.
     """
-    taken = connection.execute(_WEBHOOK.update().where(
-        _WEBHOOK.c.webhook_id == webhook_id, _WEBHOOK.c.disabled_ms == 0, _WEBHOOK.c.due_ms <= now_ms,
-        _WEBHOOK.c.claimed_until_ms <= now_ms), {"claimed_by": holder, "claimed_until_ms": now_ms + 1000 * CLAIM_S})
+    taken = connection.execute(_CLAIM, {"endpoint": webhook_id, "at_ms": now_ms, "holder": holder,
+                                        "until_ms": now_ms + 1000 * CLAIM_S})
     if not taken.rowcount:
         return None
-    endpoint = connection.execute(sa.select(_WEBHOOK).where(_WEBHOOK.c.webhook_id == webhook_id)).one()
+    endpoint = connection.execute(_ENDPOINT, {"endpoint": webhook_id}).one()
     deliveries = _oldest(connection, webhook_id, now_ms, 1 if endpoint.failures else DELIVERIES_AT_ONCE_MAX)
     if not deliveries:
         _release(connection, webhook_id, holder, {})
@@ -135,7 +152,9 @@ def settle(connection: sa.Connection, webhook_id: str, holder: str, settled: Seq
     """Note what became of a round, and let the endpoint go. `endpoint`: what is new in its own row."""
     for one in settled:
         if not one.error:
-            connection.execute(_DELIVERY.delete().where(one.delivery.where()))
+            connection.execute(_HEARD, {
+                "of_store": one.delivery.store, "endpoint": one.delivery.webhook_id,
+                "of_subject": one.delivery.subject, "number": one.delivery.sequence, "event": one.delivery.event_id})
             continue
         dead = now_ms >= one.delivery.dead_after_ms
         connection.execute(_DELIVERY.update().where(one.delivery.where()), {
@@ -160,20 +179,9 @@ def _release(connection: sa.Connection, webhook_id: str, holder: str, endpoint: 
 
 
 def _oldest(connection: sa.Connection, webhook_id: str, now_ms: int, count_max: int) -> tuple[Delivery, ...]:
-    columns = _DELIVERY.c
-    rows = connection.execute(sa.select(_DELIVERY).where(columns.webhook_id == webhook_id, _may_go(now_ms)).order_by(
-        columns.created_ms, columns.store_id, columns.subject).limit(count_max))
+    rows = connection.execute(_OLDEST, {"endpoint": webhook_id, "at_ms": now_ms, "count_max": count_max})
     return tuple(Delivery(row.store_id, row.webhook_id, row.subject, row.sequence, row.event_id, bytes(row.body),
                           row.attempts, row.dead_after_ms) for row in rows)
-
-
-def _may_go(now_ms: int) -> sa.ColumnElement[bool]:
-    """A delivery that is due, and the oldest of its subject."""
-    one, before = _DELIVERY.c, _DELIVERY.alias("before")
-    earlier = sa.select(sa.literal(1)).where(
-        before.c.store_id == one.store_id, before.c.webhook_id == one.webhook_id, before.c.subject == one.subject,
-        before.c.sequence < one.sequence, before.c.dead.is_(False))
-    return sa.and_(one.dead.is_(False), one.due_ms <= now_ms, ~earlier.correlate(_DELIVERY).exists())
 
 
 def _last_sequences(connection: sa.Connection, store: str, subjects: Sequence[str]) -> dict[tuple[str, str], int]:

@@ -184,12 +184,16 @@ class ThreadWriter:
 class LoopWriter:
     """The same writer inside the event loop, for the simulator: groups form while a virtual commit takes its time.
 
-    `commit_s` gives how long the next commit takes, in seconds of the loop's time.
+    `commit_s` gives how long the next commit takes, in seconds of the loop's time; `committed` may look at what stands
+    in the file after every one, before anybody is answered.
     """
 
-    def __init__(self, connection: Connection, commit_s: Callable[[], float]) -> None:
+    def __init__(self, connection: Connection, commit_s: Callable[[], float],
+                 committed: Callable[[Connection], None] = lambda _connection: None) -> None:
         self._group = Group(connection)
+        self._connection = connection
         self._commit_s = commit_s
+        self._committed = committed
         self._waiting: deque[Request] = deque()
         self._commit_due: asyncio.TimerHandle | None = None
         self._closed = False
@@ -241,6 +245,7 @@ class LoopWriter:
     def _run_group(self) -> None:
         group = [self._waiting.popleft() for _ in range(min(WRITER_GROUP_MAX, len(self._waiting)))]
         self._group.run(group)
+        self._committed(self._connection)
         _answer(group)
         if self._group.log_is_long():
             self._group.checkpoint()

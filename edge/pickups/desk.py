@@ -12,7 +12,7 @@ from functools import partial
 import msgspec
 
 from cloud_sync.contract.documents import Order
-from cloud_sync.contract.facts import ExceptionRaised, Fact, PickupStep
+from cloud_sync.contract.facts import ExceptionRaised, Fact, Flag, PickupStep
 from cloud_sync.contract.feeds import Batch, Cursor, Feed, Put
 from cloud_sync.contract.opening_hours import Calendar
 from cloud_sync.contract.pickup import FINAL, HubStep, PickupState, ShortReason, Step
@@ -35,7 +35,7 @@ from edge.db.ledger import Outcome, draft, fact_of, raise_exception, record
 from edge.db.queries import LEDGER
 from edge.errors import Rejected
 from edge.limits import CODE_ATTEMPTS_MAX, PICKUPS_LISTED_MAX
-from edge.pickups.past import replay_past
+from edge.pickups.past import HUB, REASSIGNED, replay_past
 from edge.pickups.people import PeopleVault
 from edge.pickups.rows import (
     Pickup,
@@ -51,7 +51,6 @@ from edge.pickups.rows import (
 from edge.store import Store, Topic
 
 _order_decoder = msgspec.json.Decoder(Order)
-_HUB = "hub"
 _CLOCK = "clock"
 _OWN = "hub:"
 _NOT_FOR_PEOPLE = frozenset({Step.ACCEPT, Step.REJECT, Step.CANCEL, Step.EXPIRE})
@@ -99,7 +98,7 @@ class PickupDesk:
         return Cursor(*row) if row else None
 
     async def apply(self, batch: Batch) -> None:
-        """Take orders from the hub: rows, reservation and cursor in one transaction, each revision once."""
+        """Take orders from the hub: rows, reservation and cursor in one transaction. Heard again it changes nothing."""
         orders = [_order_decoder.decode(change.doc) for change in batch.changes if isinstance(change, Put)]
         sealed = {order.order_id: self._vault.seal(order.person) for order in orders if order.person}
 
@@ -172,9 +171,10 @@ class PickupDesk:
         known = read_row(connection, order.order_id)
         if known is None:
             self._accept_new(connection, order, sealed)
-        elif order.revision > known.revision:
-            connection.execute(LEDGER.update_pickup_from_hub, (order.revision, int(order.cancel_requested),
-                                                               order.order_id))
+        else:  # by its words, not by its revision: a hub that was restored counts revisions anew
+            if (order.revision, order.cancel_requested) != (known.revision, known.cancel_requested):
+                connection.execute(LEDGER.update_pickup_from_hub, (order.revision, int(order.cancel_requested),
+                                                                   order.order_id))
             self._hear(connection, order)
 
     def _accept_new(self, connection: Connection, order: Order, sealed: bytes | None) -> None:
@@ -196,7 +196,7 @@ class PickupDesk:
             if row.state in FINAL:
                 self._erase_later(connection, row)
         elif row.state is PickupState.PLACED:
-            request = StepRequest(order.order_id, _own_id(order.order_id, "reserve"), Step.ACCEPT, _HUB)
+            request = StepRequest(order.order_id, _own_id(order.order_id, "reserve"), Step.ACCEPT, HUB)
             reason = self._why_not(connection, order, value)
             step = Taken(Step.REJECT) if reason else complete(value, Taken(Step.ACCEPT))
             self._write(connection, row, replace(request, reason=reason), step, value, taken(value, step))
@@ -215,7 +215,8 @@ class PickupDesk:
                 changed = tuple((line.line, line.ordered_milli) for line in value.lines
                                 if line != after.order.line(line.line))
                 step = Taken(_FACTS_OF_WORDS[word.step], changed, accept=word.accept)
-                request = StepRequest(order.order_id, own_id, step.step, _HUB)
+                reason = REASSIGNED if word.step is HubStep.REASSIGN else ""
+                request = StepRequest(order.order_id, own_id, step.step, HUB, reason=reason)
                 self._write(connection, row, request, step, value, after)
 
     def _value(self, connection: Connection, order_id: str) -> tuple[PickupRow, PickupOrder]:
@@ -304,6 +305,13 @@ class PickupDesk:
                                 ExceptionRaised(reason=reason, about=order.order_id, detail=detail),
                                 self._store.clock.wall_ms(), key=f"{reason}/{order.order_id}")
 
+    def _tell_endangered(self, connection: Connection, fact_key: str, sku: str, now_ms: int) -> None:
+        """Goods that were put back, promised to somebody else and given away after all (P6 before P5)."""
+        orders = ", ".join(order for (order,) in connection.execute(LEDGER.orders_reserving, (sku,)).fetchall())
+        raised = ExceptionRaised(reason=Flag.AVAILABLE_BELOW_ZERO, about=fact_key,
+                                 detail=f"{sku} left the store, below what orders were promised: {orders}")
+        raise_exception(connection, self._store.books.chain, raised, now_ms, key=f"{raised.reason}/{fact_key}/{sku}")
+
     def _erase_later(self, connection: Connection, row: PickupRow) -> None:
         """The person is not needed any more; unless another order of the same person still is open."""
         erase_ms = self._store.clock.wall_ms() + self._store.policy.person_keep_s * 1000
@@ -321,6 +329,9 @@ class PickupDesk:
         receipt = record(connection, self._store.books.chain, made)
         assert receipt.outcome is Outcome.NEW, f"{made.fact_key} was taken before, as somebody looked up"
         write_order(connection, before, after, now_ms)
+        for sku in receipt.short_skus:
+            if any(move.sku == sku and move.sellable_milli < 0 for move in applied.moves):
+                self._tell_endangered(connection, made.fact_key, sku, now_ms)
         connection.execute(LEDGER.set_pickup_state, (state, now_ms, receipt.epoch, receipt.sequence, row.order_id))
         if state in FINAL and row.state not in FINAL and row.person_id:
             self._erase_later(connection, row)

@@ -7,12 +7,18 @@ from dataclasses import replace
 
 from cloud_sync.contract.facts import PickupStep, StockMove, decode_fact, encode_fact
 from cloud_sync.contract.ledger import Place
-from cloud_sync.contract.pickup import PickupState, Step, handed_over_rank
-from cloud_sync.contract.pickup_order import PickupOrder, Taken, taken
+from cloud_sync.contract.pickup import HubStep, PickupState, Step, handed_over_rank
+from cloud_sync.contract.pickup_order import PickupOrder, Said, Taken, said, taken
 from cloud_sync.contract.pickup_rules import complete
 from edge.db.connection import Connection
 from edge.db.queries import LEDGER
 from edge.pickups.rows import read_order, step_of_fact, write_order
+
+HUB = "hub"
+"""Whoever takes a step that follows from the hub's word."""
+
+REASSIGNED = "reassigned"
+"""The reason of a cancel that says: another store has the order now."""
 
 
 def take_past_step(connection: Connection, step: PickupStep, place: Place, occurred_ms: int) -> None:
@@ -46,7 +52,10 @@ def _change_order(connection: Connection, step: PickupStep, occurred_ms: int) ->
     before = read_order(connection, step.order_id)
     if before is None or step.step not in frozenset(Step):
         return  # a later version's step: its stock moved, and its state is told
-    after = taken(before, step_of_fact(step)).order if step.lines else _before_lines_were_named(before, step)
+    if (step.step, step.actor, step.reason) == (Step.CANCEL, HUB, REASSIGNED):
+        after = said(before, Said(HubStep.REASSIGN)).order
+    else:
+        after = taken(before, step_of_fact(step)).order if step.lines else _before_lines_were_named(before, step)
     write_order(connection, before, after, occurred_ms)
 
 

@@ -2,10 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from edge.proving.asgi import Question
+from edge.proving.goods import all_goods_are_there
+from edge.proving.order_promises import (
+    Holds,
+    OrdersSeen,
+    nobody_waits_too_long,
+    physical_facts_win,
+    shops_were_told,
+)
+from edge.proving.plan import TIME_ZONE
 from edge.proving.ports import MONITOR_TOKEN, OPERATOR_TOKEN, SHOWN, STORE_ID
 from edge.proving.sightings import (
     BooksSeen,
@@ -15,6 +25,7 @@ from edge.proving.sightings import (
     WitnessedTransaction,
     read_payload,
 )
+from edge.proving.stock_watch import StockWatch
 from edge.proving.tills import Till
 from edge.proving.world import World
 
@@ -88,6 +99,14 @@ class _Stock(msgspec.Struct):
     quarantine_milli: int
 
 
+class _OrderState(msgspec.Struct):
+    state: str
+
+
+class _Webhook(msgspec.Struct):
+    waiting: int
+
+
 class _Quote(msgspec.Struct):
     list_price_minor: int
 
@@ -95,7 +114,8 @@ class _Quote(msgspec.Struct):
 class AfterTheDay:
     """Waits for the world to settle, then reads both books and says what it found."""
 
-    def __init__(self, world: World, tills: Sequence[Till], till_token: str) -> None:
+    def __init__(self, world: World, tills: Sequence[Till], till_token: str, watch: StockWatch) -> None:
+        self._watch = watch
         self._world = world
         self._tills = tills
         self._till_token = till_token
@@ -125,7 +145,39 @@ class AfterTheDay:
             world.witness.owed(await world.box.do(lambda running: running.refunds()), taken_back)
         findings = [finding for finding in world.witness.verdict(store, hub, clock.powered_s(), seconds_of)
                     if finding.promise != "P8"]
-        return [*findings, Finding("P8", world.stood_alone, ()), await self._converged()]
+        return [*(self._with_looks(finding) for finding in findings), Finding("P8", world.stood_alone, ()),
+                Finding("units", self._watch.checked["units"], ()), *await self._of_orders(store, hub),
+                await self._converged()]
+
+    def _with_looks(self, finding: Finding) -> Finding:
+        """P5 was looked at after every commit too; what was wrong has been said."""
+        looks = self._watch.checked["P5"] if finding.promise == "P5" else 0
+        return Finding(finding.promise, finding.checked + looks, finding.violations)
+
+    async def _of_orders(self, store: BooksSeen, hub: BooksSeen) -> list[Finding]:
+        world, waiting, struck = self._world, self._world.plan.waiting, self._world.tally.faults
+        seen = OrdersSeen(store, hub, *await self._order_states(), world.witness.lost,
+                          not (world.restored or world.doubled or "hub_restored" in struck))
+        for state in seen.store_states.values():
+            world.tally.did(f"orders that ended {state}")
+        holds = Holds(ZoneInfo(TIME_ZONE), waiting.hold_s, waiting.hold_max_s, frozenset(world.closed_days))
+        waits = nobody_waits_too_long(world.orders, seen, holds, world.clock.true_ms(),
+                                      clock_right=not world.clock.was_wrong, revisions_hold=seen.undisturbed)
+        sku_of = {name: item.sku for item in world.truth.items.values() for name in (item.sku, item.code)}
+        goods = all_goods_are_there(world.witness.tills, world.delivered, sku_of, store, hub,
+                                    clocks_right=seen.undisturbed and not world.clock.was_wrong
+                                    and "till_clock_jump" not in struck)
+        return [physical_facts_win(world.orders, seen), waits, shops_were_told(world.orders, seen), goods]
+
+    async def _order_states(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Where every order is, by the store and by the hub."""
+        store, hub = dict[str, str](), dict[str, str]()
+        for order_id in self._world.orders.orders:
+            answer = await self._world.box.request(Question.of("GET", f"/v1/pickups/{order_id}", self._till_token))
+            if answer.status == 200:
+                store[order_id] = msgspec.json.decode(answer.body, type=_OrderState).state
+            hub[order_id] = msgspec.json.decode(await self._get(f"orders/{order_id}"), type=_OrderState).state
+        return store, hub
 
     async def facts(self) -> int:
         """How many facts the hub holds."""
@@ -148,6 +200,12 @@ class AfterTheDay:
             yield f"the hub has {hub_head} of {store.ledger_sequence} facts, backlog {store.backlog}"
         for each in (*_lags(status), *self._labels_pending(), *_ailing(store)):
             yield each
+        if waiting := await self._untold():
+            yield f"{waiting} events wait to be told"
+
+    async def _untold(self) -> int:
+        answer = await self._world.hub.ask(Question.of("GET", "/v1/webhooks", OPERATOR_TOKEN))
+        return sum(each.waiting for each in msgspec.json.decode(answer.body, type=tuple[_Webhook, ...]))
 
     async def _store_status(self) -> _StoreStatus:
         answer = await self._world.box.request(Question.of("GET", "/v1/status", MONITOR_TOKEN))

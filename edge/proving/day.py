@@ -9,14 +9,18 @@ from edge.proving.after_the_day import AfterTheDay
 from edge.proving.customers import Customers
 from edge.proving.faults import Faults
 from edge.proving.head_office import HeadOffice
-from edge.proving.online_orders import OnlineShop, PickupCrew
+from edge.proving.online_orders import OnlineShop
+from edge.proving.pickup_crew import PickupCrew
+from edge.proving.races import Races
 from edge.proving.shoppers import Shoppers
 from edge.proving.sightings import Finding
 from edge.proving.staff import Staff
+from edge.proving.stock_watch import StockWatch
 from edge.proving.tills import Till
 from edge.proving.world import World
 
 OPENING_UNITS_MILLI = 60_000
+SCARCE_UNITS_MILLI = 2_000
 SET_UP_S_MAX = 3600.0
 """A store whose catalogue and labels are not there after this has a fault of its own."""
 
@@ -40,6 +44,8 @@ class Day:
     shoppers: Shoppers
     customers: Customers
     faults: Faults
+    races: Races
+    watch: StockWatch
 
     async def run(self) -> tuple[list[Finding], int]:
         """The promises as they were found in the end, and how many facts the hub holds."""
@@ -53,7 +59,8 @@ class Day:
         holds = asyncio.get_running_loop().create_task(world.holds.watch(world, self.tills), name="holds")
         people = [self._alive(work) for work in (
             *(till.run() for till in self.tills), self.staff.run(), self.office.run(), self.shop.run(),
-            self.crew.run(), self.customers.run(), self._put_right(), self._rush(), self.faults.run())]
+            self.crew.run(), self.customers.run(), self._put_right(), self._rush(), self.races.run(),
+            self.faults.run())]
         await asyncio.gather(*people)
         found = await self._end_of_day()
         for task in (shelf, watch, shoppers, holds):
@@ -64,11 +71,12 @@ class Day:
         return found
 
     async def _end_of_day(self) -> tuple[list[Finding], int]:
-        world, after = self.world, AfterTheDay(self.world, self.tills, self.till_token)
+        world, after = self.world, AfterTheDay(self.world, self.tills, self.till_token, self.watch)
         await self.faults.heal()
         await asyncio.sleep(SET_UP_LOOK_S)
         await self.shoppers.done()
         await self.customers.done()
+        await self.shop.done()
         for till in self.tills:
             await till.done()
             await till.close_days()
@@ -108,7 +116,8 @@ class Day:
                 break
         else:
             raise AssertionError("the store did not come up with its catalogue and labels")
-        await self.staff.receive(dict.fromkeys(world.truth.items, OPENING_UNITS_MILLI))
+        await self.staff.receive({sku: SCARCE_UNITS_MILLI if sku in world.scarce else OPENING_UNITS_MILLI
+                                  for sku in world.truth.items})
         await self.staff.hang_all()
 
     async def _rush(self) -> None:

@@ -47,7 +47,8 @@ class HeadOffice:
         assert registered.token is not None
         await self._put("/v1/policy", {"grace_s": self._world.plan.grace_s, "guard_share_percent": GUARD_SHARE_PERCENT,
                                        "clear_out_s": CLEAR_OUT_S, "hours": self._hours(), "taxes": TAXES,
-                                       "held_price_alert_s": self._world.plan.held_price_alert_s})
+                                       "held_price_alert_s": self._world.plan.held_price_alert_s,
+                                       **self._waiting()})
         await self._import()
         return registered.token
 
@@ -80,6 +81,14 @@ class HeadOffice:
         if closes_minute is None:
             return []
         return [{"opens_minute": OPENS_MINUTE, "closes_minute": closes_minute}] * 7
+
+    def _waiting(self) -> dict[str, object]:
+        """How long orders wait, and when they do not."""
+        waiting = self._world.plan.waiting
+        closed = [day.isoformat() for day in self._world.closed_days]
+        return {"hold_s": waiting.hold_s, "hold_max_s": waiting.hold_max_s, "answer_wait_s": waiting.answer_wait_s,
+                "substitute_unanswered": waiting.substitute_unanswered, "safety_stock_milli": waiting.safety_milli,
+                "closed_days": closed}
 
     async def _import(self) -> None:
         world = self._world

@@ -14,6 +14,11 @@ START_WALL_MS = 1_767_596_400_000
 START_MINUTE = 480
 TIME_ZONE = "Europe/Madrid"
 OPENS_MINUTE = 360
+MIDNIGHT = 1440
+NIGHT_SHARE = 0.3
+NIGHT_DAYS_MAX = 0.1
+"""Short runs begin at night now and then, before a day on which the store keeps shut."""
+
 CLEAR_OUT_S = 600
 HOURS_SHARE = 0.35
 CALM_AFTER_S = 120.0
@@ -37,7 +42,7 @@ class Size:
 
 
 TILLS = 3
-CORNER_SHOP = Size(items=48, labels=40, calm=1.0, baskets=110, price_changes=70, orders=5, counts=0.5)
+CORNER_SHOP = Size(items=48, labels=40, calm=1.0, baskets=110, price_changes=70, orders=30, counts=0.5)
 SUPERMARKET = Size(items=320, labels=300, calm=8.0, baskets=110, price_changes=6, orders=4, counts=0.3)
 SUPERMARKET_DAYS = 0.5
 """Runs from this length on are of a supermarket."""
@@ -59,6 +64,21 @@ class Rates:
     rushes: float
     orders: float
     cancels: float
+    dark_words: float
+    races: float
+    counted_late: float
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What the policy says about how long orders wait. `closed_tomorrow`: the store keeps shut on the second day."""
+
+    hold_s: int
+    hold_max_s: int
+    answer_wait_s: int
+    substitute_unanswered: bool
+    safety_milli: int
+    closed_tomorrow: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +111,7 @@ class Plan:
     `check_in_s`: how often labels ask; `radio_loss`: share of messages lost in the air, each way.
 
     `slow_air`: a picture takes seconds, as in life, and not milliseconds. `closes_minute`: when the store closes
-    every day, after local midnight; `None`: it is always open.
+    every day, after local midnight; `None`: it is always open. `start_minute`: when the run begins.
     """
 
     seed: int
@@ -110,6 +130,14 @@ class Plan:
     closes_minute: int | None
     rates: Rates
     faults: FaultRates
+    waiting: Waiting
+    start_minute: int = START_MINUTE
+    scarce_items: int = 3
+
+    @property
+    def start_wall_ms(self) -> int:
+        """What the world's calendar says at the loop's time 0."""
+        return START_WALL_MS + (self.start_minute - START_MINUTE) * 60_000
 
     @property
     def duration_s(self) -> float:
@@ -125,6 +153,8 @@ def draw_plan(seed: int, days: float) -> Plan:
     """The plan of a seed."""
     draw = random.Random(f"{seed}/plan")  # noqa: S311 - replays are the point
     tills = random.Random(f"{seed}/tills")  # noqa: S311 - replays are the point
+    orders = random.Random(f"{seed}/orders")  # noqa: S311 - replays are the point
+    night = days < NIGHT_DAYS_MAX and orders.random() < NIGHT_SHARE
     busy = draw.uniform(0.6, 1.6)
     size = SUPERMARKET if days >= SUPERMARKET_DAYS else CORNER_SHOP
     bad = draw.uniform(0.4, 1.6) / size.calm
@@ -134,11 +164,17 @@ def draw_plan(seed: int, days: float) -> Plan:
         grace_s=draw.choice((30, 90, 240, 600)), check_in_s=size.calm * draw.choice((45.0, 90.0, 150.0)),
         radio_loss=draw.choice((0.0, 0.05, 0.15, 0.3)), line_noise=draw.choice((0.0, 0.0, 0.00002)),
         slow_air=draw.random() < 0.6, slow_commits=draw.choice((0.02, 0.1, 0.3)),
-        closes_minute=_closes_minute(draw, days),
+        closes_minute=_closes_minute(draw, days, night=night),
+        start_minute=MIDNIGHT - int(days * 1440 * orders.uniform(0.3, 0.9)) if night else START_MINUTE,
+        waiting=Waiting(
+            hold_s=orders.choice((120, 300, 600)), hold_max_s=orders.choice((600, 1_500)),
+            answer_wait_s=orders.choice((40, 120, 400)), substitute_unanswered=orders.random() < 0.5,
+            safety_milli=orders.choice((0, 0, 1_000)), closed_tomorrow=night or orders.random() < 0.3),
         rates=Rates(baskets=size.baskets * busy, shoppers=240 * busy / size.calm,
                     customers=120 * busy / size.calm,
                     price_changes=size.price_changes * busy, rebinds=8, exclusions=6, lights=4, receipts=2,
-                    counts=size.counts, rushes=6, orders=size.orders * busy, cancels=1.5),
+                    counts=size.counts, rushes=6, orders=size.orders * busy, cancels=size.orders * 0.25,
+                    dark_words=size.orders * 0.2, races=size.orders * 0.2, counted_late=size.orders * 0.1),
         faults=FaultRates(line_cuts=1.5 * bad, storms=1.5 * bad, hub_restarts=1.0 * bad, power_cuts=2.5 * bad,
                           daemon_kills=1.0 * bad, commit_kills=12 * bad, radio_resets=1.0 * bad, unplugs=0.7 * bad,
                           label_power_cuts=4 * bad, labels_lost=0.4 * bad, clock_jumps=draw.choice((0.0, 1.2 * bad)),
@@ -148,7 +184,9 @@ def draw_plan(seed: int, days: float) -> Plan:
     )
 
 
-def _closes_minute(draw: random.Random, days: float) -> int | None:
-    """Some stores keep hours; the last ones of a short run close before its end."""
+def _closes_minute(draw: random.Random, days: float, *, night: bool) -> int | None:
+    """Some stores keep hours; the last ones of a short run close before its end, those of a night at midnight."""
     share = draw.uniform(0.4, 0.9)
+    if night:
+        return MIDNIGHT
     return min(1260, START_MINUTE + int(share * days * 1440)) if draw.random() < HOURS_SHARE else None

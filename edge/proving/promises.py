@@ -123,7 +123,7 @@ def promised_once(store: BooksSeen, placed: Mapping[str, Mapping[str, int]]) -> 
     violations: list[str] = []
     stock: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for fact in _facts(store.entries):
-        _apply(stock, fact)
+        apply_fact(stock, fact)
         if not (isinstance(fact, WitnessedPickup) and fact.step == "accept"):
             continue
         for move in fact.moves:
@@ -196,7 +196,7 @@ def _stock_differs(name: str, books: BooksSeen) -> Iterator[str]:
         return
     added: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for fact in _facts(entry for entry in books.entries if entry.counts and not entry.reason):
-        _apply(added, fact)
+        apply_fact(added, fact)
     for sku, said in books.stock.items():
         if Buckets(*added[sku]) != said:
             yield f"P2: the {name} says that stock of {sku} is {said}, its facts add up to {Buckets(*added[sku])}"
@@ -210,7 +210,7 @@ def _facts(entries: Iterable[LedgerEntry]) -> Iterator[WitnessedFact]:
             continue  # P1 and P2 name it
 
 
-def _apply(stock: dict[str, list[int]], fact: WitnessedFact) -> None:
+def apply_fact(stock: dict[str, list[int]], fact: WitnessedFact) -> None:
     """What a fact does to the four buckets, by the witness's own reckoning."""
     if isinstance(fact, WitnessedTransaction):
         sign = -1 if fact.type == "void" else 1

@@ -9,7 +9,6 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 
 from edge.proving.box_clock import BoxClock
-from edge.proving.plan import START_WALL_MS
 from edge.proving.process import Gone
 from edge.proving.servers import DiskCopy, StoreBox
 from edge.proving.world import World
@@ -99,7 +98,7 @@ class Restores:
         world.tally.count("second_box")
         world.doubled = True
         self._twins += 1
-        twin = self._make_twin(BoxClock(START_WALL_MS), self._twins)
+        twin = self._make_twin(BoxClock(world.plan.start_wall_ms), self._twins)
         twin.put_in(world.box.clone(), restored=False)
         twin.power_up()
         until_s = asyncio.get_running_loop().time() + self._randomness.uniform(*TWIN_LIVES_S)

@@ -65,6 +65,7 @@ class HubServer:
         """Switch it on."""
         self._process = Process("hub")
         self._hub = self._start()
+        self._process.start(self._hub.work())
 
     async def crash(self) -> None:
         """Whatever it was doing ends here."""
@@ -99,7 +100,8 @@ class HubServer:
 class StoreBox:
     """The box in the back room: the store daemon, its two databases and the box's clock.
 
-    `opened` is called whenever a daemon has opened its books, before it does anything else. `mark_restored` is what
+    `opened` is called whenever a daemon has opened its books, before it does anything else, `another_disk` when its
+    ledger is another one from now on. `mark_restored` is what
     `trastienda restore` does with a ledger that it put back.
     """
 
@@ -117,6 +119,7 @@ class StoreBox:
         self._copies: list[DiskCopy] = []
         self._failures: asyncio.Queue[BaseException] = asyncio.Queue()
         self.opened: Callable[[], None] = lambda: None
+        self.another_disk: Callable[[], None] = lambda: None
 
     @property
     def up(self) -> bool:
@@ -180,6 +183,7 @@ class StoreBox:
         self._directory.mkdir(parents=True, exist_ok=True)
         write_disk(self._directory, disk)
         self._copies.clear()
+        self.another_disk()
         if restored:
             self._mark_restored()
 

@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 
 from drivers.port import LabelId
 from edge.proving.errands import Errands
-from edge.proving.plan import CLEAR_OUT_S, OPENS_MINUTE, START_MINUTE
+from edge.proving.plan import CLEAR_OUT_S, OPENS_MINUTE
 from edge.proving.sightings import Span
 from edge.proving.tills import Till
 from edge.proving.world import LOOK_EVERY_S, World
@@ -98,9 +98,9 @@ class Shoppers:
         if closes_minute is None:
             return
         for day in itertools.count():
-            gone_s = _seconds_until(day, closes_minute) + CLEAR_OUT_S - CLOCK_TOLERANCE_S
+            gone_s = self._seconds_until(day, closes_minute) + CLEAR_OUT_S - CLOCK_TOLERANCE_S
             await asyncio.sleep(max(0.0, gone_s - loop.time()))
-            away_s = _seconds_until(day + 1, OPENS_MINUTE) - loop.time()
+            away_s = self._seconds_until(day + 1, OPENS_MINUTE) - loop.time()
             now_s = self._world.clock.powered_s()
             self._world.witness.nobody_there(Span(now_s, now_s + away_s))
 
@@ -140,11 +140,10 @@ class Shoppers:
             await self._ask(sku)
             await asyncio.sleep(ASK_AROUND_EVERY_S)
 
+    def _seconds_until(self, day: int, minute: int) -> float:
+        """A minute after local midnight of a day of the run, on the loop's clock."""
+        return (day * 1440 + minute - self._world.plan.start_minute) * 60.0
+
     async def _ask(self, sku: str) -> int | None:
         till = self._randomness.choice(self._tills)
         return await till.price(self._world.truth.items[sku].code)
-
-
-def _seconds_until(day: int, minute: int) -> float:
-    """A minute after local midnight of a day of the run, on the loop's clock."""
-    return (day * 1440 + minute - START_MINUTE) * 60.0

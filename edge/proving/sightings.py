@@ -151,10 +151,30 @@ class WitnessedCount(msgspec.Struct, frozen=True, tag_field="kind", tag="count")
     lines: tuple[WitnessedCounted, ...]
 
 
+class WitnessedPart(msgspec.Struct, frozen=True):
+    line: int
+    quantity_milli: int
+
+
+class WitnessedOffer(msgspec.Struct, frozen=True):
+    line: int
+    sku: str
+    quantity_milli: int
+    replaces: int
+
+
 class WitnessedPickup(msgspec.Struct, frozen=True, tag_field="kind", tag="pickup"):
     order_id: str
     step: str
     moves: tuple[WitnessedMove, ...] = ()
+    state: str = ""
+    order_revision: int = 0
+    lines: tuple[WitnessedPart, ...] = ()
+    short_reason: str = ""
+    accept: bool = False
+    from_staged: bool = False
+    written_off_milli: int = 0
+    substitute: WitnessedOffer | None = None
 
 
 class WitnessedProof(msgspec.Struct, frozen=True, tag_field="kind", tag="proof"):
@@ -167,6 +187,7 @@ class WitnessedProof(msgspec.Struct, frozen=True, tag_field="kind", tag="proof")
 class WitnessedException(msgspec.Struct, frozen=True, tag_field="kind", tag="exception"):
     reason: str
     about: str
+    detail: str = ""
 
 
 class WitnessedOther(msgspec.Struct, frozen=True, tag_field="kind", tag="till-close"):
@@ -186,3 +207,8 @@ _decoder: msgspec.json.Decoder[WitnessedFact] = msgspec.json.Decoder(WitnessedFa
 def read_payload(entry: LedgerEntry) -> WitnessedFact:
     """Raises `msgspec.MsgspecError` for a payload that is none."""
     return _decoder.decode(entry.payload)
+
+
+def decode_payload(payload: bytes) -> WitnessedFact:
+    """The same of the bytes alone."""
+    return _decoder.decode(payload)

@@ -4,7 +4,7 @@ Everything somebody does carries an id and is done again until it was acknowledg
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
@@ -62,6 +62,7 @@ class Staff:
         """Goods came in."""
         self._acts += 1
         movement_id = f"delivery-{self._acts}"
+        self._world.delivered[movement_id] = quantities_milli
         await self._do(lambda store: store.receive(movement_id, quantities_milli))
         self._world.witness.acknowledged(f"movement/{movement_id}")
 
@@ -132,14 +133,16 @@ class Staff:
             return
 
     async def _receive_some(self) -> None:
-        skus = self._randomness.sample(list(self._world.truth.items), 5)
+        skus = self._randomness.sample([sku for sku in self._world.truth.items if sku not in self._world.scarce], 5)
         await self.receive({sku: 1000 * self._randomness.randint(*RECEIVED_UNITS) for sku in skus})
 
     async def _count_some(self) -> None:
+        await self.count(self._randomness.sample(list(self._world.truth.items), 5))
+
+    async def count(self, skus: Sequence[str]) -> None:
         """Somebody counts a few products; what is found is never quite what the books say."""
         self._acts += 1
         count_id = f"count-{self._acts}"
-        skus = self._randomness.sample(list(self._world.truth.items), 5)
         counted = {sku: 1000 * self._randomness.randint(*COUNTED_UNITS) for sku in skus}
         await self._do(lambda store: store.count(count_id, counted))
         self._world.tally.note("count", count_id)

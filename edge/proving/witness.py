@@ -223,6 +223,15 @@ class Witness:
         """A customer ordered this much of each SKU at the hub."""
         self._placed[order_id] = dict(quantities_milli)
 
+    def wants_less(self, order_id: str) -> None:
+        """A line of it was cancelled, perhaps before the store reserved anything."""
+        self._placed.pop(order_id, None)
+
+    @property
+    def lost(self) -> frozenset[str]:
+        """Facts that a disk which died held, and its backup did not."""
+        return frozenset(self._lost)
+
     def acknowledged(self, fact_key: str) -> None:
         """The store acknowledged a fact that no till sent: `movement/…`, `pickup/…`, `staff/…`, `close/…`."""
         self._acknowledged.add(fact_key)

@@ -3,6 +3,8 @@
 import asyncio
 import random
 from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from drivers.port import LabelId
 from drivers.virtual.label import VirtualLabel
@@ -15,7 +17,8 @@ from edge.proving.catalogue import Truth
 from edge.proving.disk import Disk
 from edge.proving.held_prices import HeldPrices
 from edge.proving.hub_line import HubLine
-from edge.proving.plan import Plan
+from edge.proving.order_record import OrderRecord
+from edge.proving.plan import TIME_ZONE, Plan
 from edge.proving.servers import HubServer, StoreBox
 from edge.proving.shelf_eyes import ShelfEyes
 from edge.proving.sightings import Span
@@ -69,7 +72,7 @@ class World:
 
     `stood_alone`: how many answers tills got while the line was cut. `doubled`: a second box believed
     that it was this store. `restored`: a disk of the box was lost. `refused`: SKUs whose
-    prices a supervisor refused, until head office has put them right.
+    prices a supervisor refused, until head office has put them right. `delivered`: movement → SKU → thousandths.
     """
 
     plan: Plan
@@ -89,8 +92,23 @@ class World:
     doubled: bool = False
     restored: bool = False
     refused: list[str] = field(default_factory=list)
+    orders: OrderRecord = field(default_factory=OrderRecord)
+    delivered: dict[str, dict[str, int]] = field(default_factory=dict)
     holds: HeldPrices = field(default_factory=HeldPrices)
     ends_s: float = float("inf")
+
+    @property
+    def scarce(self) -> list[str]:
+        """SKUs of which the store never has more than a few units."""
+        return list(self.truth.items)[-self.plan.scarce_items:]
+
+    @property
+    def closed_days(self) -> list[date]:
+        """Days on which the store keeps shut."""
+        if not self.plan.waiting.closed_tomorrow:
+            return []
+        began = datetime.fromtimestamp(self.plan.start_wall_ms / 1000, ZoneInfo(TIME_ZONE))
+        return [began.date() + timedelta(days=1)]
 
     @property
     def over(self) -> bool:

@@ -191,6 +191,18 @@ async def test_p6_goods_of_an_expired_order_that_leave_after_all_are_charged_aga
     assert (state(store), store.exceptions()) == (PickupState.HANDED_OVER, ["left-after-end"])
 
 
+async def test_p5_goods_that_leave_from_the_shelf_say_whose_promise_they_break(store: StoreKit) -> None:
+    """Put back, promised to the next one, and given to the first one after all."""
+    await ordered(store, until=Step.READY)
+    await store.hub.changes_order("A-1", cancel_requested=True)
+    await takes(store, Step.PUT_BACK)
+    await store.hub.places_order("A-2", {"milk": 2})
+    await takes(store, Step.HAND_OVER, code=CODE)
+    assert store.stock("milk") == (-2, 2, 0, 0)
+    assert "available-below-zero" in store.exceptions()
+    assert any(b"A-2" in bytes(entry.payload) for entry in store.entries() if entry.kind == "exception")
+
+
 async def test_a_customer_outside_says_where_and_a_no_show_is_taken_back(store: StoreKit) -> None:
     await ordered(store, until=Step.READY)
     await takes(store, Step.NO_SHOW)
@@ -213,6 +225,39 @@ async def test_another_store_takes_the_order_and_this_one_puts_it_back(store: St
     await takes(store, Step.PUT_BACK)
     assert (state(store), store.stock("milk"), store.stock("bread")) == (
         PickupState.REASSIGNED, (2, 0, 0, 0), (1, 0, 0, 0))
+
+
+async def test_p9_an_order_that_went_elsewhere_comes_back_with_what_was_put_aside(store: StoreKit) -> None:
+    """Nothing was free at once, so its step moved nothing: it must not read as one that put everything back."""
+    await ordered(store, until=Step.READY)
+    await store.hub.changes_order("A-1", reassigned=True)
+    steps = [(entry, fact) for entry in store.entries() if isinstance(fact := decode_fact(entry.payload), PickupStep)]
+
+    def forget_and_hear_again(connection: Any) -> None:
+        for table in ("pickup", "pickup_line"):
+            connection.execute(f"DELETE FROM {table}")
+        for entry, fact in steps:
+            take_past_step(connection, fact, (1, entry.sequence), entry.occurred_ms)
+    await store.store.record(forget_and_hear_again)
+    await store.hub.sends_again(0)
+    await store.hub.changes_order("A-1")
+    found = store.pickups.find("A-1")
+    assert found is not None
+    assert (found.row.state, [line.staged_milli for line in found.lines]) == (PickupState.REASSIGNED, [2000, 1000])
+    await takes(store, Step.PUT_BACK)
+    assert (store.stock("milk"), store.stock("bread")) == ((2, 0, 0, 0), (1, 0, 0, 0))
+
+
+async def test_p6_a_hub_that_was_restored_is_heard_although_it_counts_revisions_anew(store: StoreKit) -> None:
+    """It lost the word that its customer was told, so that her cancelling has a number that was heard before."""
+    await ordered(store)
+    await store.hub.changes_order("A-1", notified_ms=store.clock.wall_ms())
+    restored = msgspec.structs.replace(store.hub._orders["A-1"], revision=1, notified_ms=None)
+    await store.hub.sends(Feed.ORDERS, {"A-1": restored})
+    await store.hub.sends(Feed.ORDERS, {"A-1": msgspec.structs.replace(restored, revision=2, cancel_requested=True)})
+    assert (state(store), store.stock("milk")) == (PickupState.CANCELLED, (2, 0, 0, 0))
+    with pytest.raises(Rejected, match="has changed: look at it again"):
+        await takes(store, Step.STAGE, expected_rev=1)
 
 
 async def test_who_asks_by_an_old_revision_is_told_but_never_about_goods_that_moved(store: StoreKit) -> None:
