@@ -543,3 +543,9 @@ COMPARISON_FROM_HOUR = 3
 COMPARISON_SLICE_LABELS = 200
 COMPARISON_NIGHTS_MAX = 31
 """Nights that one answer tells of."""
+
+RETURN_LINES_MAX = 100
+"""More lines in one return of an online order are refused; it may come in parts."""
+
+QUARANTINED_LISTED_MAX = 500
+"""Products in quarantine that a list shows; the others follow when these are graded."""

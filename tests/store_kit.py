@@ -80,6 +80,8 @@ from edge.pos.app import build_app
 from edge.pos.basket_routes import BasketDesk, basket_handlers
 from edge.pos.book_routes import book_handlers
 from edge.pos.label_routes import LabelDesk, LabelIn, label_handlers
+from edge.pos.return_routes import return_handlers
+from edge.pos.ship_routes import ship_handlers
 from edge.pos.stock_routes import MovementIn, ReceivedLine, receive, stock_handlers, stock_of
 from edge.pos.store_routes import store_handlers
 from edge.pos.till_routes import till_handlers
@@ -299,7 +301,8 @@ class StoreKit:
         handlers = {**till_handlers(self.store, self.prices, self.tills),
                     **stock_handlers(self.store), **store_handlers(self.pickups, self.guard, self.tasks),
                     **label_handlers(self.labels), **book_handlers(self.book),
-                    **basket_handlers(self.baskets)}
+                    **return_handlers(self.store, self.prices),
+                    **ship_handlers(self.store, self.pickups), **basket_handlers(self.baskets)}
         rules = [rule for rule in RULES if rule.handler in handlers]
         return build_app(rules, handlers, EveryToken())
 
