@@ -33,6 +33,7 @@ class Flag(StrEnum):
     VOID_BEFORE_ORIGINAL = "void-before-original"
     ALREADY_VOIDED = "already-voided"
     VOIDS_NO_SALE = "voids-no-sale"
+    VOIDED_FIRST = "voided-first"
     AVAILABLE_BELOW_ZERO = "available-below-zero"
     EARLY = "early"
     LATE = "late"

@@ -5,11 +5,19 @@ it. Money is owed for a unit once it is known both that it had left and that it 
 once for each unit. Quantities in thousandths.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from cloud_sync.contract.facts import LineKind, ReturnedLine, SaleLine, StockMove
+from cloud_sync.contract.facts import (
+    Flag,
+    LineKind,
+    ReturnedLine,
+    SaleLine,
+    StockMove,
+    Transaction,
+    TransactionKind,
+)
 
 
 class Grade(StrEnum):
@@ -42,11 +50,15 @@ def into_quarantine(lines: Iterable[ReturnedLine]) -> tuple[StockMove, ...]:
     return tuple(StockMove(sku, quarantine_milli=milli) for sku, milli in sums.items())
 
 
-def returned_by(line: SaleLine, sign: int = 1) -> ReturnedLine | None:
-    """What a till's line says came back of an order; `sign` -1 for a void of it. `None` for any other line."""
-    if line.kind is not LineKind.RETURN or not line.order_id or not line.sku or line.quantity_milli <= 0:
-        return None
-    return ReturnedLine(line.sku, sign * line.quantity_milli, line.order_line)
+def returns_of(fact: Transaction) -> Iterator[tuple[SaleLine, ReturnedLine]]:
+    """What a till's transaction says came back of online orders; less than nothing for its void. A return whose void
+    came first never was."""
+    if Flag.VOIDED_FIRST in fact.flags:
+        return
+    sign = -1 if fact.type is TransactionKind.VOID else 1
+    for line in fact.lines:
+        if line.kind is LineKind.RETURN and line.order_id and line.sku and line.quantity_milli > 0:
+            yield line, ReturnedLine(line.sku, sign * line.quantity_milli, line.order_line)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from cloud_sync.contract.facts import PickupStep
 from cloud_sync.contract.ledger import Place
+from cloud_sync.contract.pickup import handed_over_rank
 from cloud_sync.hub import schema
 from cloud_sync.hub.database import in_groups
 from cloud_sync.hub.sourcing_rule import OfferState, has_left, heard, is_told
@@ -46,11 +47,21 @@ def set_offer(connection: sa.Connection, store: str, order_id: str, **values: ob
 
 
 def lose_offer(connection: sa.Connection, store: str, order_id: str, now_ms: int) -> None:
-    """The store has it no longer, because somebody decided so; nothing for an order that it was not offered."""
+    """The store has it no longer, because somebody decided so; nothing for an order that it was not offered, nor for
+    one of which goods have left: nobody else is to bring these a second time."""
     offer = read_offers(connection, store, [order_id]).get(order_id)
-    if offer is not None and offer.state in (OfferState.OPEN, OfferState.TAKEN):
+    held = offer is not None and offer.state in (OfferState.OPEN, OfferState.TAKEN)
+    if offer is not None and held and not some_left(connection, store, order_id):
         set_offer(connection, store, order_id, state=OfferState.LOST.value)
         _wake(connection, offer, now_ms)
+
+
+def some_left(connection: sa.Connection, store: str, order_id: str) -> bool:
+    """Whether the store told of goods of the order that left."""
+    table = schema.pickup
+    state = connection.execute(sa.select(table.c.state).where(
+        table.c.store_id == store, table.c.order_id == order_id)).scalar()
+    return state is not None and handed_over_rank(str(state)) > 0
 
 
 @dataclass(frozen=True, slots=True)

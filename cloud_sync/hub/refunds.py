@@ -1,5 +1,6 @@
 """What comes back of orders, in whichever store, and the money that is owed for it: once per unit, whatever is heard
-first (the rule: `contract.returns`). Within the transaction of a push, which holds the store's lock.
+first (the rule: `contract.returns`). Orders go by their ids within a zone: that these are the chain's own and used once
+is for whoever places orders. Within the transaction of a push, which holds the store's lock.
 """
 
 from collections import defaultdict
@@ -18,11 +19,10 @@ from cloud_sync.contract.facts import (
     ReturnedLine,
     StepLine,
     Transaction,
-    TransactionKind,
 )
 from cloud_sync.contract.feeds import Feed
 from cloud_sync.contract.pickup import Step
-from cloud_sync.contract.returns import SoldLine, owed, refunded_otherwise, returned_by
+from cloud_sync.contract.returns import SoldLine, owed, refunded_otherwise, returns_of
 from cloud_sync.hub import schema
 from cloud_sync.hub.catalogue import storable_mistake
 from cloud_sync.hub.database import in_groups
@@ -70,11 +70,9 @@ class Returns:
             self.asked_back.append(fact.about)
 
     def _add_transaction(self, fact: Transaction, occurred_ms: int) -> None:
-        sign = -1 if fact.type is TransactionKind.VOID else 1
         of_order: dict[str, list[tuple[ReturnedLine, int]]] = defaultdict(list)
-        for line in fact.lines:
-            if (returned := returned_by(line, sign)) is not None:
-                of_order[line.order_id].append((returned, line.amount_minor))
+        for line, returned in returns_of(fact):
+            of_order[line.order_id].append((returned, line.amount_minor))
         for order_id, found in of_order.items():
             self._add_back(order_id, tuple(line for line, _ in found), occurred_ms,
                            sum(amount_minor for _, amount_minor in found))

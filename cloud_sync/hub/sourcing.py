@@ -31,7 +31,7 @@ from cloud_sync.hub.limits import (
     SOURCED_SKUS_MAX,
     SOURCING_STEPS_MAX,
 )
-from cloud_sync.hub.offers import Offer, lose_offer, read_offers, set_offer
+from cloud_sync.hub.offers import Offer, lose_offer, read_offers, set_offer, some_left
 from cloud_sync.hub.orders import (
     Orders,
     OrderStatus,
@@ -214,6 +214,8 @@ class Sourcings:
             row = _need(connection, zone, order_id, lock=True)
             if row.store != seen.store or row.state not in SEARCHING:
                 raise Conflict(f"order {order_id!r} is {row.state.value} at {row.store or 'no store'}: look again")
+            if row.store and some_left(connection, row.store, order_id):
+                raise Conflict(f"goods of order {order_id!r} have left store {row.store!r}: cancel what is left of it")
             _set(connection, row, offers_max=row.offers_max + 1, wished_store=to or row.wished,
                  only_wished=False, due_ms=self.database.now_ms())
             lose_offer(connection, row.store, order_id, self.database.now_ms())

@@ -356,8 +356,10 @@ class PickupDesk:
 
 def _as_repeat(request: StepRequest, taken_before: Fact | None) -> str:
     """The id was used before, `taken_before` is what for (`None`: so long ago that only the id is remembered)."""
-    if not isinstance(taken_before, PickupStep) or (taken_before.order_id, taken_before.step) == (request.order_id,
-                                                                                                   request.step):
+    if not isinstance(taken_before, PickupStep):
+        return ""
+    before = (taken_before.order_id, taken_before.step, taken_before.parcel_id)
+    if before == (request.order_id, request.step, request.parcel_id):
         return ""
     return (f"{request.transition_id} was {taken_before.step} of order {taken_before.order_id}; "
             "mint another id for every step")

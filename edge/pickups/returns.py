@@ -21,9 +21,8 @@ from cloud_sync.contract.facts import (
     ReturnedLine,
     SaleLine,
     Transaction,
-    TransactionKind,
 )
-from cloud_sync.contract.returns import Grade, graded, into_quarantine, returned_by
+from cloud_sync.contract.returns import Grade, graded, into_quarantine, returns_of
 from edge.db.connection import Connection
 from edge.db.ledger import Chain, Draft, Receipt, raise_exception, record
 from edge.db.queries import LEDGER
@@ -168,14 +167,12 @@ def note_returned(connection: Connection, order_id: str, lines: Iterable[Returne
         connection.execute(LEDGER.add_order_return, (order_id, line.line, line.sku, line.quantity_milli, now_ms))
 
 
-def note_transaction(connection: Connection, chain: Chain, made: Draft, fact: Transaction, sign: int = 1) -> None:
+def note_transaction(connection: Connection, chain: Chain, made: Draft, fact: Transaction) -> None:
     """What a till's new transaction brings back of online orders. Nothing is refused (P4): what is more than left from
     here, and a void of what may have been refunded by now, is for a person."""
     of_order: dict[str, list[ReturnedLine]] = {}
-    for line in fact.lines:
-        returned = returned_by(line, -sign if fact.type is TransactionKind.VOID else sign)
-        if returned is not None:
-            of_order.setdefault(line.order_id, []).append(returned)
+    for line, returned in returns_of(fact):
+        of_order.setdefault(line.order_id, []).append(returned)
     for order_id, lines in of_order.items():
         left = returnable(connection, order_id)
         note_returned(connection, order_id, lines, made.recorded_ms)

@@ -222,6 +222,9 @@ class TransactionDesk:
         return milliseconds(aware)
 
 
+_FOR_NOBODY = frozenset({Flag.CLOCK_UNTRUSTED, Flag.VOIDED_FIRST})
+"""An issue of the box, not of each of its sales; and what its void asked people to look at already."""
+
 _SEQUENCE_DIGITS = 10
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -231,7 +234,7 @@ def record_transaction(connection: Connection, chain: Chain, made: Draft, fact: 
     if fact.type is TransactionKind.VOID:
         made, fact = _with_voided_lines(connection, made, fact)
     made, fact = _with_its_order(connection, made, fact)
-    made, fact = _without_returns_if_voided(connection, made, fact)
+    made, fact = _marked_if_voided(connection, made, fact)
     receipt = record(connection, chain, made)
     if receipt.outcome is not Outcome.NEW:
         return receipt
@@ -243,7 +246,7 @@ def record_transaction(connection: Connection, chain: Chain, made: Draft, fact: 
     for flag in fact.flags:
         if flag in CLOCK_FLAGS:
             _raise_of_the_day(connection, chain, made, fact, flag)
-        elif flag is not Flag.CLOCK_UNTRUSTED:  # an issue of the box, not of each of its sales
+        elif flag not in _FOR_NOBODY:
             _raise(connection, chain, made, fact, flag, _detail(fact, flag))
     for sku in receipt.short_skus:
         _endangered_orders(connection, chain, made, fact, sku)
@@ -275,14 +278,12 @@ def _with_its_order(connection: Connection, made: Draft, fact: Transaction) -> t
     return replace(made, fact=fact), fact
 
 
-def _without_returns_if_voided(connection: Connection, made: Draft, fact: Transaction) -> tuple[Draft, Transaction]:
-    """A return whose void came first asks for no refund: its lines name no order. Its meaning stays what it was."""
-    if not any(line.order_id for line in fact.lines) or fact.type is TransactionKind.VOID:
+def _marked_if_voided(connection: Connection, made: Draft, fact: Transaction) -> tuple[Draft, Transaction]:
+    """A return of an online order whose void came first asks nobody for money."""
+    of_order = fact.type is not TransactionKind.VOID and any(line.order_id for line in fact.lines)
+    if not of_order or connection.execute(LEDGER.voided, (made.fact_key,)).fetchone() is None:
         return made, fact
-    if connection.execute(LEDGER.voided, (made.fact_key,)).fetchone() is None:
-        return made, fact
-    lines = tuple(msgspec.structs.replace(line, order_id="", order_line=0) for line in fact.lines)
-    fact = msgspec.structs.replace(fact, lines=lines)
+    fact = msgspec.structs.replace(fact, flags=(*fact.flags, Flag.VOIDED_FIRST))
     return replace(made, fact=fact), fact
 
 
@@ -399,7 +400,8 @@ def take_past_transaction(connection: Connection, chain: Chain, fact: Transactio
     connection.execute(LEDGER.add_to_till_day, (fact.till, fact.business_day, fact.sequence, fact.sequence,
                                                 fact.total_minor))
     made = Draft(key, fact, meaning_digest(fact), recorded_ms, fact.business_day, recorded_ms)
-    note_transaction(connection, chain, made, fact)
+    if connection.execute(LEDGER.voided, (key,)).fetchone() is None:  # else a void of ours takes it back below
+        note_transaction(connection, chain, made, fact)
     if fact.type is not TransactionKind.VOID:
         _take_back_if_voided(connection, chain, made, fact)
     elif fact.voids_sequence is not None:

@@ -70,6 +70,7 @@ TITLES: dict[str, str] = {
     "void-before-original": marked("Void came before its sale"),
     "already-voided": marked("Voided twice"),
     "voids-no-sale": marked("Void of what was no sale"),
+    "voided-first": marked("Voided before it came"),
     "available-below-zero": marked("Sold below what orders were promised"),
     "inventory-control": marked("Goods moved at a till"),
     "early": marked("Sales dated in the future"),

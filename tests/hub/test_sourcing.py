@@ -271,6 +271,22 @@ async def test_a_person_gives_it_to_a_store_of_her_choice(chain: Chain):
     assert refused.status_code == 422
 
 
+async def test_p6_an_order_of_which_some_has_left_is_not_given_to_another_store(chain: Chain):
+    await chain.opens("a", "b", milk=5)
+    await chain.places("o1", pieces=2)
+    chain["a"].hears("o1")
+    await chain["a"].pushes()
+    await chain.rounds()
+    for step in (Step.PICK, Step.STAGE, Step.READY):
+        chain["a"].step("o1", Taken(step))
+    chain["a"].step("o1", Taken(Step.HAND_OVER, ((1, 1000),)))
+    await chain["a"].pushes()
+    assert (await chain.hub.operator.post("/v1/orders/o1/reassignment")).status_code == 409
+    await chain.hub.operator.post("/v1/stores/a/orders/o1/reassignment")
+    await chain.rounds()
+    assert chain["b"].asked("o1") is None
+
+
 async def test_a_reassignment_at_the_stores_own_door_goes_on_with_the_search(chain: Chain):
     await chain.opens("a", "b", milk=5)
     await chain.places("o1")

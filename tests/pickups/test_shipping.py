@@ -131,6 +131,16 @@ async def test_p2_every_step_of_a_parcel_counts_once_also_after_a_restart(store:
     assert steps == ["pack", "label"]
 
 
+async def test_an_id_of_one_parcels_hand_over_is_none_for_another(store: StoreKit) -> None:
+    await sent(store)
+    await packs(store, "p1", (1, 1000))
+    await packs(store, "p2", (1, 1000))
+    for parcel, status in (("p1", 200), ("p1", 200), ("p2", 422)):
+        await labels(store, parcel)
+        assert await asks(store, f"/{parcel}/hand-over", {"step_id": "s1"}) == status
+    assert parcels(store) == {"p1": ParcelState.HANDED, "p2": ParcelState.PACKED}
+
+
 async def test_nothing_leaves_without_a_label_or_twice_or_without_its_parcel(store: StoreKit) -> None:
     await sent(store)
     await packs(store)
