@@ -247,13 +247,13 @@ class PickupDesk:
 
     def _why_not(self, connection: Connection, order: Order, value: PickupOrder) -> str:
         """Why the order cannot be promised: a reservation may not take available-to-promise below zero (P5)."""
+        late = order.accept_by_ms is not None and self._store.clock.wall_ms() >= order.accept_by_ms
+        if order.offer and not order.confirmed and late and self._store.clock.trusted:
+            return "offered too long ago: the hub asks another store"
         if not order.lines or any(line.quantity_milli <= 0 for line in order.lines):
             return "a line without a quantity"
         if len({line.line for line in order.lines}) < len(order.lines):
             return "two lines of one number"
-        late = order.accept_by_ms is not None and self._store.clock.wall_ms() >= order.accept_by_ms
-        if order.offer and not order.confirmed and late and self._store.clock.trusted:
-            return "offered too long ago: the hub asks another store"
         whole = Taken(Step.ACCEPT, tuple((line.line, line.ordered_milli) for line in value.lines))
         return refusal(value, whole, {line.sku: self._available_milli(connection, line.sku) for line in value.lines})
 

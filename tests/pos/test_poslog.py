@@ -248,8 +248,7 @@ async def test_a_return_that_names_an_online_order_is_held_against_it(store: Sto
     """v6 has `SpecialOrderNumber` in the transaction; a sale beside the return has nothing to do with it."""
     order = "<SpecialOrderNumber>WEB-7</SpecialOrderNumber>"
     await takes(store, document(transaction(1, sale(1, MILK, "-0.99", "-1"), sale(2, MILK, "0.99"), link=order)), "v6")
-    fact = decode_fact(store.entries()[-1].payload)
-    assert isinstance(fact, Transaction)
+    (fact,) = [each for entry in store.entries() if isinstance(each := decode_fact(entry.payload), Transaction)]
     assert [(line.kind, line.order_id) for line in fact.lines] == [(LineKind.RETURN, "WEB-7"), (LineKind.SALE, "")]
     rows = store.books.ledger_reader.execute(LEDGER.order_returns, ("WEB-7",)).fetchall()
     assert rows == [(0, "milk", 1000)]
@@ -260,6 +259,5 @@ async def test_p4_an_order_that_cannot_be_one_is_no_reason_to_refuse_a_return(st
     link = f"<SpecialOrderNumber>{order}</SpecialOrderNumber>"
     report = await takes(store, document(transaction(1, sale(1, MILK, "-0.99", "-1"), link=link)), "v6")
     assert (report.recorded, report.problems, stock_of(store.store, "milk").quarantine_milli) == (1, [], 1000)
-    fact = decode_fact(store.entries()[-1].payload)
-    assert isinstance(fact, Transaction)
+    (fact,) = [each for entry in store.entries() if isinstance(each := decode_fact(entry.payload), Transaction)]
     assert fact.lines[0].order_id == ""
