@@ -10,9 +10,12 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from cloud_sync.contract.parcels import Parcel
 from edge.db.ledger import Answer
 from edge.doctor import Report
 from edge.health.routes import Status
+from edge.pickups.returns import Quarantined
+from edge.pickups.shipping import LabelData
 from edge.pos.access import RULES
 from edge.pos.app import Handler
 from edge.pos.basket_routes import BasketIn, ReceiptOut
@@ -34,6 +37,8 @@ from edge.pos.goods_routes import ActIn, AdjustmentIn, DeliveryOut, ReceiptIn, T
 from edge.pos.label_routes import LabelIn, LabelOut, PaperScan
 from edge.pos.openapi import JSON, Operation, Query, openapi_document
 from edge.pos.poslog.desk import PoslogReport
+from edge.pos.return_routes import GradingIn, ReturnableOut, ReturnIn
+from edge.pos.ship_routes import PackIn, ParcelLabelIn, ParcelStepIn
 from edge.pos.stock_routes import MovementIn, StockOut
 from edge.pos.store_routes import Decided, DecisionIn, DoneIn, PickupOut, Recorded, StepIn
 from edge.pos.till_routes import TillException
@@ -111,6 +116,18 @@ OPERATIONS: dict[str, Operation] = {
     "pickups": Operation("Orders that are not finished", {200: list[PickupOut]}),
     "pickup": Operation("One order", {200: PickupOut}, problems=(404,)),
     "post_pickup_step": Operation("A step of an order", {200: PickupOut}, StepIn, problems=(404, 409)),
+    "parcels": Operation("The parcels of an order that is sent", {200: tuple[Parcel, ...]}, problems=(404,)),
+    "pack_parcel": Operation("Pack a parcel", {201: Answer}, PackIn, problems=(404, 409)),
+    "parcel_label": Operation("Everything that a parcel's label prints", {200: LabelData}, problems=(404,)),
+    "label_parcel": Operation("Who carries a parcel, and under which number", {201: Answer}, ParcelLabelIn,
+                              problems=(404, 409)),
+    "unpack_parcel": Operation("Unpack a parcel", {201: Answer}, ParcelStepIn, problems=(404, 409)),
+    "hand_parcel_over": Operation("The carrier takes it: its goods leave", {200: PickupOut}, ParcelStepIn,
+                                  problems=(404,)),
+    "returnable": Operation("What may come back of an online order", {200: ReturnableOut}),
+    "post_return": Operation("Goods of an online order came back", {201: Answer}, ReturnIn, problems=(409,)),
+    "quarantine": Operation("What waits to be graded", {200: tuple[Quarantined, ...]}),
+    "post_grading": Operation("What becomes of goods in quarantine", {201: Answer}, GradingIn, problems=(409,)),
     "tasks": Operation("What the chain asks to be done", {200: list[OpenTask]}),
     "task_done": Operation("A task was done", {200: Recorded}, DoneIn, problems=(404, 409)),
     "labels": Operation("Every label", {200: list[LabelOut]}),

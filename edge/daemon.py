@@ -80,8 +80,10 @@ from edge.pos.hot_folder import HotFolder
 from edge.pos.label_routes import LabelDesk, label_handlers
 from edge.pos.poslog.desk import PoslogDesk, poslog_handlers
 from edge.pos.report_routes import report_handlers
+from edge.pos.return_routes import return_handlers
 from edge.pos.scanner import Scan, Scanner
 from edge.pos.server import HttpServer, bind, tls_context
+from edge.pos.ship_routes import ship_handlers
 from edge.pos.stock_routes import stock_handlers
 from edge.pos.store_routes import store_handlers
 from edge.pos.till_routes import till_handlers
@@ -335,6 +337,7 @@ class Daemon:
                     **book_handlers(rooms.book), **event_handlers(rooms.events),
                     **basket_handlers(BasketDesk(rooms.store, rooms.prices)),
                     **store_handlers(rooms.pickups, rooms.guard, rooms.tasks),
+                    **return_handlers(rooms.store, rooms.prices), **ship_handlers(rooms.store, rooms.pickups),
                     **doctor_handlers(self._doctor), **label_handlers(rooms.labels), **health_handlers(view),
                     **report_handlers(rooms.reports, self._comparer, self._nightly), **description_handlers(),
                     **poslog_handlers(self._poslog),

@@ -51,7 +51,8 @@ class Intake:
         """Who speaks and how far it has come."""
         known = {feed: cursor for feed in Feed if (cursor := await self.cursor(feed))}
         cursors = {str(feed): (cursor.generation, cursor.offset) for feed, cursor in known.items()}
-        return Hello(self._store.books.chain.epoch, await self.head(), SCHEMA_VERSION, cursors)
+        return Hello(self._store.books.chain.epoch, await self.head(), SCHEMA_VERSION, cursors,
+                     time_zone=self._store.identity.time_zone.key)
 
     async def cursor(self, feed: Feed) -> Cursor | None:
         """How far the store has come in a feed."""

@@ -588,3 +588,9 @@ DELIVERIES_LISTED_MAX = 500
 
 AUDIT_LISTED_MAX = 1_000
 """SKUs and orders named by an audit of reservations."""
+
+RETURN_LINES_MAX = 100
+"""More lines in one return of an online order are refused; it may come in parts."""
+
+QUARANTINED_LISTED_MAX = 500
+"""Products in quarantine that a list shows; the others follow when these are graded."""

@@ -17,6 +17,8 @@ from cloud_sync.contract.facts import (
     CountReviewed,
     ExceptionRaised,
     Fact,
+    OrderReturn,
+    ParcelStep,
     PickupStep,
     Proof,
     StaffAct,
@@ -44,7 +46,9 @@ from edge.db.rebase_rows import (
 from edge.domain.transaction import meaning_digest
 from edge.labels.bindings import act_by_history, labels_acted_on
 from edge.limits import LEDGER_KEEP_DAYS, OWN_ACTS_MAX, REBASE_ENTRIES_MAX
+from edge.pickups.parcels import note_handed, take_past_parcel
 from edge.pickups.past import take_past_step
+from edge.pickups.returns import take_past_return
 from edge.pos.transactions import list_gaps, take_past_transaction
 from edge.prices.claim_book import claim_by_history
 from edge.stock import deliveries
@@ -193,6 +197,12 @@ class RebaseBooks:
         elif isinstance(fact, PickupStep):
             take_past_step(connection, fact, place, entry.occurred_ms)
             seen.orders.add(fact.order_id)
+            if fact.parcel_id:
+                note_handed(connection, fact.parcel_id)
+        elif isinstance(fact, ParcelStep):
+            take_past_parcel(connection, fact)
+        elif isinstance(fact, OrderReturn):
+            take_past_return(connection, fact, entry.occurred_ms)
         elif isinstance(fact, TillClose):
             connection.execute(LEDGER.close_till_day, (fact.till, fact.business_day))
             connection.execute(LEDGER.settle_till_closes, (entry.occurred_ms, fact.till, fact.business_day))

@@ -82,6 +82,8 @@ from edge.pos.book_routes import book_handlers
 from edge.pos.count_routes import count_handlers
 from edge.pos.goods_routes import goods_handlers
 from edge.pos.label_routes import LabelDesk, LabelIn, label_handlers
+from edge.pos.return_routes import return_handlers
+from edge.pos.ship_routes import ship_handlers
 from edge.pos.stock_routes import MovementIn, ReceivedLine, receive, stock_handlers, stock_of
 from edge.pos.store_routes import store_handlers
 from edge.pos.till_routes import till_handlers
@@ -306,7 +308,8 @@ class StoreKit:
                     **stock_handlers(self.store), **store_handlers(self.pickups, self.guard, self.tasks),
                     **count_handlers(self.desk), **goods_handlers(self.desk),
                     **label_handlers(self.labels), **book_handlers(self.book),
-                    **basket_handlers(self.baskets)}
+                    **return_handlers(self.store, self.prices),
+                    **ship_handlers(self.store, self.pickups), **basket_handlers(self.baskets)}
         rules = [rule for rule in RULES if rule.handler in handlers]
         return build_app(rules, handlers, EveryToken())
 

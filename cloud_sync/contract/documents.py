@@ -136,11 +136,44 @@ class Policy(msgspec.Struct, frozen=True):
     substitute_unanswered: bool = False
 
 
+class Address(msgspec.Struct, frozen=True):
+    """Where a parcel goes. As private as the person. `country`: ISO 3166, two letters."""
+
+    lines: tuple[str, ...]
+    city: str
+    country: str
+    postcode: str = ""
+    region: str = ""
+    phone: str = ""
+
+    def __repr__(self) -> str:
+        """Says nothing, so that no log line or traceback can."""
+        return "Address(...)"
+
+
+class OrderMethod(StrEnum):
+    """How an order gets to its customer: she collects it, or a carrier brings it."""
+
+    PICKUP = "pickup"
+    SHIP = "ship"
+
+
+class ParcelLabel(msgspec.Struct, frozen=True):
+    """What the hub says of a parcel that a store packed: who carries it, and under which number."""
+
+    parcel_id: str
+    carrier: str
+    tracking: str
+    service: str = ""
+
+
 class Person(msgspec.Struct, frozen=True):
-    """Who collects, as little as a hand-over needs. Never stored in a ledger, a log or a feed table in clear."""
+    """Who collects, as little as a hand-over needs, or where it is sent. Never stored in a ledger, a log or a feed
+    table in clear."""
 
     display_name: str
     phone_last_digits: str = ""
+    address: Address | None = None
 
     def __repr__(self) -> str:
         """Names nobody, so that no log line or traceback can."""
@@ -173,6 +206,10 @@ class Order(msgspec.Struct, frozen=True):
     (DESIGN.md section 8). `revision` grows with every change the hub makes. `arrived_ms`, `bay`: the customer is here,
     and where she parked. `cancel_lines`: lines to cancel, while `cancel_requested` means all. `reassigned`: another
     store has it now.
+    `offer`: the hub looks for a store, this being the how manyth that it asks (0: the store was named). An offer counts
+    only once the hub has `confirmed` that it heard the store's yes; a store that does not hear so by `accept_by_ms`
+    lets it go, because another one may have been asked.
+    `method`: one of `OrderMethod`; a parcel of an order that is shipped may get its `labels` from the hub.
     """
 
     order_id: str
@@ -190,6 +227,11 @@ class Order(msgspec.Struct, frozen=True):
     bay: str = ""
     answers: tuple[SubstituteAnswer, ...] = ()
     reassigned: bool = False
+    offer: int = 0
+    accept_by_ms: int | None = None
+    confirmed: bool = False
+    method: str = OrderMethod.PICKUP.value
+    labels: tuple[ParcelLabel, ...] = ()
 
     def __repr__(self) -> str:
         """Without the pickup code, so that no log line or traceback can hold it."""

@@ -33,6 +33,7 @@ class Flag(StrEnum):
     VOID_BEFORE_ORIGINAL = "void-before-original"
     ALREADY_VOIDED = "already-voided"
     VOIDS_NO_SALE = "voids-no-sale"
+    VOIDED_FIRST = "voided-first"
     AVAILABLE_BELOW_ZERO = "available-below-zero"
     NEGATIVE_STOCK = "negative-stock"
     EARLY = "early"
@@ -41,7 +42,10 @@ class Flag(StrEnum):
 
 
 class SaleLine(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line of a till's transaction. `quantity_milli` is what the till said, whatever it said."""
+    """One line of a till's transaction. `quantity_milli` is what the till said, whatever it said.
+
+    `order_id`, `order_line`: of a return, the online order that the goods were part of; 0: nobody said which line.
+    """
 
     line: int
     kind: LineKind
@@ -53,6 +57,8 @@ class SaleLine(msgspec.Struct, frozen=True, omit_defaults=True):
     charge_minor: int | None = None
     scanned_ms: int | None = None
     flags: tuple[Flag, ...] = ()
+    order_id: str = ""
+    order_line: int = 0
 
 
 class Transaction(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="transaction"):
@@ -219,7 +225,8 @@ class PickupStep(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kin
     """One step of an order in the store, with the stock it moved. `state`: where the order is after it.
 
     `lines`: which units; facts of earlier versions name none and are about all that `moves` tells of. `short_reason`
-    to `substitute`: as in `pickup_order.Taken`; `reason` is what a person wrote.
+    to `substitute`: as in `pickup_order.Taken`; `reason` is what a person wrote. `parcel_id`: in which the
+    goods went to the carrier.
     """
 
     order_id: str
@@ -236,6 +243,25 @@ class PickupStep(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kin
     from_staged: bool = False
     written_off_milli: int = 0
     substitute: Substitute | None = None
+    parcel_id: str = ""
+
+
+class ParcelStep(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="parcel"):
+    """A parcel of an order was packed, labelled or unpacked. Its goods stay put aside until a pickup step hands it to
+    the carrier. `number` counts the order's parcels from 1; `lines` and `weight_g` of packing."""
+
+    parcel_id: str
+    order_id: str
+    step_id: str
+    step: str
+    number: int
+    actor: str
+    lines: tuple[StepLine, ...] = ()
+    weight_g: int = 0
+    carrier: str = ""
+    service: str = ""
+    tracking: str = ""
+    reason: str = ""
 
 
 class TillClose(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="till-close"):
@@ -278,8 +304,44 @@ class TaskDone(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind"
     note: str = ""
 
 
+class ReturnedLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Units of an order that came back. `line` is 0 where nobody could say which."""
+
+    sku: str
+    quantity_milli: int
+    line: int = 0
+
+
+class OrderReturn(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="order-return"):
+    """Goods of an online order came back at the desk and wait in quarantine to be graded (retail.md 2.4.7).
+
+    `known`: this store gave them away, and they are no more than it gave; else only the hub can tell what is owed.
+    """
+
+    return_id: str
+    order_id: str
+    lines: tuple[ReturnedLine, ...]
+    moves: tuple[StockMove, ...]
+    actor: str
+    known: bool = False
+    reason: str = ""
+
+
+class Grading(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="grading"):
+    """Somebody looked at goods in quarantine and said what becomes of them: `contract.returns.Grade`."""
+
+    grading_id: str
+    sku: str
+    quantity_milli: int
+    grade: str
+    moves: tuple[StockMove, ...]
+    actor: str
+    reason: str = ""
+    return_id: str = ""
+
+
 Fact = (Transaction | Movement | Count | CountReviewed | GoodsReceived | DeliveryClosed | TransferSent | Proof
-        | PickupStep | TillClose | ExceptionRaised | StaffAct | TaskDone)
+        | PickupStep | TillClose | ExceptionRaised | StaffAct | TaskDone | OrderReturn | Grading | ParcelStep)
 
 QUANTITY_MILLI_MAX = 10**12
 """A line beyond it, either way, is kept as it was said and moves nothing: no store holds a thousand million of it."""
@@ -304,7 +366,7 @@ def stock_moves(fact: Fact) -> tuple[StockMove, ...]:
         sign = -1 if fact.type is TransactionKind.VOID else 1
         return tuple(_line_move(line, sign) for line in fact.lines
                      if line.sku and 0 < abs(line.quantity_milli) <= QUANTITY_MILLI_MAX)
-    if isinstance(fact, Movement | PickupStep | CountReviewed):
+    if isinstance(fact, Movement | PickupStep | CountReviewed | OrderReturn | Grading):
         return fact.moves
     if isinstance(fact, Count):
         return tuple(StockMove(line.sku, sellable_milli=line.counted_milli - line.expected_milli)

@@ -96,7 +96,7 @@ class Hello(msgspec.Struct, frozen=True):
 
     `life`: random, minted at each start of a process; `answered`: the `turn` of the last welcome it heard. A request
     that was late in the line can repeat neither, so only a living box can take a turn. `enrolment` is for people: the
-    credential decides.
+    credential decides. `time_zone`: where the store's hours hold, an IANA name.
     """
 
     box_epoch: int
@@ -106,6 +106,7 @@ class Hello(msgspec.Struct, frozen=True):
     enrolment: int = 0
     life: str = ""
     answered: str = ""
+    time_zone: str = ""
 
 
 class Welcome(msgspec.Struct, frozen=True):

@@ -34,10 +34,10 @@ from cloud_sync.hub.errors import Forbidden, HubError, NotFound
 from cloud_sync.hub.feeds import STORE_FEED_NAMES, FeedId, Page, Written
 from cloud_sync.hub.incoming import cursor, decode, decode_or_default, number, zone
 from cloud_sync.hub.limits import AUDIT_ENTRIES_MAX, COMPRESS_FROM_BYTES, INLINE_RECORDS_MAX, RECHECK_S, WAIT_MAX_S
-from cloud_sync.hub.orders import Arrival, CancelRequest, OrderStatus, Placement
+from cloud_sync.hub.orders import Arrival, CancelRequest, OrderStatus, ParcelLabelIn, Placement
 from cloud_sync.hub.principals import Principal
 from cloud_sync.hub.problems import problem, problem_of, unavailable
-from cloud_sync.hub.shop_handlers import ShopHandlers
+from cloud_sync.hub.sourcing_handlers import SourcingHandlers
 from cloud_sync.hub.storage import HubStorage
 from cloud_sync.hub.stores import Registration
 from cloud_sync.hub.tasks import TaskIn
@@ -62,7 +62,7 @@ async def run_inline(function: Callable[..., Answer], *arguments: object) -> Ans
     return function(*arguments)
 
 
-class HubApp(ShopHandlers, WebhookHandlers, DeliveryHandlers):
+class HubApp(SourcingHandlers, WebhookHandlers, DeliveryHandlers):
     """One handler per row of `access.ENDPOINTS`."""
 
     def __init__(self, storage: HubStorage, run: Run, bells: Bells, recheck_s: float = RECHECK_S, *,
@@ -213,6 +213,11 @@ class HubApp(ShopHandlers, WebhookHandlers, DeliveryHandlers):
 
     async def reassign_order(self, request: Request) -> Response:
         return await self._say_of_order(request, self._storage.orders.reassign)
+
+    async def label_parcel(self, request: Request) -> Response:
+        label, parcel = decode(await body_of(request), ParcelLabelIn), request.path_params["parcel"]
+        return await self._say_of_order(request, partial(self._storage.orders.label_parcel, parcel_id=parcel,
+                                                         label=label))
 
     async def _say_of_order(self, request: Request, say: Callable[[str, str], OrderStatus]) -> Response:
         """Something the hub says of an order; the store hears it by its feed."""

@@ -1,7 +1,7 @@
 """What a web shop may offer, per SKU and store: the figures that the rule in `online_stock` needs, and its answers."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -63,11 +63,12 @@ class SafetyStock(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class KnownStore:
-    """A store and how far its ledger is known."""
+    """A store, how far its ledger is known, and its time zone, as far as a box said it."""
 
     store: str
     zone: str
     as_of_ms: int | None
+    time_zone: str = ""
 
 
 @dataclass(slots=True)
@@ -120,6 +121,30 @@ class Availabilities:
             return SafetyStock(_safety(connection, zone, [sku])[sku])
 
 
+def stores_with(connection: sa.Connection, zone: str, wanted: Mapping[str, int], now_ms: int,
+                only: Sequence[str] = ()) -> dict[str, tuple[int, str]]:
+    """The zone's stores (`only`: of these) that have all of this for the web, by what the shops are told too: how much
+    each keeps of the product that it then has least of, in thousandths, and its time zone. Product by product, so that
+    most stores are looked at once."""
+    table = schema.store
+    meant = table.c.zone_id == zone if not only else sa.and_(table.c.zone_id == zone, table.c.store_id.in_(only))
+    of_heads = schema.ledger_head.c.store_id.in_(sa.select(table.c.store_id).where(meant))
+    left = {store.store: (QUANTITY_MAX_MILLI, store) for store in _read_stores(connection, meant, of_heads)}
+    for sku, milli in sorted(wanted.items()):
+        names, safety_milli = list(left), _safety(connection, zone, [sku])[sku]
+        unanswered = _sums(connection, schema.unanswered_line.c.quantity_milli, names, [sku])
+        sellable = _sums(connection, schema.stock.c.sellable_milli, names, [sku])
+        for name in names:
+            least_milli, store = left[name]
+            spare_milli = online_milli(sellable[name, sku], safety_milli, unanswered[name, sku],
+                                       _silent_ms(store, now_ms)) - milli
+            if spare_milli < 0:
+                del left[name]
+            else:
+                left[name] = (min(least_milli, spare_milli), store)
+    return {name: (spare_milli, store.time_zone) for name, (spare_milli, store) in left.items()}
+
+
 def _checked_skus(skus: Sequence[str]) -> list[str]:
     """Each once, in the order asked."""
     if not skus:
@@ -163,7 +188,8 @@ def _read_stores(connection: sa.Connection, of_stores: sa.ColumnElement[bool],
         backlog = row.reported_sequence > epochs.get(row.box_epoch, (0, 0, 0))[0]
         _, push_ms, last_fact_ms = epochs[max(epochs)] if epochs else (0, 0, 0)
         yield KnownStore(row.store_id, row.zone_id,
-                         ledger_known_until(row.ledger_known_ms, push_ms, last_fact_ms or 0, backlog=backlog))
+                         ledger_known_until(row.ledger_known_ms, push_ms, last_fact_ms or 0, backlog=backlog),
+                         row.time_zone)
 
 
 def _sums(connection: sa.Connection, column: sa.Column[int], stores: Sequence[str], skus: Sequence[str]) -> Milli:

@@ -18,6 +18,8 @@ from cloud_sync.contract.facts import (
     Fact,
     GoodsReceived,
     LineKind,
+    OrderReturn,
+    ParcelStep,
     PickupStep,
     StockMove,
     Transaction,
@@ -26,7 +28,7 @@ from cloud_sync.contract.facts import (
     decode_fact,
     stock_moves,
 )
-from cloud_sync.contract.ledger import Entry
+from cloud_sync.contract.ledger import Entry, Place
 from cloud_sync.contract.pickup import FINAL, handed_over_rank
 from cloud_sync.hub import schema
 from cloud_sync.hub.catalogue import storable_mistake
@@ -34,6 +36,8 @@ from cloud_sync.hub.database import in_groups
 from cloud_sync.hub.deliveries import TransferEffects, transfer_numbers, transfer_texts
 from cloud_sync.hub.happenings import Happening, refund_requested, step_taken
 from cloud_sync.hub.limits import INTEGER_MAX, KEY_MAX_CHARS, MINOR_MAX, QUANTITY_MAX_MILLI
+from cloud_sync.hub.parcels import Parcels, ParcelSteps
+from cloud_sync.hub.refunds import Returns
 from cloud_sync.hub.rows import upsert
 
 _BUCKETS = ("sellable_milli", "reserved_milli", "staged_milli", "quarantine_milli")
@@ -89,6 +93,8 @@ class Effects:
     steps: list[PickupChange] = field(default_factory=list)
     raised: list[tuple[ExceptionRaised, int]] = field(default_factory=list)
     goods: list[Fact] = field(default_factory=list)
+    returns: Returns = field(default_factory=Returns)
+    parcels: ParcelSteps = field(default_factory=ParcelSteps)
 
     def add(self, readable: Readable, epoch: int, entry: Entry) -> None:
         """Count a fact that stands here for the first time."""
@@ -99,6 +105,8 @@ class Effects:
             sums[2] += move.staged_milli
             sums[3] += move.quarantine_milli
         fact = readable.fact
+        self.returns.add(fact, entry.occurred_ms)
+        self.parcels.add(fact)
         if isinstance(fact, Transaction):
             self._add_transaction(fact)
         elif isinstance(fact, PickupStep):
@@ -111,10 +119,12 @@ class Effects:
         elif isinstance(fact, TransferSent | GoodsReceived | DeliveryClosed):
             self.goods.append(fact)
 
-    def happenings(self, connection: sa.Connection, store: str) -> Iterator[Happening]:
+    def happenings(self, connection: sa.Connection, store: str,
+                   untold: frozenset[Place], parcels: Parcels) -> Iterator[Happening]:
         """What others may want to hear, in the ledger's order; to be asked before `write`.
 
-        A step that says nothing new about where its order is (it was read late, or goods had left before) is not told.
+        A step that says nothing new about where its order is (it was read late, or goods had left before) is not told,
+        nor are those at the places `untold`.
         """
         standing = _read_pickups(connection, store, list(self.pickups))
         for change in self.steps:
@@ -122,7 +132,10 @@ class Effects:
             if order_id in standing and newer(standing[order_id], change) is not change:
                 continue
             standing[order_id] = change
-            if happening := step_taken(store, change.step, change.occurred_ms):
+            if change.place in untold:
+                continue
+            parcel = parcels.get((order_id, change.step.parcel_id))
+            if happening := step_taken(store, change.step, change.occurred_ms, parcel):
                 yield happening
         for raised, occurred_ms in self.raised:
             if happening := refund_requested(store, raised, occurred_ms):
@@ -187,6 +200,12 @@ def _texts(readable: Readable) -> Iterator[tuple[str, str]]:
         yield from (("till", fact.till), ("business_day", fact.business_day), ("currency", fact.currency))
     elif isinstance(fact, PickupStep):
         yield from (("order_id", fact.order_id), ("state", fact.state), ("step", fact.step), ("reason", fact.reason))
+        yield "parcel_id", fact.parcel_id
+    elif isinstance(fact, ParcelStep):
+        yield from (("order_id", fact.order_id), ("parcel_id", fact.parcel_id), ("carrier", fact.carrier),
+                    ("service", fact.service), ("tracking", fact.tracking))
+    elif isinstance(fact, OrderReturn):
+        yield "order_id", fact.order_id
 
 
 def _numbers(readable: Readable) -> Iterator[tuple[str, int, int]]:
@@ -202,6 +221,8 @@ def _numbers(readable: Readable) -> Iterator[tuple[str, int, int]]:
         yield "total_minor", fact.total_minor, MINOR_MAX
     elif isinstance(fact, PickupStep):
         yield "order_revision", fact.order_revision, INTEGER_MAX
+    elif isinstance(fact, ParcelStep):
+        yield from (("number", fact.number, INTEGER_MAX), ("weight_g", fact.weight_g, INTEGER_MAX))
 
 
 def _write_pickups(connection: sa.Connection, store: str, changes: dict[str, PickupChange]) -> frozenset[str]:

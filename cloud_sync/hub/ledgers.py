@@ -21,6 +21,7 @@ from cloud_sync.hub.database import Database, in_groups
 from cloud_sync.hub.effects import Effects, Readable, Unreadable, read_fact
 from cloud_sync.hub.errors import OutOfLine, Rejected, TooLarge
 from cloud_sync.hub.limits import AUDIT_ENTRIES_MAX, INTEGER_MAX, KEY_MAX_CHARS, PUSH_ENTRIES_MAX, RETRY_ENTRIES_MAX
+from cloud_sync.hub.offers import OffersHeard
 from cloud_sync.hub.outbox import tell
 from cloud_sync.hub.people import let_go
 from cloud_sync.hub.quarantine import QuarantinePage, read_quarantine
@@ -193,9 +194,15 @@ class Ledgers:
         upsert(connection, schema.ledger_head, [head], replace=["sequence", "hash", "updated_ms"], add=["repeats"])
 
     def _write_effects(self, connection: sa.Connection, store: str, effects: Effects, now_ms: int) -> None:
+        offers = OffersHeard.of(connection, store, [(change.place, change.step) for change in effects.steps])
+        parcels = effects.parcels.write(connection, store)
         if effects.steps or effects.raised:
-            tell(connection, self.database, store, effects.happenings(connection, store))
+            tell(connection, self.database, store, effects.happenings(connection, store, offers.untold, parcels))
         ended = effects.write(connection, store, now_ms)
+        offers.write(connection, now_ms)
+        if effects.returns.says_something:
+            happened = list(effects.returns.write(connection, store, read_zone(connection, store)))
+            tell(connection, self.database, store, happened)
         if ended:
             let_go(connection, store, read_zone(connection, store), ended, now_ms)
 

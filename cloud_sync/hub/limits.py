@@ -189,3 +189,21 @@ LOOK_FOR_SILENCE_EVERY_S = 30
 
 TRANSFERS_LISTED_MAX = 1_000
 """Lines of transfers in one answer, those that changed last."""
+
+OFFERS_MAX = 5
+"""An order that so many stores lost is cancelled; a person who reassigns it allows one more."""
+
+OFFER_GRACE_S = 120
+"""So long after a store gave up what was not confirmed to it the hub takes it back: an answer may be under way."""
+
+SOURCE_EVERY_S = 1.0
+"""How often a hub process looks which orders need another store."""
+
+SOURCED_AT_ONCE_MAX = 200
+"""Orders looked after in one round; the others follow in the next."""
+
+SOURCING_STEPS_MAX = 16
+"""Stores and steps tried for one order in one go; then it waits for the next round."""
+
+SOURCED_SKUS_MAX = 200
+"""An order of more products for which a store is to be found is answered 422."""

@@ -33,6 +33,7 @@ from cloud_sync.hub.importer import ImportResult, code_through_hub, import_into,
 from cloud_sync.hub.limits import CONNECTIONS_MAX, ERASE_EVERY_S, KEEP_ALIVE_S, RECHECK_S, WAIT_MAX_S
 from cloud_sync.hub.sender import Sender
 from cloud_sync.hub.silence import Silences, watch_silence
+from cloud_sync.hub.sourcing_keeper import keep_sourcing
 from cloud_sync.hub.storage import HubStorage, open_storage
 
 DEFAULT_DATABASE = "sqlite:///trastienda-hub.db"
@@ -190,7 +191,8 @@ async def _serve(options: HubOptions, storage: HubStorage, run: Run, ready: Call
     tasks = [asyncio.create_task(_erase_people(storage, run), name="erase people"),
              asyncio.create_task(keep_feeds(storage, run), name="keep feeds"),
              asyncio.create_task(watch_silence(Silences(storage.database), run), name="watch silence"),
-             asyncio.create_task(_tell(storage, run, trial), name="webhooks")]
+             asyncio.create_task(_tell(storage, run, trial), name="webhooks"),
+             asyncio.create_task(keep_sourcing(storage, run, bells), name="sourcing")]
     if options.broker:
         password = options.broker.password or find_credential(BROKER_PASSWORD, os.environ)
         connect = mqtt_connect(replace(options.broker, password=password), bells.presences)

@@ -11,8 +11,17 @@ from dataclasses import dataclass
 import msgspec
 import sqlalchemy as sa
 
-from cloud_sync.contract.documents import Order, OrderLine, Person, SubstituteAnswer
+from cloud_sync.contract.documents import (
+    Address,
+    Order,
+    OrderLine,
+    OrderMethod,
+    ParcelLabel,
+    Person,
+    SubstituteAnswer,
+)
 from cloud_sync.contract.feeds import Feed
+from cloud_sync.contract.parcels import label_refusal
 from cloud_sync.contract.pickup import FINAL, PickupState
 from cloud_sync.hub import people, schema
 from cloud_sync.hub.catalogue import text_mistakes
@@ -21,7 +30,9 @@ from cloud_sync.hub.errors import Conflict, NotFound, Rejected
 from cloud_sync.hub.feeds import FeedId, put_documents, read_documents
 from cloud_sync.hub.happenings import order_placed
 from cloud_sync.hub.limits import INTEGER_MAX, KEY_MAX_CHARS, MINOR_MAX, ORDER_LINES_MAX, QUANTITY_MAX_MILLI
+from cloud_sync.hub.offers import lose_offer
 from cloud_sync.hub.outbox import tell
+from cloud_sync.hub.parcels import read_parcels
 from cloud_sync.hub.people import Collector
 from cloud_sync.hub.rows import insert_rows
 from cloud_sync.hub.secrets import mint_pickup_code
@@ -29,6 +40,7 @@ from cloud_sync.hub.stores import lock_store, read_zone
 
 PICKUP_CODE_MIN_CHARS = 4
 PICKUP_CODE_MAX_CHARS = 64
+ADDRESS_LINES_MAX = 4
 
 _encoder = msgspec.json.Encoder()
 _order_decoder = msgspec.json.Decoder(Order)
@@ -39,6 +51,7 @@ class Placement(msgspec.Struct, frozen=True):
 
     Lines and currency never change once placed. A field left out keeps what stands: `person`, `pickup_code` (the hub
     mints one for a new order), `notified_ms` (when the customer was told that it is ready), `placed_ms` (now).
+    An order whose `method` is `ship` needs a person with an address.
     """
 
     lines: tuple[OrderLine, ...]
@@ -47,6 +60,7 @@ class Placement(msgspec.Struct, frozen=True):
     person: Person | None = None
     pickup_code: str = ""
     notified_ms: int | None = None
+    method: OrderMethod = OrderMethod.PICKUP
 
     def __repr__(self) -> str:
         """Without person and code, so that no log line or traceback can hold them."""
@@ -64,6 +78,27 @@ class Arrival(msgspec.Struct, frozen=True):
 
     bay: str = ""
     arrived_ms: int | None = None
+
+
+class ParcelLabelIn(msgspec.Struct, frozen=True):
+    """`PUT …/parcels/{parcel}/label`: who carries it, and under which number."""
+
+    carrier: str
+    tracking: str
+    service: str = ""
+
+
+class ParcelStatus(msgspec.Struct, frozen=True):
+    """A parcel as its store tells of it."""
+
+    parcel: str
+    number: int
+    state: str
+    weight_g: int
+    carrier: str
+    service: str
+    tracking: str
+    lines: tuple[tuple[int, int], ...]
 
 
 class Placed(msgspec.Struct, frozen=True):
@@ -88,6 +123,7 @@ class OrderStatus(msgspec.Struct, frozen=True):
     reason: str
     store_revision: int
     occurred_ms: int | None
+    parcels: tuple[ParcelStatus, ...] = ()
 
 
 @dataclass(slots=True)
@@ -98,25 +134,29 @@ class Orders:
 
     def place(self, store: str, order_id: str, placement: Placement) -> Placed:
         """Write an order or what is new about it. Raises `Rejected`, or `Conflict` for other lines than placed."""
-        mistakes = tuple(_mistakes(order_id, placement))
+        mistakes = tuple(placement_mistakes(order_id, placement))
         if mistakes:
             raise Rejected(mistakes[0], mistakes)
         database = self.database
         with database.transaction() as connection:
             lock_store(connection, store)
-            standing = _find(connection, store, order_id)
+            standing = find_order(connection, store, order_id)
             if standing is None:
                 placed_ms = database.now_ms() if placement.placed_ms is None else placement.placed_ms
-                standing = Order(order_id, 0, placed_ms, placement.lines, placement.currency, database.mint())
-            elif (standing.lines, standing.currency) != (placement.lines, placement.currency):
+                if problem := address_missing(placement):
+                    raise Rejected(problem)
+                standing = Order(order_id, 0, placed_ms, placement.lines, placement.currency, database.mint(),
+                                 method=placement.method.value)
+            elif (standing.lines, standing.currency, standing.method) != (
+                    placement.lines, placement.currency, placement.method):
                 raise Conflict(f"order {order_id!r} was placed with other lines: cancel it and place a new one")
             collector, resealed = self._collector(connection, store, standing, placement)
             notified_ms = standing.notified_ms if placement.notified_ms is None else placement.notified_ms
             wanted = msgspec.structs.replace(standing, notified_ms=notified_ms)
-            order, changed = _write(connection, store, standing, wanted, resealed)
-            status = _status(connection, store, order)
+            order, changed = write_order(connection, store, standing, wanted, resealed)
+            status = order_status(connection, store, order)
             if not standing.revision and status.occurred_ms is None:
-                _await_answer(connection, store, order)
+                await_answer(connection, store, order)
                 tell(connection, database, store, [
                     order_placed(store, order_id, status.state, order.revision, database.now_ms())])
             return Placed(order_id, order.revision, collector.pickup_code, status.state, changed)
@@ -159,29 +199,52 @@ class Orders:
             return msgspec.structs.replace(order, answers=(*order.answers, answer))
         return self._say(store, order_id, answered)
 
+    def label_parcel(self, store: str, order_id: str, parcel_id: str, label: ParcelLabelIn) -> OrderStatus:
+        """Give a parcel that the store packed its carrier and number; the last word counts until it has left. Raises
+        `NotFound`, or `Rejected` for a parcel that the store did not tell of, or a label that is none."""
+        with self.database.transaction() as connection:
+            lock_store(connection, store)
+            standing = _need(connection, store, order_id)
+            parcel = read_parcels(connection, store, [order_id]).get((order_id, parcel_id))
+            if parcel is None:
+                raise NotFound(f"store {store!r} has told of no parcel {parcel_id!r} of order {order_id!r}")
+            if why_not := label_refusal(parcel, label.carrier, label.service, label.tracking):
+                raise Rejected(why_not)
+            given = ParcelLabel(parcel_id, label.carrier, label.tracking, label.service)
+            labels = (*(one for one in standing.labels if one.parcel_id != parcel_id), given)
+            wanted = standing if given in standing.labels else msgspec.structs.replace(standing, labels=labels)
+            order, _ = write_order(connection, store, standing, wanted)
+            return order_status(connection, store, order)
+
     def reassign(self, store: str, order_id: str) -> OrderStatus:
-        """Another store has the order now; this one puts back what it picked. Raises `NotFound`."""
-        return self._say(store, order_id, lambda order: msgspec.structs.replace(order, reassigned=True))
+        """Another store has the order now; this one puts back what it picked. Where the hub had found this store, it
+        looks for the next (`sourcing`). Raises `NotFound`."""
+        with self.database.transaction() as connection:
+            lock_store(connection, store)
+            standing = _need(connection, store, order_id)
+            order, _ = write_order(connection, store, standing, msgspec.structs.replace(standing, reassigned=True))
+            lose_offer(connection, store, order_id, self.database.now_ms())
+            return order_status(connection, store, order)
 
     def _say(self, store: str, order_id: str, change: Callable[[Order], Order]) -> OrderStatus:
         """Something new about an order, as its next revision; nothing new makes none."""
         with self.database.transaction() as connection:
             lock_store(connection, store)
             standing = _need(connection, store, order_id)
-            order, _ = _write(connection, store, standing, change(standing), resealed=False)
-            return _status(connection, store, order)
+            order, _ = write_order(connection, store, standing, change(standing))
+            return order_status(connection, store, order)
 
     def status(self, store: str, order_id: str) -> OrderStatus:
         """Raises `NotFound`."""
         with self.database.transaction() as connection:
             read_zone(connection, store)
-            return _status(connection, store, _need(connection, store, order_id))
+            return order_status(connection, store, _need(connection, store, order_id))
 
     def _collector(self, connection: sa.Connection, store: str, order: Order,
                    placement: Placement) -> tuple[Collector, bool]:
         """Who collects now, and whether that is news."""
         known = people.recall(connection, self.database.sealer, store, [order.person_id]).get(order.person_id)
-        if _status(connection, store, order).state in FINAL:  # what is to be erased is not taken in again
+        if order_status(connection, store, order).state in FINAL:  # what is to be erased is not taken in again
             return known or Collector(None, ""), False
         code = placement.pickup_code or (known.pickup_code if known else mint_pickup_code(self.database.random_bytes))
         collector = Collector(placement.person or (known.person if known else None), code)
@@ -191,7 +254,8 @@ class Orders:
         return collector, True
 
 
-def _mistakes(order_id: str, placement: Placement) -> Iterator[str]:
+def placement_mistakes(order_id: str, placement: Placement) -> Iterator[str]:
+    """What is wrong with it."""
     yield from text_mistakes({"order_id": order_id}, KEY_MAX_CHARS, filled=True)
     yield from text_mistakes({f"sku of line {line.line}": line.sku for line in placement.lines}, KEY_MAX_CHARS,
                              filled=True)
@@ -206,24 +270,46 @@ def _mistakes(order_id: str, placement: Placement) -> Iterator[str]:
             yield f"line {line.line}: quantity or price is out of bounds"
     if placement.pickup_code and not PICKUP_CODE_MIN_CHARS <= len(placement.pickup_code) <= PICKUP_CODE_MAX_CHARS:
         yield f"pickup_code has not {PICKUP_CODE_MIN_CHARS} to {PICKUP_CODE_MAX_CHARS} characters"
+    if placement.person is not None and placement.person.address is not None:
+        yield from _address_mistakes(placement.person.address)
     for name, time_ms in (("placed_ms", placement.placed_ms), ("notified_ms", placement.notified_ms)):
         if time_ms is not None and not 0 <= time_ms <= INTEGER_MAX:
             yield f"{name} is not a time"
 
 
-def _find(connection: sa.Connection, store: str, order_id: str) -> Order | None:
+def address_missing(placement: Placement) -> str:
+    """Why a new order cannot be sent; an empty text if it can, or is collected."""
+    if placement.method is OrderMethod.SHIP and (placement.person is None or placement.person.address is None):
+        return "an order that is shipped needs a person with an address"
+    return ""
+
+
+def _address_mistakes(address: Address) -> Iterator[str]:
+    """None of them repeats what the address says."""
+    texts = {"city": address.city, "postcode": address.postcode, "region": address.region, "phone": address.phone}
+    texts |= {f"address line {number}": line for number, line in enumerate(address.lines, start=1)}
+    yield from text_mistakes(texts, KEY_MAX_CHARS)
+    if not 1 <= len(address.lines) <= ADDRESS_LINES_MAX or not address.city.strip():
+        yield f"an address has a city and 1 to {ADDRESS_LINES_MAX} lines"
+    if not (len(address.country) == 2 and address.country.isascii() and address.country.isupper()):
+        yield "the country of an address is two capital letters"
+
+
+def find_order(connection: sa.Connection, store: str, order_id: str) -> Order | None:
+    """The order as it stands in the store's feed."""
     document = read_documents(connection, FeedId(Feed.ORDERS, store), [order_id]).get(order_id)
     return _order_decoder.decode(document.doc) if document and document.doc else None
 
 
 def _need(connection: sa.Connection, store: str, order_id: str) -> Order:
-    order = _find(connection, store, order_id)
+    order = find_order(connection, store, order_id)
     if order is None:
         raise NotFound(f"store {store!r} has no order {order_id!r}")
     return order
 
 
-def _write(connection: sa.Connection, store: str, standing: Order, wanted: Order, resealed: bool) -> tuple[Order, bool]:
+def write_order(connection: sa.Connection, store: str, standing: Order, wanted: Order,
+                resealed: bool = False) -> tuple[Order, bool]:
     """Give the order its next revision when anything about it changed."""
     if wanted == standing and standing.revision and not resealed:
         return standing, False
@@ -232,7 +318,7 @@ def _write(connection: sa.Connection, store: str, standing: Order, wanted: Order
     return order, True
 
 
-def _await_answer(connection: sa.Connection, store: str, order: Order) -> None:
+def await_answer(connection: sa.Connection, store: str, order: Order) -> None:
     """Nobody else is offered these goods meanwhile."""
     asked = Counter[str]()
     for line in order.lines:
@@ -242,10 +328,14 @@ def _await_answer(connection: sa.Connection, store: str, order: Order) -> None:
         for sku, milli in sorted(asked.items())])
 
 
-def _status(connection: sa.Connection, store: str, order: Order) -> OrderStatus:
+def order_status(connection: sa.Connection, store: str, order: Order) -> OrderStatus:
+    """The order with what its store says of it."""
     table = schema.pickup
     row = connection.execute(sa.select(table).where(
         table.c.store_id == store, table.c.order_id == order.order_id)).one_or_none()
     if row is None:
         return OrderStatus(order, PickupState.PLACED, "", "", 0, None)
-    return OrderStatus(order, row.state, row.step, row.reason, row.order_revision, row.occurred_ms)
+    parcels = read_parcels(connection, store, [order.order_id]) if order.method == OrderMethod.SHIP else {}
+    return OrderStatus(order, row.state, row.step, row.reason, row.order_revision, row.occurred_ms, tuple(
+        ParcelStatus(one.parcel_id, one.number, one.state, one.weight_g, one.carrier, one.service, one.tracking,
+                     one.lines) for one in sorted(parcels.values(), key=lambda each: each.number)))

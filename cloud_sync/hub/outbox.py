@@ -25,6 +25,9 @@ from cloud_sync.hub.limits import (
 from cloud_sync.hub.rows import Row, insert_rows
 
 _WEBHOOK, _DELIVERY = schema.webhook, schema.delivery
+ORDERS_OF_ZONE = "orders:"
+"""Before a zone's name: whose the events of orders are that no store has. No store can be named so; the caller locks
+the order instead of a store."""
 _LISTENERS = sa.select(_WEBHOOK.c.webhook_id, _WEBHOOK.c.event_types)
 _AT_MS, _ENDPOINT_ID = sa.bindparam("at_ms", type_=sa.BigInteger), sa.bindparam("endpoint", type_=sa.Text)
 _BEFORE = _DELIVERY.alias("before")

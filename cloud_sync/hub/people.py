@@ -76,6 +76,12 @@ def let_go(connection: sa.Connection, store: str, zone: str, orders: frozenset[s
                            {"erase_after_ms": now_ms + keep_ms})
 
 
+def forget(connection: sa.Connection, store: str, person_id: str) -> None:
+    """Erase a collector of this store now."""
+    table = schema.person
+    connection.execute(table.delete().where(table.c.store_id == store, table.c.person_id == person_id))
+
+
 def erase_due(database: Database) -> int:
     """Erase everyone whose time is over; returns how many."""
     table = schema.person

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from cloud_sync.hub.errors import ConfigurationError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _MIGRATION_LOCK = 0x7472_6173  # any constant; it keeps two starting hub processes from migrating at once
 
 
@@ -71,8 +71,9 @@ number; those before its newest are heard, so that their boxes learn of it, and 
 store = _table(
     "store", Owner.STORE, _key("store_id"), _text("zone_id"), _text("name"), _number("created_ms"),
     _number("last_seen_ms"), _number("box_epoch"), _number("reported_sequence"), _number("schema_version"),
-    _number("ledger_known_ms"))
-"""A shop, with what its last hello said. `ledger_known_ms`: when a hello last named the very end that is held here."""
+    _number("ledger_known_ms"), _text("time_zone"))
+"""A shop, with what its last hello said. `ledger_known_ms`: when a hello last named the very end that is held here.
+`time_zone`: an IANA name, empty until a box said it."""
 
 enrolment_code = _table(
     "enrolment_code", Owner.STORE, _key("store_id"), _key("code_hash"), _number("created_ms"), _number("expires_ms"),
@@ -200,6 +201,33 @@ delivery = _table(
     _number("due_ms"), _number("dead_after_ms"), sa.Column("dead", sa.Boolean, nullable=False), _text("last_error"))
 """The outbox: what is still to be told to whom, written with its cause, gone once it was heard. `sequence` counts
 within a subject. `dead`: given up, until somebody has it sent again."""
+
+sourcing = _table(
+    "sourcing", Owner.ZONE, _key("zone_id"), _key("order_id"), _text("state"), _text("store_id"), _number("offer"),
+    _number("offers_max"), _number("due_ms"), sa.Column("cancel_requested", sa.Boolean, nullable=False),
+    _text("wished_store"), sa.Column("only_wished", sa.Boolean, nullable=False), _text("tried"), _text("left_store"),
+    _text("reason"), _bytes("doc"))
+"""Orders for which the hub finds the store, see `sourcing`. `store_id`: who was offered it last, `offer` being the how
+manyth; `tried`: all who were, as JSON; `left_store`: goods left from a store that had lost it; `due_ms`: when to look
+next, 0 for never; `doc`: the order without people, as the next store is given it."""
+
+sa.Index("sourcing_by_due", sourcing.c.zone_id, sourcing.c.due_ms)
+
+order_offer = _table(
+    "order_offer", Owner.STORE, _key("store_id"), _key("order_id"), _text("zone_id"), _number("offer"), _text("state"),
+    _number("accept_by_ms"), _number("confirmed_revision"))
+"""What a store was offered and what became of it. `confirmed_revision`: of the order, 0 before the hub said so."""
+
+parcel = _table(
+    "parcel", Owner.STORE, _key("store_id"), _key("order_id"), _key("parcel_id"), _number("number"), _text("state"),
+    _text("lines"), _number("weight_g"), _text("carrier"), _text("service"), _text("tracking"))
+"""Parcels of orders that stores send, as their ledgers tell (`contract.parcels`). `lines`: JSON."""
+
+sold_line = _table(
+    "sold_line", Owner.ZONE, _key("zone_id"), _key("order_id"), _key_number("line"), _key("sku"), _number("out_milli"),
+    _number("returned_milli"), _number("refunded_milli"))
+"""What left of an order's lines, what came back in whichever store, and for what money was asked back; see
+`contract.returns`. The row of line -1 is what a transaction locks to change an order's others."""
 
 silent_store = _table("silent_store", Owner.STORE, _key("store_id"), _number("since_ms"))
 """Stores of which it was told that they are silent."""

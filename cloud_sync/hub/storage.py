@@ -33,6 +33,7 @@ from cloud_sync.hub.rebase import Rebases
 from cloud_sync.hub.schema import STORE_FEEDS, ZONE_FEEDS
 from cloud_sync.hub.secrets import HubKey, RandomBytes
 from cloud_sync.hub.shops import Shops
+from cloud_sync.hub.sourcing import Sourcings
 from cloud_sync.hub.stores import Stores, feed_id, meet_store, read_zone
 from cloud_sync.hub.tasks import Tasks
 from cloud_sync.hub.webhooks import Webhooks
@@ -47,6 +48,7 @@ class HubStorage:
     catalogue: CatalogueStore
     ledgers: Ledgers
     orders: Orders
+    sourcings: Sourcings
     enrolments: Enrolments
     rebases: Rebases
     tasks: Tasks
@@ -152,7 +154,8 @@ class HubStorage:
 def open_storage(url: str, key: HubKey, now_ms: Callable[[], int], random_bytes: RandomBytes) -> HubStorage:
     """Open, and if needed make or migrate, the hub's database; see `database.open_database` for errors."""
     database = open_database(url, key, now_ms, random_bytes)
-    stores = Stores(database)
-    return HubStorage(database, stores, CatalogueStore(database), Ledgers(database), Orders(database),
-                      Enrolments(database, stores.known), Rebases(database), Tasks(database), Availabilities(database),
-                      Shops(database, stores.known), Webhooks(database), Deliveries(database))
+    stores, orders = Stores(database), Orders(database)
+    return HubStorage(database, stores, CatalogueStore(database), Ledgers(database), orders,
+                      Sourcings(database, orders), Enrolments(database, stores.known), Rebases(database),
+                      Tasks(database), Availabilities(database), Shops(database, stores.known), Webhooks(database),
+                      Deliveries(database))

@@ -13,7 +13,7 @@ from cloud_sync.hub import schema
 from cloud_sync.hub.database import Database
 from cloud_sync.hub.errors import NotFound, Rejected
 from cloud_sync.hub.feeds import STORE_FEED_NAMES, FeedId, ensure_feeds, read_head
-from cloud_sync.hub.limits import INTEGER_MAX, SEEN_EVERY_MS
+from cloud_sync.hub.limits import INTEGER_MAX, KEY_MAX_CHARS, SEEN_EVERY_MS
 from cloud_sync.hub.names import DEFAULT_ZONE, check_name
 from cloud_sync.hub.principals import KnownTokens, Principal, Role
 from cloud_sync.hub.rows import upsert
@@ -252,7 +252,7 @@ def _write_store(connection: sa.Connection, store: str, registration: Registrati
     found = connection.execute(sa.select(table.c.store_id).where(table.c.store_id == store).with_for_update()).first()
     row = {"store_id": store, "zone_id": registration.zone, "name": registration.name, "created_ms": now_ms,
            "last_seen_ms": 0, "box_epoch": 0, "reported_sequence": 0, "schema_version": 0,
-           "ledger_known_ms": 0}
+           "ledger_known_ms": 0, "time_zone": ""}
     upsert(connection, table, [row], replace=["zone_id", "name"])
     return found is None
 
@@ -269,7 +269,9 @@ def _replace_token(connection: sa.Connection, store: str, token: str, now_ms: in
 
 def _note_hello(connection: sa.Connection, store: str, hello: Hello, now_ms: int, *, whole: bool) -> None:
     """`whole`: the store's ledger ends where the hub's copy of it does."""
-    known = {"ledger_known_ms": now_ms} if whole else {}
+    known: dict[str, object] = {"ledger_known_ms": now_ms} if whole else {}
+    if hello.time_zone:
+        known["time_zone"] = hello.time_zone
     connection.execute(schema.store.update().where(schema.store.c.store_id == store), {
         "last_seen_ms": now_ms, "box_epoch": hello.box_epoch, "reported_sequence": hello.head.sequence,
         "schema_version": hello.schema_version, **known})
@@ -285,6 +287,8 @@ def _check_hello(hello: Hello) -> None:
         raise Rejected("epochs, sequences and offsets are whole numbers from 0 to 2**63 - 1")
     if any("\0" in generation for generation, _ in hello.cursors.values()):
         raise Rejected("a generation holds no NUL character")
+    if len(hello.time_zone) > KEY_MAX_CHARS or "\0" in hello.time_zone:
+        raise Rejected("time_zone is no name of a time zone")
 
 
 def _read_cursor(connection: sa.Connection, store: str, feed: Feed) -> Cursor | None:

@@ -220,7 +220,7 @@ _MINTED = re.compile(r"(?=.*[a-f])[0-9a-f]{16,64}")
 """Ids and fingerprints made by programs, in which any digits may come together."""
 
 _MADE_HERE = frozenset({"version", "label", "order_id", "transition_id", "subject", "count", "session", "delivery",
-                        "transfer"})
+                        "transfer", "tracking"})
 """Fields of facts that nobody types: ids and fingerprints, whose digits mean nothing."""
 
 

@@ -39,6 +39,7 @@ def prune(connection: Connection, chain: Chain, now_ms: int, acked_sequence: int
               connection.execute(LEDGER.prune_till_days, (_day(old_ms), count_max)).rowcount,
               connection.execute(LEDGER.prune_till_clocks, (old_ms, old_ms, count_max)).rowcount,
               connection.execute(LEDGER.prune_guard_decisions, (old_ms, count_max)).rowcount,
+              connection.execute(LEDGER.prune_order_returns, (old_ms, count_max)).rowcount,
               *_prune_stock_acts(connection, old_ms, count_max))
     more = max(entries + 1, facts, *others) >= count_max  # of the oldest entries the anchor stays
     return Pruned(entries, facts, sum(others), more)

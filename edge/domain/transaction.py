@@ -28,7 +28,8 @@ def meaning_digest(transaction: Transaction) -> bytes:
     A product is the code as scanned, or else the SKU as sent: what the catalogue makes of a code changes, and a
     repeat of the same sale after such a change is still a repeat.
     """
-    lines = [(line.kind, canonical(line.code) or line.sku, line.quantity_milli, line.amount_minor)
+    lines = [(line.kind, canonical(line.code) or line.sku, line.quantity_milli, line.amount_minor,
+              *((line.order_id, line.order_line) if line.order_id else ()))
              for line in transaction.lines if transaction.type is not TransactionKind.VOID]
     said = (transaction.type, transaction.currency, transaction.total_minor, transaction.voids_sequence, lines)
     return hashlib.sha256(msgspec.json.encode(said)).digest()

@@ -35,6 +35,7 @@ from edge.db.ledger import Outcome, draft, fact_of, raise_exception, record
 from edge.db.queries import LEDGER
 from edge.errors import Rejected
 from edge.limits import CODE_ATTEMPTS_MAX, PICKUPS_LISTED_MAX
+from edge.pickups.parcels import hear_labels, note_handed, read_parcel, ship_refusal
 from edge.pickups.past import HUB, REASSIGNED, replay_past
 from edge.pickups.people import PeopleVault
 from edge.pickups.rows import (
@@ -66,7 +67,7 @@ class StepRequest:
 
     `quantities`: how much of which line, for part of them. `short_reason`, `substitute` (its `line` is minted here),
     `accept`, `from_staged`: see `pickup_order.Taken`. `expected_rev`: as of which revision of the order it is asked.
-    `supervised`: a supervisor hands over without a code, with a reason.
+    `supervised`: a supervisor hands over without a code, with a reason. `parcel_id`: the parcel that the carrier takes.
     """
 
     order_id: str
@@ -83,6 +84,7 @@ class StepRequest:
     accept: bool = False
     from_staged: bool = False
     expected_rev: int | None = None
+    parcel_id: str = ""
 
 
 class PickupDesk:
@@ -148,8 +150,13 @@ class PickupDesk:
             await books.ledger.submit(lambda connection: connection.execute(LEDGER.erase_people, (now_ms,)))
 
     async def keep_deadlines(self) -> None:
-        """Decide what customers did not answer, and end orders that nobody collected, by the store's clock."""
+        """Decide what customers did not answer, end orders that nobody collected, and let go what the hub did not
+        confirm in time, all by the store's clock."""
         now_ms, policy, reader = self._store.clock.wall_ms(), self._store.policy, self._store.books.ledger_reader
+        for (order_id,) in reader.execute(LEDGER.pickups_unconfirmed, (now_ms, PICKUPS_LISTED_MAX)).fetchall():
+            await self._store.record(partial(self._by_clock, order_id=order_id, asked=Taken(Step.EXPIRE),
+                                             reason="not confirmed in time"))
+            self._store.tell(Topic.PICKUP, order_id)
         due = [(order_id, Taken(Step.DECIDE, ((line, 1),), accept=policy.substitute_unanswered))
                for order_id, line in reader.execute(
                    LEDGER.offers_unanswered, (now_ms - policy.answer_wait_s * 1000, PICKUPS_LISTED_MAX)).fetchall()]
@@ -165,24 +172,28 @@ class PickupDesk:
         calendar = Calendar.of(policy, self._store.identity.time_zone)
         return Pickup(row, read_lines(reader, row.order_id), self._vault.unseal(person[0]) if person else None,
                       promised_ms(calendar, row.placed_ms, policy.prepare_s),
-                      expires_ms(calendar, policy, row.placed_ms, row.notified_ms))
+                      None if row.is_shipped else expires_ms(calendar, policy, row.placed_ms, row.notified_ms))
 
     def _take(self, connection: Connection, order: Order, sealed: bytes | None) -> None:
         known = read_row(connection, order.order_id)
         if known is None:
             self._accept_new(connection, order, sealed)
         else:  # by its words, not by its revision: a hub that was restored counts revisions anew
-            if (order.revision, order.cancel_requested) != (known.revision, known.cancel_requested):
+            said = order.revision, order.cancel_requested, order.confirmed
+            if said != (known.revision, known.cancel_requested, known.confirmed):
                 connection.execute(LEDGER.update_pickup_from_hub, (order.revision, int(order.cancel_requested),
-                                                                   order.order_id))
+                                                                   int(order.confirmed), order.order_id))
             self._hear(connection, order)
+            now_ms = self._store.clock.wall_ms()
+            hear_labels(connection, self._store.books.chain, order, now_ms, self._store.business_day(now_ms))
 
     def _accept_new(self, connection: Connection, order: Order, sealed: bytes | None) -> None:
         now_ms = self._store.clock.wall_ms()
         code = self._vault.code_hmac(order.pickup_code) if order.pickup_code else ""
         connection.execute(LEDGER.insert_pickup, (
             order.order_id, order.revision, PickupState.PLACED, order.placed_ms, order.currency, code, order.person_id,
-            order.notified_ms, int(order.cancel_requested), now_ms))
+            order.notified_ms, int(order.cancel_requested), now_ms, order.offer, order.accept_by_ms,
+            int(order.confirmed), order.method))
         for line in order.lines:
             connection.execute(LEDGER.insert_pickup_line, (order.order_id, line.line, line.sku, line.quantity_milli,
                                                            line.price_minor, int(line.may_substitute)))
@@ -224,16 +235,23 @@ class PickupDesk:
         assert row is not None, "it was looked up, or written, before"
         return row, order_of(row, read_lines(connection, order_id))
 
-    def _by_clock(self, connection: Connection, order_id: str, asked: Taken) -> None:
-        """A step that follows from the time; not any more when somebody was quicker."""
+    def _by_clock(self, connection: Connection, order_id: str, asked: Taken, reason: str = "") -> None:
+        """A step that follows from the time; not any more when somebody was quicker. `reason`: for an offer that was
+        not confirmed, which it is by now if the hub was."""
         row, value = self._value(connection, order_id)
+        if reason and not row.awaits_hub:
+            return
         if not refusal(value, asked, {}):
             lines = "-".join(str(number) for number, _ in asked.quantities)
-            request = StepRequest(order_id, _own_id(order_id, f"{asked.step}{lines}"), asked.step, _CLOCK)
+            request = StepRequest(order_id, _own_id(order_id, f"{asked.step}{lines}"), asked.step, _CLOCK,
+                                  reason=reason)
             self._write(connection, row, request, asked, value, taken(value, asked))
 
     def _why_not(self, connection: Connection, order: Order, value: PickupOrder) -> str:
         """Why the order cannot be promised: a reservation may not take available-to-promise below zero (P5)."""
+        late = order.accept_by_ms is not None and self._store.clock.wall_ms() >= order.accept_by_ms
+        if order.offer and not order.confirmed and late and self._store.clock.trusted:
+            return "offered too long ago: the hub asks another store"
         if not order.lines or any(line.quantity_milli <= 0 for line in order.lines):
             return "a line without a quantity"
         if len({line.line for line in order.lines}) < len(order.lines):
@@ -260,18 +278,25 @@ class PickupDesk:
             return f"order {row.order_id} has changed: look at it again"
         value = order_of(row, read_lines(connection, row.order_id))
         step = self._asked(connection, value, request)
+        if row.is_shipped:
+            told_why = request.supervised and bool(request.reason.strip())
+            if why_not := ship_refusal(connection, row, step, request.parcel_id, told_why):
+                return why_not
         available = {step.offer.sku: self._available_milli(connection, step.offer.sku)} if step.offer else {}
         if why_not := refusal(value, step, available):
             return why_not
-        if request.step is Step.HAND_OVER and (why_not := self._code_refusal(connection, row, request, given_hmac)):
+        collected = request.step is Step.HAND_OVER and not row.is_shipped
+        if collected and (why_not := self._code_refusal(connection, row, request, given_hmac)):
             return why_not
         self._write(connection, row, request, step, value, taken(value, step))
         return ""
 
     def _asked(self, connection: Connection, value: PickupOrder, request: StepRequest) -> Taken:
         """The request in the contract's words, with every quantity named."""
-        asked = Taken(request.step, request.quantities, request.short_reason, None, request.accept,
-                      request.from_staged)
+        parcel = read_parcel(connection, request.parcel_id) if request.parcel_id else None
+        whole_parcel = parcel is not None and parcel.order_id == value.order_id
+        asked = Taken(request.step, parcel.lines if parcel is not None and whole_parcel else request.quantities,
+                      request.short_reason, None, request.accept, request.from_staged)
         step = complete(value, asked, () if request.line is None else (request.line,))
         original = value.line(step.quantities[0][0]) if step.quantities else None
         if original is not None and request.short_reason is ShortReason.NOT_IN_STOCK and len(step.quantities) == 1:
@@ -323,7 +348,8 @@ class PickupDesk:
         now_ms, after = self._store.clock.wall_ms(), applied.order
         state = state_of(after)
         fact = msgspec.structs.replace(
-            fact_of_step(row, request.transition_id, step, state, request.actor, request.reason), moves=applied.moves)
+            fact_of_step(row, request.transition_id, step, state, request.actor, request.reason), moves=applied.moves,
+            parcel_id=request.parcel_id if row.is_shipped and step.step is Step.HAND_OVER else "")
         made = draft(_fact_key(request.transition_id), fact, occurred_ms=now_ms, recorded_ms=now_ms,
                      business_day=self._store.business_day(now_ms))
         receipt = record(connection, self._store.books.chain, made)
@@ -332,6 +358,8 @@ class PickupDesk:
         for sku in receipt.short_skus:
             if any(move.sku == sku and move.sellable_milli < 0 for move in applied.moves):
                 self._tell_endangered(connection, made.fact_key, sku, now_ms)
+        if fact.parcel_id:
+            note_handed(connection, fact.parcel_id)
         connection.execute(LEDGER.set_pickup_state, (state, now_ms, receipt.epoch, receipt.sequence, row.order_id))
         if state in FINAL and row.state not in FINAL and row.person_id:
             self._erase_later(connection, row)
@@ -340,8 +368,10 @@ class PickupDesk:
 
 def _as_repeat(request: StepRequest, taken_before: Fact | None) -> str:
     """The id was used before, `taken_before` is what for (`None`: so long ago that only the id is remembered)."""
-    if not isinstance(taken_before, PickupStep) or (taken_before.order_id, taken_before.step) == (request.order_id,
-                                                                                                   request.step):
+    if not isinstance(taken_before, PickupStep):
+        return ""
+    before = (taken_before.order_id, taken_before.step, taken_before.parcel_id)
+    if before == (request.order_id, request.step, request.parcel_id):
         return ""
     return (f"{request.transition_id} was {taken_before.step} of order {taken_before.order_id}; "
             "mint another id for every step")

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from cloud_sync.contract.documents import Person
 from edge.db.books import derive_key
-from edge.domain.card_data import masked
+from edge.domain.card_data import masked_values
 
 _NONCE_BYTES = 12
 _person_decoder = msgspec.json.Decoder(Person)
@@ -26,7 +26,7 @@ class PeopleVault:
         """Nonce and ciphertext, without card data that somebody gave for a name. The nonce comes from the operating
         system: a repeated one would break the seal."""
         nonce = os.urandom(_NONCE_BYTES)
-        clean = Person(masked(person.display_name), masked(person.phone_last_digits))
+        clean = msgspec.convert(masked_values(msgspec.to_builtins(person)), Person)
         return nonce + self._cipher.encrypt(nonce, msgspec.json.encode(clean), None)
 
     def unseal(self, sealed: bytes) -> Person:

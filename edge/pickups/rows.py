@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cloud_sync.contract.documents import Order, Person
+from cloud_sync.contract.documents import Order, OrderMethod, Person
 from cloud_sync.contract.facts import PickupStep, StepLine, Substitute
 from cloud_sync.contract.pickup import HubStep, PickupState, ShortReason, Step
 from cloud_sync.contract.pickup_order import Answer, Line, PickupOrder, Said, Taken
@@ -30,6 +30,20 @@ class PickupRow:
     arrived_ms: int | None
     bay: str
     reassigned: bool
+    offer: int = 0
+    accept_by_ms: int | None = None
+    confirmed: bool = False
+    method: str = OrderMethod.PICKUP.value
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether a carrier brings it."""
+        return self.method == OrderMethod.SHIP
+
+    @property
+    def awaits_hub(self) -> bool:
+        """An offer that the hub has not confirmed: another store may still be asked instead."""
+        return self.offer > 0 and not self.confirmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +63,12 @@ def read_row(connection: Connection, order_id: str) -> PickupRow | None:
     return row_of(row) if row else None
 
 
-def row_of(row: tuple[str, int, str, int, str, str, int, str, int | None, int, int, str, str, int | None, str, int]
-           ) -> PickupRow:
+def row_of(row: tuple[str, int, str, int, str, str, int, str, int | None, int, int, str, str, int | None, str, int, int,
+                      int | None, int, str]) -> PickupRow:
     """What the queries `pickup` and `pickups_open` read."""
     return PickupRow(row[0], row[1], PickupState(row[2]), row[3], row[4], row[5], row[6], row[7], row[8], bool(row[9]),
                      row[10], PickupState(row[11]), PickupState(row[12]) if row[12] else None, row[13], row[14],
-                     bool(row[15]))
+                     bool(row[15]), row[16], row[17], bool(row[18]), row[19])
 
 
 def read_lines(connection: Connection, order_id: str) -> tuple[Line, ...]:

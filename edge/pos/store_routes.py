@@ -63,6 +63,7 @@ class PickupOut(msgspec.Struct, frozen=True):
     """An order as a till or the page sees it; the customer's name only as far as a hand-over needs.
 
     `arrived_ms`, `bay`: the customer is here. `promised_ms`, `expires_ms`: until when it should be ready, and is kept.
+    `awaits_hub`: the hub has not confirmed yet that it is this store's; it is let go at `accept_by_ms`.
     """
 
     order_id: str
@@ -76,6 +77,9 @@ class PickupOut(msgspec.Struct, frozen=True):
     cancel_requested: bool = False
     promised_ms: int | None = None
     expires_ms: int | None = None
+    awaits_hub: bool = False
+    accept_by_ms: int | None = None
+    method: str = "pickup"
 
 
 class PickupLineOut(msgspec.Struct, frozen=True):
@@ -179,4 +183,5 @@ def pickup_out(pickup: Pickup) -> PickupOut:
     row = pickup.row
     return PickupOut(row.order_id, row.state, row.revision, row.placed_ms,
                      pickup.person.display_name if pickup.person else "", lines, row.arrived_ms, row.bay,
-                     row.cancel_requested, pickup.promised_ms, pickup.expires_ms)
+                     row.cancel_requested, pickup.promised_ms, pickup.expires_ms, row.awaits_hub,
+                     row.accept_by_ms if row.awaits_hub else None, row.method)

@@ -46,6 +46,7 @@ from edge.limits import (
     KEY_CHARACTERS_MAX,
     SEQUENCE_MAX,
 )
+from edge.pickups.returns import as_return, note_transaction, order_reference
 from edge.pos.till_clocks import TillClocks
 from edge.prices.price_desk import PriceDesk
 from edge.stock.late_facts import let_counts_stand, moment_of_sale
@@ -62,6 +63,7 @@ _Key = Annotated[str, msgspec.Meta(max_length=KEY_CHARACTERS_MAX, pattern=r"^[^\
 class LineIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A line as a till sends it: `code` as scanned, or `sku`. Quantities in thousandths, money in minor units.
 
+    `order_id`: of a return (or a sale of less than nothing), the online order that it was part of, and `order_line`.
     A quantity may be anything a number can be: what is odd about it is flagged, never refused (P4).
     """
 
@@ -73,6 +75,8 @@ class LineIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: LineKind = LineKind.SALE
     unit_price_minor: _Amount | None = None
     scanned_at: datetime | None = None
+    order_id: _Key = ""
+    order_line: Annotated[int, msgspec.Meta(ge=0, le=2**31)] = 0
 
 
 class TransactionIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -207,17 +211,22 @@ class TransactionDesk:
         return [sku or next(by_code) for sku in said]
 
     def _line(self, line: LineIn, known: str, received_ms: int) -> SaleLine:
-        return SaleLine(line=line.line, kind=line.kind, quantity_milli=line.quantity_milli,
-                        amount_minor=line.amount_minor, sku=known or line.sku, code=line.code,
-                        unit_price_minor=line.unit_price_minor,
-                        scanned_ms=self._milliseconds(line.scanned_at, received_ms) if line.scanned_at else None,
-                        flags=line_flags(bool(known), line.quantity_milli))
+        order_id = order_reference(self._store.books.ledger_reader, line.order_id) if line.order_id else ""
+        said = as_return(SaleLine(
+            line=line.line, kind=line.kind, quantity_milli=line.quantity_milli, amount_minor=line.amount_minor,
+            sku=known or line.sku, code=line.code, unit_price_minor=line.unit_price_minor,
+            scanned_ms=self._milliseconds(line.scanned_at, received_ms) if line.scanned_at else None,
+            order_id=order_id, order_line=line.order_line if order_id else 0))
+        return msgspec.structs.replace(said, flags=line_flags(bool(known), said.quantity_milli))
 
     def _milliseconds(self, moment: datetime, received_ms: int) -> int:
         """Since 1970. A till that names no offset means the store's own time."""
         aware = moment if moment.tzinfo else on_the_wall(moment, self._store.identity.time_zone, received_ms)
         return milliseconds(aware)
 
+
+_FOR_NOBODY = frozenset({Flag.CLOCK_UNTRUSTED, Flag.VOIDED_FIRST})
+"""An issue of the box, not of each of its sales; and what its void asked people to look at already."""
 
 _SEQUENCE_DIGITS = 10
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -232,10 +241,12 @@ def record_transaction(connection: Connection, chain: Chain, made: Draft, fact: 
     if fact.type is TransactionKind.VOID:
         made, fact = _with_voided_lines(connection, made, fact)
     made, fact = _with_its_order(connection, made, fact)
+    made, fact = _marked_if_voided(connection, made, fact)
     receipt = record(connection, chain, made)
     if receipt.outcome is not Outcome.NEW:
         return receipt
     let_counts_stand(connection, chain, made, made.occurred_ms if happened_ms is None else happened_ms)
+    note_transaction(connection, chain, made, fact)
     connection.execute(LEDGER.add_to_till_day, (fact.till, fact.business_day, fact.sequence, fact.sequence,
                                                 fact.total_minor))
     if fact.type is not TransactionKind.VOID:
@@ -243,7 +254,7 @@ def record_transaction(connection: Connection, chain: Chain, made: Draft, fact: 
     for flag in fact.flags:
         if flag in CLOCK_FLAGS:
             _raise_of_the_day(connection, chain, made, fact, flag)
-        elif flag is not Flag.CLOCK_UNTRUSTED:  # an issue of the box, not of each of its sales
+        elif flag not in _FOR_NOBODY:
             _raise(connection, chain, made, fact, flag, _detail(fact, flag))
     for sku in receipt.short_skus:
         _endangered_orders(connection, chain, made, fact, sku)
@@ -273,6 +284,15 @@ def _with_its_order(connection: Connection, made: Draft, fact: Transaction) -> t
     if not contradicts_order(made.occurred_ms, occurred_ms.get(before), occurred_ms.get(after)):
         return made, fact
     fact = msgspec.structs.replace(fact, flags=(*fact.flags, Flag.CONTRADICTORY))
+    return replace(made, fact=fact), fact
+
+
+def _marked_if_voided(connection: Connection, made: Draft, fact: Transaction) -> tuple[Draft, Transaction]:
+    """A return of an online order whose void came first asks nobody for money."""
+    of_order = fact.type is not TransactionKind.VOID and any(line.order_id for line in fact.lines)
+    if not of_order or connection.execute(LEDGER.voided, (made.fact_key,)).fetchone() is None:
+        return made, fact
+    fact = msgspec.structs.replace(fact, flags=(*fact.flags, Flag.VOIDED_FIRST))
     return replace(made, fact=fact), fact
 
 
@@ -394,6 +414,8 @@ def take_past_transaction(connection: Connection, chain: Chain, fact: Transactio
     connection.execute(LEDGER.add_to_till_day, (fact.till, fact.business_day, fact.sequence, fact.sequence,
                                                 fact.total_minor))
     made = Draft(key, fact, meaning_digest(fact), recorded_ms, fact.business_day, recorded_ms)
+    if connection.execute(LEDGER.voided, (key,)).fetchone() is None:  # else a void of ours takes it back below
+        note_transaction(connection, chain, made, fact)
     if fact.type is not TransactionKind.VOID:
         _take_back_if_voided(connection, chain, made, fact)
     elif fact.voids_sequence is not None:

@@ -7,7 +7,7 @@ judged: hands may have put back in the one what the other had given away. The su
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -40,7 +40,7 @@ _RESERVING = ("SELECT order_id FROM pickup_line WHERE sku = ? AND reserved_milli
 class Rows(Protocol):
     """A connection, as far as it is read from here."""
 
-    def execute(self, sql: str, parameters: Iterable[Any] = ..., /) -> Any: ...
+    def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Any: ...
 
 
 class StockWatch:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from cloud_sync.contract.documents import Address
+from cloud_sync.contract.parcels import Parcel, ParcelState, to_pack
 from cloud_sync.contract.pickup import FINAL, PickupState, Step
 from cloud_sync.contract.pickup_order import Answer, Line, to_put_back
 from cloud_sync.contract.pickup_rules import SOURCES
@@ -9,9 +11,11 @@ from edge.db.label_rows import label_row
 from edge.db.queries import REPLICA
 from edge.domain.names import display_name, display_package
 from edge.pickups.desk import PickupDesk
+from edge.pickups.parcels import parcels_of
 from edge.pickups.rows import Pickup, order_of
 from edge.staff.label_index import LabelIndex
 from edge.staff.tiles import Tiles
+from edge.staff.view import typed_quantity
 from edge.store import Store
 
 STAGES = (PickupState.ACCEPTED, PickupState.PICKING, PickupState.STAGED, PickupState.READY, PickupState.HANDED_OVER)
@@ -50,6 +54,20 @@ class PickupLineView:
 
 
 @dataclass(frozen=True, slots=True)
+class PackLine:
+    """What is picked and in no parcel yet."""
+
+    line: int
+    name: str
+    quantity_milli: int
+
+    @property
+    def typed(self) -> str:
+        """All of it, as a person would type it."""
+        return typed_quantity(self.quantity_milli)
+
+
+@dataclass(frozen=True, slots=True)
 class PickupView:
     """One order and what may be done with it now. `place`: its place in `STAGES`, `None` when it left that way."""
 
@@ -65,6 +83,11 @@ class PickupView:
     can_put_back: bool
     can_miss: bool
     expires_ms: int | None
+    awaits_hub: bool
+    is_shipped: bool = False
+    address: Address | None = None
+    to_pack: tuple[PackLine, ...] = ()
+    parcels: tuple[Parcel, ...] = ()
 
     @property
     def all_picked(self) -> bool:
@@ -92,13 +115,23 @@ class Orders:
             return None
         state = pickup.row.state
         can = {step: state in sources for step, sources in SOURCES.items()}
-        back = to_put_back(order_of(pickup.row, pickup.lines), state in FINAL)
+        order, shipped = order_of(pickup.row, pickup.lines), pickup.row.is_shipped
+        back = to_put_back(order, state in FINAL)
+        every = parcels_of(self._store.books.ledger_reader, order_id) if shipped else ()
+        packable = to_pack(order, every) if shipped and state not in FINAL else {}
         return PickupView(_card(pickup), pickup.person.phone_last_digits if pickup.person else "",
                           pickup.row.currency, tuple(self._line(line) for line in pickup.lines),
-                          STAGES.index(state) if state in STAGES else None, can[Step.PICK], can[Step.STAGE],
-                          can[Step.READY], can[Step.HAND_OVER] and state is not PickupState.STAGED
-                          and state not in FINAL, any(back), can[Step.NO_SHOW] and pickup.row.arrived_ms is None,
-                          pickup.expires_ms if state not in FINAL else None)
+                          STAGES.index(state) if state in STAGES else None,
+                          can[Step.PICK] and not pickup.row.awaits_hub, can[Step.STAGE],
+                          can[Step.READY] and not shipped, can[Step.HAND_OVER] and state is not PickupState.STAGED
+                          and state not in FINAL and not shipped, any(back),
+                          can[Step.NO_SHOW] and pickup.row.arrived_ms is None and not shipped,
+                          pickup.expires_ms if state not in FINAL else None,
+                          pickup.row.awaits_hub and state not in FINAL, shipped,
+                          pickup.person.address if pickup.person and shipped else None,
+                          tuple(PackLine(line.line, self._name(line.sku), packable[line.line])
+                                for line in pickup.lines if line.line in packable),
+                          tuple(each for each in every if each.state is not ParcelState.UNPACKED))
 
     def _line(self, line: Line) -> PickupLineView:
         item = self._store.books.replica_reader.execute(REPLICA.item, (line.sku,)).fetchone()
@@ -106,6 +139,10 @@ class Orders:
                               display_package(item[5]) if item else "", line.ordered_milli - line.short_milli,
                               line.staged_milli + line.handed_milli, line.price_minor, _is_picked(line),
                               line.reserved_milli > 0 and line.answer is not Answer.OFFERED, self._lights(line.sku))
+
+    def _name(self, sku: str) -> str:
+        item = self._store.books.replica_reader.execute(REPLICA.item, (sku,)).fetchone()
+        return display_name(item[1]) if item else sku
 
     def _lights(self, sku: str) -> tuple[str, ...]:
         rows = (label_row(self._store.books.ledger_reader, label) for label in self._index.labels_of(sku))

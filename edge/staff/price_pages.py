@@ -101,8 +101,21 @@ async def _take_back(page: StaffPage, request: Request, form: Form) -> Message:
 
 def _quantity_milli(text: str, words: Words) -> int:
     """`"12"`, `"0,350"` or `"0.35"` in thousandths. Raises `Rejected`."""
-    match = QUANTITY.fullmatch(text.strip())
-    quantity_milli = int(Decimal(f"{match[1]}.{match[2] or '0'}") * 1000) if match else 0
+    quantity_milli = quantity_of(text)
     if quantity_milli <= 0:
         raise Rejected(words.say("Say how many came in: a number such as 12 or 0.35."))
+    return quantity_milli
+
+
+def quantity_of(text: str) -> int:
+    """The same; 0 for what is none."""
+    match = QUANTITY.fullmatch(text.strip())
+    return int(Decimal(f"{match[1]}.{match[2] or '0'}") * 1000) if match else 0
+
+
+def wanted_quantity_milli(text: str, words: Words) -> int:
+    """How many a form is about. Raises `Rejected`."""
+    quantity_milli = quantity_of(text)
+    if quantity_milli <= 0:
+        raise Rejected(words.say("Say how many: a number such as 12 or 0.35."))
     return quantity_milli

@@ -16,6 +16,8 @@ from edge.staff.label_pages import label_handlers
 from edge.staff.page import StaffPage, StaffParts
 from edge.staff.pickup_pages import pickup_handlers
 from edge.staff.price_pages import price_handlers
+from edge.staff.return_pages import return_handlers
+from edge.staff.ship_pages import ship_handlers
 from edge.staff.sign_in_pages import sign_in_handlers
 from edge.staff.stock_pages import stock_handlers
 from edge.staff.tag_pages import tag_handlers
@@ -80,6 +82,15 @@ STAFF_RULES: tuple[Rule, ...] = (
     Rule("POST", "/staff/deliveries/{delivery_id}/undo", DESK, "staff_undo_delivery"),
     Rule("POST", "/staff/deliveries/{delivery_id}/rest", DESK, "staff_receive_rest"),
     Rule("POST", "/staff/deliveries/{delivery_id}/close", DESK, "staff_close_delivery"),
+    Rule("POST", "/staff/pickups/{order_id}/pack", DESK, "staff_pack"),
+    Rule("GET", "/staff/pickups/{order_id}/parcels/{parcel}", DESK, "staff_parcel_sheet"),
+    Rule("POST", "/staff/pickups/{order_id}/parcels/{parcel}/label", DESK, "staff_label_parcel"),
+    Rule("POST", "/staff/pickups/{order_id}/parcels/{parcel}/unpack", DESK, "staff_unpack"),
+    Rule("POST", "/staff/pickups/{order_id}/parcels/{parcel}/send", DESK, "staff_send"),
+    Rule("GET", "/staff/parcels/{parcel}/{kind}.png", DESK, "staff_parcel_code"),
+    Rule("GET", "/staff/returns", DESK, "staff_returns"),
+    Rule("POST", "/staff/returns/take", DESK, "staff_take_back"),
+    Rule("POST", "/staff/returns/grade", DESK, "staff_grade"),
     Rule("GET", "/staff/fragments/home", PEOPLE, "staff_home_fragment"),
     Rule("GET", "/staff/fragments/sales", PEOPLE, "staff_sales_fragment"),
     Rule("GET", "/staff/fragments/link", PEOPLE, "staff_link_fragment"),
@@ -102,5 +113,6 @@ def staff_handlers(page: StaffPage) -> Mapping[str, Handler]:
     """What answers `STAFF_RULES`, by name."""
     handlers = {**sign_in_handlers(page), **home_handlers(page), **label_handlers(page), **pickup_handlers(page),
                 **price_handlers(page), **stock_handlers(page), **count_page_handlers(page),
-                **delivery_page_handlers(page), **tag_handlers(page), **template_handlers(page)}
+                **delivery_page_handlers(page), **tag_handlers(page), **template_handlers(page),
+                **return_handlers(page), **ship_handlers(page)}
     return {name: shown(handler, page.view) for name, handler in handlers.items()}

@@ -40,7 +40,8 @@ MINUS = "\N{MINUS SIGN}"
 
 STATE_ICONS = {"failed": "failed", "queued": "queued", "on air": "on-air", "shown": "shown", "excluded": "excluded",
                "unbound": "unbound", "placed": "queued", "accepted": "queued", "picking": "bag", "staged": "box",
-               "ready": "shown", "handed_over": "shown", "rejected": "excluded", "cancelled": "excluded"}
+               "ready": "shown", "handed_over": "shown", "rejected": "excluded", "cancelled": "excluded",
+               "packed": "box", "handed": "shown"}
 
 ISSUE_PATHS = {"hub-": "/staff/link", "ledger-": "/staff/link", "station-": "/staff/link",
                "labels-failed": "/staff/labels?show=failed", "prices-held": "/staff/held",
@@ -118,6 +119,12 @@ def quantity_text(quantity_milli: int, language: str) -> str:
     """Thousandths as a person writes them: `2`, `0,35`."""
     text = str(format_decimal(Decimal(abs(quantity_milli)) / 1000, "#,##0.###", locale=language))
     return f"{MINUS}{text}" if quantity_milli < 0 else text
+
+
+def typed_quantity(quantity_milli: int) -> str:
+    """Thousandths for a field, without grouping, which would be read as a decimal sign: `1000`, `0.35`."""
+    whole, part = divmod(quantity_milli, 1000)
+    return f"{whole}.{part:03}".rstrip("0") if part else str(whole)
 
 
 def state_icon(code: str) -> str:

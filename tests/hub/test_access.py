@@ -37,6 +37,11 @@ EXPECTED: dict[tuple[str, str], set[str]] = {
     ("POST", "/v1/stores/{store}/orders/{order_id}/arrival"): {"operator"},
     ("POST", "/v1/stores/{store}/orders/{order_id}/answers"): {"operator"},
     ("POST", "/v1/stores/{store}/orders/{order_id}/reassignment"): {"operator"},
+    ("PUT", "/v1/stores/{store}/orders/{order_id}/parcels/{parcel}/label"): {"operator"},
+    ("PUT", "/v1/orders/{order_id}"): {"operator"},
+    ("GET", "/v1/orders/{order_id}"): {"operator"},
+    ("POST", "/v1/orders/{order_id}/cancel-request"): {"operator"},
+    ("POST", "/v1/orders/{order_id}/reassignment"): {"operator"},
     ("PUT", "/v1/catalogue"): {"operator"},
     ("PUT", "/v1/catalogue/items"): {"operator"},
     ("PUT", "/v1/catalogue/prices"): {"operator"},
@@ -67,7 +72,7 @@ EXPECTED: dict[tuple[str, str], set[str]] = {
 def filled(path: str) -> str:
     names = {"{store}": "store-1", "{feed}": "items", "{sku:path}": "milk", "{order_id}": "o1", "{key:path}": "milk",
              "{sha256}": "0" * 64, "{bucket}": "7", "{task_id}": "t1", "{shop}": "another-shop",
-             "{webhook}": "erp"}
+             "{webhook}": "erp", "{parcel}": "p1"}
     for name, value in names.items():
         path = path.replace(name, value)
     return path

@@ -16,6 +16,8 @@ from edge.pos.book_routes import book_handlers
 from edge.pos.count_routes import count_handlers
 from edge.pos.goods_routes import goods_handlers
 from edge.pos.label_routes import label_handlers
+from edge.pos.return_routes import return_handlers
+from edge.pos.ship_routes import ship_handlers
 from edge.pos.stock_routes import stock_handlers
 from edge.pos.store_routes import store_handlers
 from edge.pos.till_routes import till_handlers
@@ -82,8 +84,9 @@ def test_p11_the_table_is_what_was_decided():
 async def test_p11_there_is_no_route_outside_the_table_and_none_in_it_unanswered(store: StoreKit):
     built = {**till_handlers(store.store, store.prices, store.tills),
              **stock_handlers(store.store), **count_handlers(store.desk), **goods_handlers(store.desk),
-             **store_handlers(store.pickups, store.guard, store.tasks),
-             **label_handlers(store.labels), **book_handlers(store.book), **basket_handlers(store.baskets)}
+             **store_handlers(store.pickups, store.guard, store.tasks), **return_handlers(store.store, store.prices),
+             **label_handlers(store.labels), **ship_handlers(store.store, store.pickups),
+             **book_handlers(store.book), **basket_handlers(store.baskets)}
     assert set(built) | HEALTH == {rule.handler for rule in RULES}
     served = {(method, route.path) for route in store.app.routes if isinstance(route, Route)
               for method in route.methods or () if method != "HEAD"}

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cloud_sync.contract.facts import ExceptionRaised, decode_fact
+from cloud_sync.contract.facts import ExceptionRaised, LineKind, Transaction, decode_fact
+from edge.db.queries import LEDGER
 from edge.pos.access import Role
 from edge.pos.poslog.desk import PoslogDesk, PoslogReport, poslog_handlers
 from edge.pos.poslog.dialect import load_dialect
@@ -241,3 +242,22 @@ async def test_a_real_log_goes_in_whole(store: StoreKit) -> None:
     assert (report.transactions, report.recorded, report.not_sales) == (51, 42, {"ControlTransaction": 9})
     assert (report.problems, report.stopped) == ([], "")
     assert (report.lines["merchandise"], report.lines["voided at the till"]) == (548, 4)
+
+
+async def test_a_return_that_names_an_online_order_is_held_against_it(store: StoreKit) -> None:
+    """v6 has `SpecialOrderNumber` in the transaction; a sale beside the return has nothing to do with it."""
+    order = "<SpecialOrderNumber>WEB-7</SpecialOrderNumber>"
+    await takes(store, document(transaction(1, sale(1, MILK, "-0.99", "-1"), sale(2, MILK, "0.99"), link=order)), "v6")
+    (fact,) = [each for entry in store.entries() if isinstance(each := decode_fact(entry.payload), Transaction)]
+    assert [(line.kind, line.order_id) for line in fact.lines] == [(LineKind.RETURN, "WEB-7"), (LineKind.SALE, "")]
+    rows = store.books.ledger_reader.execute(LEDGER.order_returns, ("WEB-7",)).fetchall()
+    assert rows == [(0, "milk", 1000)]
+
+
+@pytest.mark.parametrize("order", ["", "x" * 500, CARD])
+async def test_p4_an_order_that_cannot_be_one_is_no_reason_to_refuse_a_return(store: StoreKit, order: str) -> None:
+    link = f"<SpecialOrderNumber>{order}</SpecialOrderNumber>"
+    report = await takes(store, document(transaction(1, sale(1, MILK, "-0.99", "-1"), link=link)), "v6")
+    assert (report.recorded, report.problems, stock_of(store.store, "milk").quarantine_milli) == (1, [], 1000)
+    (fact,) = [each for entry in store.entries() if isinstance(each := decode_fact(entry.payload), Transaction)]
+    assert fact.lines[0].order_id == ""

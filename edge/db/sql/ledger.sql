@@ -469,23 +469,30 @@ ON CONFLICT (feed) DO UPDATE SET generation = excluded.generation, offset = excl
 
 -- name: pickup
 SELECT order_id, revision, state, placed_ms, currency, code_hmac, code_attempts, person_id, notified_ms,
-    cancel_requested, changed_ms, progress, ended, arrived_ms, bay, reassigned FROM pickup WHERE order_id = ?
+    cancel_requested, changed_ms, progress, ended, arrived_ms, bay, reassigned, offer, accept_by_ms, confirmed, method
+FROM pickup WHERE order_id = ?
 
 -- name: pickup_by_code
 SELECT order_id FROM pickup WHERE code_hmac = ? AND state IN ('ready', 'staged', 'partially_handed_over')
 
 -- name: pickups_open
 SELECT order_id, revision, state, placed_ms, currency, code_hmac, code_attempts, person_id, notified_ms,
-    cancel_requested, changed_ms, progress, ended, arrived_ms, bay, reassigned FROM pickup
+    cancel_requested, changed_ms, progress, ended, arrived_ms, bay, reassigned, offer, accept_by_ms, confirmed, method
+FROM pickup
 WHERE NOT is_over OR order_id IN (SELECT order_id FROM pickup_line WHERE picked_milli > 0)
 ORDER BY placed_ms LIMIT ?
 
 -- name: insert_pickup
 INSERT INTO pickup (order_id, revision, state, placed_ms, currency, code_hmac, person_id, notified_ms,
-    cancel_requested, changed_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    cancel_requested, changed_ms, offer, accept_by_ms, confirmed, method)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: update_pickup_from_hub
-UPDATE pickup SET revision = ?, cancel_requested = ? WHERE order_id = ?
+UPDATE pickup SET revision = ?, cancel_requested = ?, confirmed = MAX(confirmed, ?) WHERE order_id = ?
+
+-- name: pickups_unconfirmed
+SELECT order_id FROM pickup WHERE offer > 0 AND confirmed = 0 AND accept_by_ms <= ? AND NOT is_over
+    AND state <> 'partially_handed_over' LIMIT ?
 
 -- name: set_pickup_state
 UPDATE pickup SET state = ?, changed_ms = ?, step_epoch = ?, step_sequence = ? WHERE order_id = ?
@@ -730,7 +737,8 @@ SELECT COUNT(*) FROM count_line WHERE state = 'waiting'
 -- name: stock_facts_since
 SELECT entry.payload, entry.occurred_ms, fact.recorded_ms FROM fact
     JOIN entry ON entry.epoch = fact.epoch AND entry.sequence = fact.sequence
-WHERE fact.recorded_ms >= ? AND entry.kind IN ('transaction', 'movement', 'pickup', 'goods-received', 'transfer-sent')
+WHERE fact.recorded_ms >= ? AND entry.kind IN ('transaction', 'movement', 'pickup', 'goods-received', 'transfer-sent',
+        'order-return', 'grading')
     AND INSTR(CAST(entry.payload AS TEXT), ?) > 0
 
 -- name: put_count_session
@@ -872,3 +880,35 @@ UPDATE pickup_line SET reserved_milli = 0 WHERE reserved_milli <> 0
 
 -- name: any_pickup_past
 SELECT 1 FROM pickup_past LIMIT 1
+
+-- returns of online orders
+
+-- name: order_returns
+SELECT line, sku, returned_milli FROM order_return WHERE order_id = ?
+
+-- name: add_order_return
+INSERT INTO order_return (order_id, line, sku, returned_milli, changed_ms) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (order_id, line, sku) DO UPDATE SET returned_milli = returned_milli + excluded.returned_milli,
+    changed_ms = MAX(changed_ms, excluded.changed_ms)
+
+-- name: prune_order_returns
+DELETE FROM order_return WHERE (order_id, line, sku) IN (
+    SELECT order_id, line, sku FROM order_return WHERE changed_ms < ? LIMIT ?)
+
+-- name: quarantined
+SELECT sku, quarantine_milli FROM stock WHERE quarantine_milli > 0 ORDER BY sku LIMIT ?
+
+-- parcels
+
+-- name: parcels_of
+SELECT parcel_id, order_id, number, state, lines, weight_g, carrier, service, tracking FROM parcel
+WHERE order_id = ? ORDER BY number, parcel_id
+
+-- name: parcel
+SELECT parcel_id, order_id, number, state, lines, weight_g, carrier, service, tracking FROM parcel WHERE parcel_id = ?
+
+-- name: put_parcel
+INSERT INTO parcel (parcel_id, order_id, number, state, lines, weight_g, carrier, service, tracking)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (parcel_id) DO UPDATE SET number = excluded.number, state = excluded.state, lines = excluded.lines,
+    weight_g = excluded.weight_g, carrier = excluded.carrier, service = excluded.service, tracking = excluded.tracking

@@ -215,11 +215,16 @@ CREATE TABLE pickup (
     arrived_ms INTEGER,
     bay TEXT NOT NULL DEFAULT '',
     reassigned INTEGER NOT NULL DEFAULT 0,
+    offer INTEGER NOT NULL DEFAULT 0,
+    accept_by_ms INTEGER,
+    confirmed INTEGER NOT NULL DEFAULT 0,
+    method TEXT NOT NULL DEFAULT 'pickup',
     is_over INTEGER NOT NULL GENERATED ALWAYS AS (
         state IN ('handed_over', 'rejected', 'cancelled', 'expired', 'no_show', 'refused', 'reassigned')) VIRTUAL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX pickup_by_code ON pickup (code_hmac);
 CREATE INDEX pickup_by_state ON pickup (state, placed_ms);
+CREATE INDEX pickup_unconfirmed ON pickup (accept_by_ms) WHERE offer > 0 AND confirmed = 0;
 
 -- Steps that came back from the hub for orders this box has not heard of (again); replayed when the order arrives.
 CREATE TABLE pickup_past (
@@ -362,3 +367,30 @@ CREATE TABLE delivery_line (
     damaged_milli INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (delivery_id, sku)
 ) STRICT, WITHOUT ROWID;
+
+-- Returns of online orders (edge/pickups/returns.py): what is back of an order here, whether it was brought from here or
+-- not. `line` 0: nobody said which line. Kept as long as the facts it adds up.
+CREATE TABLE order_return (
+    order_id TEXT NOT NULL,
+    line INTEGER NOT NULL,
+    sku TEXT NOT NULL,
+    returned_milli INTEGER NOT NULL,
+    changed_ms INTEGER NOT NULL,
+    PRIMARY KEY (order_id, line, sku)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX order_return_by_age ON order_return (changed_ms);
+CREATE INDEX stock_quarantined ON stock (sku) WHERE quarantine_milli > 0;
+
+-- Parcels of orders that are shipped (edge/pickups/parcels.py). `lines`: JSON, line and quantity.
+CREATE TABLE parcel (
+    parcel_id TEXT PRIMARY KEY,
+    order_id TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    lines BLOB NOT NULL,
+    weight_g INTEGER NOT NULL,
+    carrier TEXT NOT NULL,
+    service TEXT NOT NULL,
+    tracking TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX parcel_by_order ON parcel (order_id, number);

@@ -19,7 +19,7 @@ Places = tuple[Place, ...]
 
 
 class TransactionPlaces(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Below `Transaction`."""
+    """Below `Transaction`. `order`: the online order whose goods a return brings back."""
 
     till: Places
     sequence: Places
@@ -28,15 +28,18 @@ class TransactionPlaces(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     store: Places = ()
     currency: Places = ()
     operator: Places = ()
+    order: Places = ()
 
 
 class LinePlaces(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Below the `Sale` or `Return` of a line."""
+    """Below the `Sale` or `Return` of a line. `order`, `order_line`: the same of one line, where the maker says so."""
 
     code: Places
     quantity: Places
     amount: Places
     unit_price: Places = ()
+    order: Places = ()
+    order_line: Places = ()
 
 
 class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

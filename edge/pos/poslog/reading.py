@@ -11,8 +11,11 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from xml.etree.ElementTree import Element
 
+import msgspec
+
 from cloud_sync.contract.facts import LineKind, TransactionKind
 from edge.domain.money import currency_exponent
+from edge.limits import KEY_CHARACTERS_MAX
 from edge.pos.logged_sales import is_card
 from edge.pos.poslog.dialect import Dialect, attribute, child, text_at
 from edge.pos.poslog.xml_stream import local_name
@@ -84,7 +87,8 @@ def _sale(element: Element, body: Element, dialect: Dialect, read: Read, currenc
     except ValueError as error:
         raise Unreadable(str(error)) from error
     voids = _voided_sequence(body)
-    lines = [] if voids is not None else list(_lines(body, dialect, exponent, read.lines))
+    order_id = _reference(text_at(element, dialect.transaction.order))
+    lines = [] if voids is not None else list(_lines(body, dialect, exponent, read.lines, order_id))
     total = sum(-line.amount_minor if line.kind is LineKind.RETURN else line.amount_minor for line in lines)
     returned = bool(lines) and all(line.kind is LineKind.RETURN for line in lines)
     kind = TransactionKind.VOID if voids is not None else TransactionKind.RETURN if returned else TransactionKind.SALE
@@ -93,7 +97,7 @@ def _sale(element: Element, body: Element, dialect: Dialect, read: Read, currenc
     return TransactionIn(kind, currency, total, occurred_at, lines, voids, "" if is_card(operator) else operator)
 
 
-def _lines(body: Element, dialect: Dialect, exponent: int, counted: Counter[str]) -> Iterator[LineIn]:
+def _lines(body: Element, dialect: Dialect, exponent: int, counted: Counter[str], order_id: str) -> Iterator[LineIn]:
     for number, item in enumerate((each for each in body if local_name(each.tag) == "LineItem"), start=1):
         what = next((each for each in item if local_name(each.tag) != "SequenceNumber"), None)
         name = local_name(what.tag) if what is not None else "empty"
@@ -103,7 +107,21 @@ def _lines(body: Element, dialect: Dialect, exponent: int, counted: Counter[str]
             counted[name] += 1
         else:
             counted["merchandise"] += 1
-            yield _line(what, _line_number(item, number), name, dialect, exponent)
+            line = _line(what, _line_number(item, number), name, dialect, exponent)
+            yield _of_order(line, what, dialect, order_id) if line.kind is LineKind.RETURN else line
+
+
+def _of_order(line: LineIn, what: Element, dialect: Dialect, order_id: str) -> LineIn:
+    """The return with the online order that it is of, if the log names one: its own, or its transaction's."""
+    order_id = _reference(text_at(what, dialect.lines.order)) or order_id
+    number = text_at(what, dialect.lines.order_line)
+    known = number.isascii() and number.isdecimal() and len(number) <= 9
+    return msgspec.structs.replace(line, order_id=order_id, order_line=int(number) if order_id and known else 0)
+
+
+def _reference(text: str) -> str:
+    """What can be an order's id. What cannot is no reason to refuse the return (P4)."""
+    return text if text.isprintable() and len(text) <= KEY_CHARACTERS_MAX else ""
 
 
 def _line(what: Element, number: int, name: str, dialect: Dialect, exponent: int) -> LineIn:
