@@ -186,3 +186,20 @@ STORE_SILENT_S = 900
 """A store that was not heard of for so long is told to be silent."""
 
 LOOK_FOR_SILENCE_EVERY_S = 30
+
+CONNECTORS_MAX = 32
+"""Further connectors are answered 413."""
+
+NOTES_BODY_MAX_BYTES = 8 * 2**20
+NOTES_PER_REQUEST_MAX = 1_000
+NOTE_MAX_BYTES = 256 * 2**10
+"""Larger writes of a connector are answered 413."""
+
+NOTES_MAX = 500_000
+"""What one connector may keep; further notes are answered 413. An order takes one, and so does an item."""
+
+NOTES_SHOWN_MAX = 1_000
+"""Notes per page."""
+
+LEASE_S_MIN, LEASE_S_MAX = 1, 600
+"""How long a connector's process may ask to be the only one."""

@@ -14,6 +14,7 @@ from cloud_sync.contract.snapshots import BucketRows, Vector
 from cloud_sync.hub import people, snapshots
 from cloud_sync.hub.availability import Availabilities
 from cloud_sync.hub.catalogue import CatalogueStore
+from cloud_sync.hub.connectors import Connectors
 from cloud_sync.hub.database import Database, open_database
 from cloud_sync.hub.enrolment import Enrolments
 from cloud_sync.hub.feeds import (
@@ -52,6 +53,7 @@ class HubStorage:
     availabilities: Availabilities
     shops: Shops
     webhooks: Webhooks
+    connectors: Connectors
 
     def head(self, feed: FeedId) -> Cursor:
         """Where a feed ends. Raises `NotFound`."""
@@ -153,4 +155,5 @@ def open_storage(url: str, key: HubKey, now_ms: Callable[[], int], random_bytes:
     stores = Stores(database)
     return HubStorage(database, stores, CatalogueStore(database), Ledgers(database), Orders(database),
                       Enrolments(database, stores.known), Rebases(database), Tasks(database), Availabilities(database),
-                      Shops(database, stores.known), Webhooks(database))
+                      Shops(database, stores.known), Webhooks(database),
+                      Connectors(database, stores.known))
