@@ -178,7 +178,7 @@ def connect(kind: str, config: Path, once: bool, as_json: bool) -> None:
     set_up_logs(as_json=as_json or not sys.stderr.isatty())
     notifier = Notifier.from_environment(os.environ)
     with _reported(as_json):
-        done = run_connector(kind, config, once=once, rounded=lambda _: notifier.ready(f"connected to {kind}"))
+        done = run_connector(kind, config, once=once, started=lambda: notifier.ready(f"connector to {kind}"))
     if done is not None:
         lines = [", ".join(f"{number} {word.replace('_', ' ')}" for word, number in done.carried.items())
                  or "nothing to carry", *(f"{trouble.about}: {trouble.what}" for trouble in done.troubles)]

@@ -19,6 +19,7 @@ HUB_TIMEOUT_S = 30.0
 AVAILABILITY_SKUS_MAX = 400
 LEDGER_PAGE_ENTRIES = 1_000
 NOTES_AT_ONCE_MAX = 500
+NOTES_PAGE = 100
 BODY_SHOWN_CHARS = 200
 
 Answer = TypeVar("Answer")
@@ -147,7 +148,8 @@ class Hub:
         """Every note of a kind, by key."""
         after: str | None = ""
         while after is not None:
-            answer = await self._ask("GET", f"{self._self}/notes/{_quoted(kind)}", parameters={"after": after})
+            answer = await self._ask("GET", f"{self._self}/notes/{_quoted(kind)}", parameters={
+                "after": after, "limit": NOTES_PAGE})
             page = _decoded(answer, _NotePage)
             for note in page.notes:
                 yield note.key, msgspec.json.decode(note.value, type=type_)

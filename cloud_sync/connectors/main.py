@@ -32,14 +32,15 @@ def _vendure(path: Path, credentials: Secrets) -> Made:
 KINDS: Mapping[str, Callable[[Path, Secrets], Made]] = {"vendure": _vendure}
 
 
-def run_connector(kind: str, config: Path, *, once: bool, rounded: Callable[[Round], None]) -> Round | None:
-    """Until SIGINT or SIGTERM, or for one round, which is returned. Raises `ConnectorError`."""
+def run_connector(kind: str, config: Path, *, once: bool, started: Callable[[], object]) -> Round | None:
+    """Until SIGINT or SIGTERM, or for one round, which is returned. `started`: called once the configuration was
+    understood. Raises `ConnectorError`."""
     import uvloop
 
-    return uvloop.run(_run(kind, config, once=once, rounded=rounded))
+    return uvloop.run(_run(kind, config, once=once, started=started))
 
 
-async def _run(kind: str, config: Path, *, once: bool, rounded: Callable[[Round], None]) -> Round | None:
+async def _run(kind: str, config: Path, *, once: bool, started: Callable[[], object]) -> Round | None:
     credentials = Secrets(os.environ)
     connector, hub_settings, rhythm = KINDS[kind](config, credentials)
     if rhythm.lease_s < LEASE_PER_TIMEOUT * rhythm.timeout_s:
@@ -48,9 +49,10 @@ async def _run(kind: str, config: Path, *, once: bool, rounded: Callable[[Round]
     async with _hub_client(hub_settings, credentials) as client:
         hub = Hub(client, hub_settings.connector, f"{os.getpid()}-{secrets.token_hex(8)}", rhythm.lease_s,
                   rhythm.timeout_s)
-        runner = Runner(connector, hub, rhythm, random.SystemRandom(), rounded)
+        runner = Runner(connector, hub, rhythm, random.SystemRandom())
         if once:
             return await runner.once()
+        started()
         await _until_told(runner, kind)
     return None
 

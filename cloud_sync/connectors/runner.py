@@ -14,13 +14,16 @@ from dataclasses import dataclass, field
 import msgspec
 import structlog
 
-from cloud_sync.connectors.errors import Fenced, Transient
+from cloud_sync.connectors.errors import Fenced, Refused, Transient
 from cloud_sync.connectors.hub import NOTES_AT_ONCE_MAX, Hub, NoteIn
 from cloud_sync.connectors.port import Connector, Round, Trouble
 from cloud_sync.connectors.settings import Rhythm
 
 DOUBLINGS_MAX = 16
 TROUBLE_KIND = "trouble"
+
+
+_WORDS = {Transient: "away, waiting", Fenced: "another process is at work, waiting"}
 
 
 class TroubleNote(msgspec.Struct, frozen=True):
@@ -31,13 +34,12 @@ class TroubleNote(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Runner:
-    """`run()` goes on for ever, `once()` makes one round. `rounded`: told of every round that went through."""
+    """`run()` goes on for ever, `once()` makes one round."""
 
     connector: Connector
     hub: Hub
     rhythm: Rhythm
     randomness: random.Random
-    rounded: Callable[[Round], None] = lambda _: None
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _failures: int = field(default=0, init=False)
     _troubles: frozenset[Trouble] | None = field(default=None, init=False)
@@ -62,11 +64,11 @@ class Runner:
         log = structlog.get_logger("connector")
         try:
             done = await self._work()
-        except Transient as error:
+        except (Transient, Refused) as error:
             self._failures += 1
-            pause_s = max(self.pause_s(), error.retry_after_s)
+            pause_s = max(self.pause_s(), error.retry_after_s if isinstance(error, Transient) else 0.0)
             if self._failures == 1:
-                log.warning("another process is at work, waiting" if isinstance(error, Fenced) else "away, waiting",
+                log.warning(_WORDS.get(type(error), "refused, trying again"),
                             connector=self.hub.connector, error=str(error))
             return pause_s
         if self._failures:
@@ -74,7 +76,6 @@ class Runner:
             self._failures = 0
         if done.carried:
             log.info("carried", connector=self.hub.connector, **done.carried)
-        self.rounded(done)
         return self.rhythm.every_s
 
     async def _work(self) -> Round:

@@ -192,7 +192,7 @@ CONNECTORS_MAX = 32
 
 NOTES_BODY_MAX_BYTES = 8 * 2**20
 NOTES_PER_REQUEST_MAX = 1_000
-NOTE_MAX_BYTES = 256 * 2**10
+NOTE_MAX_BYTES = 2**20
 """Larger writes of a connector are answered 413."""
 
 NOTES_MAX = 500_000

@@ -44,6 +44,9 @@ DEEDS_MAX = 40
 """Of one order in one round; more would mean that two sides undo each other's work."""
 
 CHANGED_ORDERS_MAX = 200
+CHANGED_LINES_MAX = 5_000
+"""Orders, and lines of them, that are written together; a request of the hub's has a bound."""
+
 RETRY_FIRST_S, RETRY_MAX_S = 5.0, 600.0
 FORGET_EVERY_S = 86_400.0
 NEW_STATES = frozenset({"PaymentAuthorized", "PaymentSettled"})
@@ -246,8 +249,9 @@ class VendureConnector:
                     entries: tuple[LedgerEntry, ...]) -> LedgerCursor:
         changed: dict[str, OrderNote] = {}
         reopened: set[str] = set()
+        lines = 0
         for entry in entries:
-            if len(changed) >= CHANGED_ORDERS_MAX:
+            if len(changed) >= CHANGED_ORDERS_MAX or lines >= CHANGED_LINES_MAX:
                 break
             cursor = LedgerCursor(cursor.epoch, entry.sequence)
             if entry.repeat_of or entry.reason:
@@ -264,6 +268,7 @@ class VendureConnector:
                 note = past.order
                 reopened.add(fact.order_id)
             if note is not None:
+                lines += 0 if fact.order_id in changed else len(note.lines)
                 changed[fact.order_id] = msgspec.structs.replace(note, order=after_step(note.order, fact))
         await hub.put_notes([*(NoteIn(ORDER_KIND, order_id, note) for order_id, note in changed.items()),
                              *(NoteIn(DONE_KIND, order_id, None) for order_id in reopened),

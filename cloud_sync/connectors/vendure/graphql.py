@@ -113,7 +113,7 @@ class Result(msgspec.Struct):
     result: Outcome
 
 
-class _Extensions(msgspec.Struct):
+class _Extensions(msgspec.Struct, frozen=True):
     code: str = ""
 
 
