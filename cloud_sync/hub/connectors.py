@@ -30,6 +30,7 @@ from cloud_sync.hub.principals import KnownTokens, Role
 from cloud_sync.hub.rows import upsert
 from cloud_sync.hub.secrets import mint_token, token_hash
 
+_NULL = b"null"
 _CONNECTOR, _NOTE = schema.connector, schema.connector_note
 
 
@@ -78,11 +79,16 @@ class Lease(msgspec.Struct, frozen=True):
 
 
 class NoteIn(msgspec.Struct, frozen=True):
-    """A note to be kept, or forgotten when `value` is absent."""
+    """A note to be kept, or forgotten when `value` is absent or null."""
 
     kind: str
     key: str
-    value: msgspec.Raw | None = None
+    value: msgspec.Raw = msgspec.Raw(_NULL)
+
+    @property
+    def kept(self) -> bool:
+        """Whether there is anything to keep."""
+        return bytes(self.value).strip() != _NULL
 
 
 class NotesIn(msgspec.Struct, frozen=True):
@@ -188,10 +194,10 @@ class Connectors:
             if row.holder != wanted.holder or row.held_until_ms <= now_ms:
                 raise Conflict(f"this process does not hold the lease of connector {connector!r} (any more)")
             for note in wanted.notes:
-                if note.value is None:
+                if not note.kept:
                     connection.execute(_NOTE.delete().where(_place(connector, note.kind, note.key)))
             kept = [{"connector_id": connector, "kind": note.kind, "key": note.key, "value": bytes(note.value),
-                     "updated_ms": now_ms} for note in wanted.notes if note.value is not None]
+                     "updated_ms": now_ms} for note in wanted.notes if note.kept]
             upsert(connection, _NOTE, kept, replace=["value", "updated_ms"])
             number = connection.execute(sa.select(sa.func.count()).select_from(_NOTE).where(
                 _NOTE.c.connector_id == connector)).scalar_one() if kept else 0
@@ -229,7 +235,7 @@ def _check(notes: Sequence[NoteIn]) -> None:
         check_name(note.kind)
         if not note.key or (mistake := storable_mistake(note.key, KEY_MAX_CHARS)):
             raise Rejected(f"key of a note of kind {note.kind!r} {mistake if note.key else 'is empty'}")
-        if note.value is not None and len(bytes(note.value)) > NOTE_MAX_BYTES:
+        if len(bytes(note.value)) > NOTE_MAX_BYTES:
             raise TooLarge(f"note {note.kind}/{note.key} is longer than {NOTE_MAX_BYTES} bytes")
 
 

@@ -63,7 +63,7 @@ async def test_what_is_away_is_waited_for_with_jitter_and_never_before_it_asked(
 async def test_a_trouble_is_told_when_it_begins_and_when_it_is_over_and_operators_can_read_it(hub: HubWorld):
     trouble = Trouble("vendure-A", "somebody is modifying the order")
     _, said = await played(hub, Scripted([trouble], [trouble]))
-    assert said == ["carried", "a person should look", "carried"] or said.count("a person should look") == 1
+    assert said == ["a person should look", "carried", "carried"]
     assert await (await hub_of(hub)).note(TROUBLE_KIND, "vendure-A", TroubleNote) == TroubleNote(trouble.what)
     _, said = await played(hub, Scripted([trouble], []))
     assert "a person should look" not in said, "the process before told it"

@@ -22,7 +22,7 @@ from tests.live.vendure_shop import PICKUP_42, STORE_42, VendureShop
 
 PATIENCE_S = 90.0
 LOOK_EVERY_S = 0.25
-LEASE_S, TIMEOUT_S = 6, 2.0
+LEASE_S, TIMEOUT_S = 9, 3.0
 CONNECTOR = "vendure"
 
 Seen = TypeVar("Seen")

@@ -127,7 +127,8 @@ def test_the_hub_gets_the_credentials_it_looks_for() -> None:
 
 
 def test_the_connector_gets_the_credentials_that_its_example_names() -> None:
-    named = re.findall(r"^[^#\n]*!credential ([a-z-]+)", shipped("config/connectors/vendure.yaml").read_text(), re.MULTILINE)
+    example = shipped("config/connectors/vendure.yaml").read_text()
+    named = re.findall(r"^[^#\n]*!credential ([a-z-]+)", example, re.MULTILINE)
 
     assert Unit("trastienda-vendure.service").values("LoadCredentialEncrypted") == named
 
