@@ -23,7 +23,7 @@ DOUBLINGS_MAX = 16
 TROUBLE_KIND = "trouble"
 
 
-_WORDS = {Transient: "away, waiting", Fenced: "another process is at work, waiting"}
+_WORDS: dict[type[Exception], str] = {Transient: "away, waiting", Fenced: "another process is at work, waiting"}
 
 
 class TroubleNote(msgspec.Struct, frozen=True):

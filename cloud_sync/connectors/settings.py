@@ -12,6 +12,7 @@ from typing import Annotated, TypeVar
 
 import msgspec
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import ScalarNode
 
@@ -94,8 +95,12 @@ def _reader() -> YAML:
     """YAML 1.2 without any tag but ours: plain values only."""
     reader = YAML(typ="safe", pure=True)
     reader.allow_duplicate_keys = False
-    reader.constructor.add_constructor("!credential", _credential)
+    reader.Constructor = _OneTag
     return reader
+
+
+class _OneTag(SafeConstructor):
+    """Tags are registered by class: a class of our own keeps ours from everybody else's files."""
 
 
 def _credential(_constructor: object, node: ScalarNode) -> dict[str, str]:
@@ -104,3 +109,6 @@ def _credential(_constructor: object, node: ScalarNode) -> dict[str, str]:
         raise Misconfigured(f"line {node.start_mark.line + 1}: {name!r} is no name of a credential: small letters, "
                             "digits and dashes")
     return {"credential": name}
+
+
+_OneTag.add_constructor("!credential", _credential)

@@ -130,8 +130,8 @@ async def test_what_is_missing_is_refunded_what_came_instead_is_on_the_order_and
 async def test_p2_a_connector_killed_in_every_mutation_whose_answer_it_never_heard_does_nothing_twice(town: Town):
     town.to_vendure.calm = False
     await short_picked_substituted_and_collected(town)
-    assert set(town.to_vendure.lost) >= {"SetStock", "AddNote", "Transition", "Modify", "SettleRefund", "Fulfil",
-                                         "Deliver"}
+    assert set(town.to_vendure.lost) >= {"SetStock", "AddNote", "Transition Modifying", "Modify",
+                                         "Transition PaymentSettled", "SettleRefund", "Fulfil", "Deliver"}
 
 
 async def test_p2_a_hub_killed_in_every_write_of_the_connector_changes_nothing_in_the_result(town: Town):
@@ -150,14 +150,17 @@ async def test_p6_an_order_cancelled_at_vendure_frees_its_goods_in_the_store(tow
     await town.until("stock of milk at Vendure", lambda: town.shop.stock(MILK), lambda seen: seen == (10, 0))
 
 
-async def test_p5_an_order_that_the_store_cannot_fill_is_cancelled_and_refunded_at_vendure(town: Town):
-    """Sold over the counter a moment before: Vendure could not know yet."""
+async def test_p5_an_order_that_the_store_cannot_fill_is_cancelled_and_refunded_once_at_vendure(town: Town):
+    """Sold over the counter a moment before: Vendure could not know yet. Again no mutation's answer is heard."""
     await goods_come_in(town)
     await town.connector.stop()
     await town.hands._ask("POST", "/v1/counts", {"count_id": "count-1", "lines": [
         {"sku": MILK, "counted_milli": 1000}]})
     order = town.shop.orders({MILK: 4})
+    town.to_vendure.calm = False
     await town.connector.start()
     await town.until("the order cancelled at Vendure", lambda: order.state, lambda seen: seen == "Cancelled")
     await town.until("its refund", order.refunds, lambda seen: seen == [(order.paid, "Settled")])
     await town.until("stock of milk at Vendure", lambda: town.shop.stock(MILK), lambda seen: seen == (1, 0))
+    assert set(town.to_vendure.lost) >= {"Cancel", "Refund", "SettleRefund", "SetStock"}
+    assert order.refunds() == [(order.paid, "Settled")]

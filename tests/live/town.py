@@ -144,9 +144,17 @@ rhythm: {{every_s: 0.3, timeout_s: {TIMEOUT_S}, lease_s: {LEASE_S}, retry_first_
 
 
 def mutation(_method: str, _path: str, body: bytes) -> str:
-    """The name of Vendure's mutation; a log-in is none that changes anything."""
-    found = re.match(r"\s*mutation (\w+)", msgspec.json.decode(body)["query"]) if body else None
-    return found[1] if found and found[1] != "Login" else ""
+    """The name of Vendure's mutation; a log-in is none that changes anything, nor is one that is only tried."""
+    asked = msgspec.json.decode(body) if body else {"query": ""}
+    found = re.match(r"\s*mutation (\w+)", asked["query"])
+    variables = asked.get("variables", {})
+    if not found or found[1] == "Login" or (variables.get("input", {}) and _is_tried(variables["input"])):
+        return ""
+    return f"{found[1]} {variables['state']}" if "state" in variables else found[1]
+
+
+def _is_tried(wanted: object) -> bool:
+    return isinstance(wanted, dict) and bool(wanted.get("dryRun"))
 
 
 def request_kind(method: str, path: str, body: bytes) -> str:
