@@ -14,6 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from edge.proving.sightings import Buckets
+from edge.proving.stage.http_line import LineBroken
 from edge.proving.stage.premises import SPAIN, STORE_ID, SUPERVISOR, Premises, free_port
 from edge.proving.stage.processes import Process
 from edge.proving.stage.staff_hands import StaffHands
@@ -104,8 +105,13 @@ class Town:
         await self.hands._ask("POST", f"/v1/pickups/{order_id}/steps", body)
 
     async def stock(self, sku: str) -> Buckets:
-        """The hub's figures."""
-        return await self.premises.operator.stock(sku)
+        """The hub's figures, when it is there."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                try:
+                    return await self.premises.operator.stock(sku)
+                except LineBroken:
+                    await asyncio.sleep(LOOK_EVERY_S)
 
     async def charge_minor(self, sku: str) -> int | None:
         """What a till of the store may charge."""

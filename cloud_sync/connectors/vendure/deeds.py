@@ -44,9 +44,10 @@ class Deeds:
                 note = await self._remember(msgspec.structs.replace(note, cut=True))
                 await self._mutate(queries.CANCEL, "cancel units", {
                     "orderId": order.id, "lines": _lines(off), "reason": plan.REASON, "cancelShipping": everything})
-            case plan.Refund(payment, amount_minor):
+            case plan.Refund(payment, amount_minor):  # the deprecated figures may not be absent (Vendure 3.7.3)
                 await self._mutate(queries.REFUND, "refund", {
-                    "paymentId": payment, "amount": amount_minor, "reason": plan.REASON})
+                    "paymentId": payment, "amount": amount_minor, "reason": plan.REASON, "lines": [], "shipping": 0,
+                    "adjustment": 0})
             case plan.SettleRefund(refund):
                 await self._mutate(queries.SETTLE_REFUND, "settle a refund", {
                     "id": refund, "transactionId": f"{plan.TRACKING_PREFIX}{self.order_id}"})
