@@ -13,11 +13,12 @@ export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test lint bench soak schema clean
+.PHONY: help setup demo test test-live lint bench soak schema clean
 
 help:
 	@echo 'make demo    a store on this machine: hub, daemon, virtual labels, tills, orders, staff page'
 	@echo 'make test    the whole test run, with Mosquitto, PostgreSQL, Chromium, D-Bus and cc (installed when you are root)'
+	@echo 'make test-live  the connectors against real commerce systems; needs Node.js and npm'
 	@echo 'make lint    ruff, mypy and the import rules'
 	@echo 'make bench   one JSON line per figure; ONLY="name name" for some of them'
 	@echo 'make soak    the long runs'
@@ -43,6 +44,10 @@ demo: setup
 test: setup
 	@$(PYTHON) tests/needs.py install
 	$(RUN) -m pytest -n 2 --dist loadgroup $(ARGS)
+
+test-live: setup
+	$(RUN) -m tests.live.install
+	$(RUN) -m pytest -m live -n 0 $(ARGS)
 
 lint: setup
 	$(VENV)/bin/ruff check .

@@ -165,6 +165,30 @@ def hub_restored(database: str | None, as_json: bool) -> None:
 
 
 @main.command()
+@click.argument("kind", type=click.Choice(["vendure"]))
+@click.option("--config", required=True, type=click.Path(path_type=Path), help="The connector's YAML.")
+@click.option("--once", is_flag=True, help="One round, then end; exit code 1 when a person should look at something.")
+@json_option
+def connect(kind: str, config: Path, once: bool, as_json: bool) -> None:
+    """Tie the hub to a commerce system: goods and orders in, stock and what became of orders out."""
+    from cloud_sync.connectors.main import run_connector
+    from edge.logs import set_up_logs
+    from edge.sd_notify import Notifier
+
+    set_up_logs(as_json=as_json or not sys.stderr.isatty())
+    notifier = Notifier.from_environment(os.environ)
+    with _reported(as_json):
+        done = run_connector(kind, config, once=once, started=lambda: notifier.ready(f"connector to {kind}"))
+    if done is not None:
+        lines = [", ".join(f"{number} {word.replace('_', ' ')}" for word, number in done.carried.items())
+                 or "nothing to carry", *(f"{trouble.about}: {trouble.what}" for trouble in done.troubles)]
+        _say(as_json, {"carried": done.carried, "troubles": [
+            {"about": trouble.about, "what": trouble.what} for trouble in done.troubles]}, "\n".join(lines))
+        if done.troubles:
+            raise SystemExit(FAILED)
+
+
+@main.command()
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--code", prompt="One-time code", help="What `trastienda hub-enrolment` printed.")
 @json_option
@@ -544,6 +568,7 @@ def _progress(title: str, as_json: bool) -> Iterator[Callable[[str, int, int], N
 @contextmanager
 def _reported(as_json: bool) -> Iterator[None]:
     """Every failure one clear message on stderr and the right exit code."""
+    from cloud_sync.connectors.errors import ConnectorError, Misconfigured
     from cloud_sync.hub.errors import ConfigurationError as HubConfigurationError
     from cloud_sync.hub.errors import HubError
     from cloud_sync.hub.errors import Rejected as HubRejected
@@ -552,9 +577,9 @@ def _reported(as_json: bool) -> Iterator[None]:
 
     try:
         yield
-    except (Rejected, HubConfigurationError, HubRejected) as error:
+    except (Rejected, HubConfigurationError, HubRejected, Misconfigured) as error:
         _fail(str(error), WRONG_USE, as_json)
-    except (Corrupt, Transient, HubError, VitalPartFailed, OSError) as error:
+    except (Corrupt, Transient, HubError, ConnectorError, VitalPartFailed, OSError) as error:
         _fail(str(error), FAILED, as_json)
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise SystemExit(130) from None

@@ -28,6 +28,7 @@ from cloud_sync.hub.access import ENDPOINTS, Endpoint
 from cloud_sync.hub.answers import body_of, json_answer
 from cloud_sync.hub.bells import Bells
 from cloud_sync.hub.catalogue import Catalogue, Imported, PriceEntry, PromotionIn
+from cloud_sync.hub.connector_handlers import ConnectorHandlers
 from cloud_sync.hub.delivery_handlers import DeliveryHandlers
 from cloud_sync.hub.enrolment import CodeRequest
 from cloud_sync.hub.errors import Forbidden, HubError, NotFound
@@ -62,7 +63,7 @@ async def run_inline(function: Callable[..., Answer], *arguments: object) -> Ans
     return function(*arguments)
 
 
-class HubApp(SourcingHandlers, WebhookHandlers, DeliveryHandlers):
+class HubApp(SourcingHandlers, WebhookHandlers, DeliveryHandlers, ConnectorHandlers):
     """One handler per row of `access.ENDPOINTS`."""
 
     def __init__(self, storage: HubStorage, run: Run, bells: Bells, recheck_s: float = RECHECK_S, *,
@@ -356,7 +357,7 @@ class HubApp(SourcingHandlers, WebhookHandlers, DeliveryHandlers):
     async def _refusal(self, endpoint: Endpoint, request: Request) -> Response | None:
         principal = await self._principal(request) if endpoint.roles else None
         request.state.principal = principal
-        if endpoint.admits(principal, request.path_params.get("store")):
+        if endpoint.admits(principal, request.path_params.get("store"), request.path_params.get("connector")):
             return None
         if principal is None:
             return problem(HTTPStatus.UNAUTHORIZED, "a bearer token that this hub knows is needed",

@@ -207,3 +207,20 @@ SOURCING_STEPS_MAX = 16
 
 SOURCED_SKUS_MAX = 200
 """An order of more products for which a store is to be found is answered 422."""
+
+CONNECTORS_MAX = 32
+"""Further connectors are answered 413."""
+
+NOTES_BODY_MAX_BYTES = 8 * 2**20
+NOTES_PER_REQUEST_MAX = 1_000
+NOTE_MAX_BYTES = 2**20
+"""Larger writes of a connector are answered 413."""
+
+NOTES_MAX = 500_000
+"""What one connector may keep; further notes are answered 413. An order takes one, and so does an item."""
+
+NOTES_SHOWN_MAX = 1_000
+"""Notes per page."""
+
+LEASE_S_MIN, LEASE_S_MAX = 1, 600
+"""How long a connector's process may ask to be the only one."""

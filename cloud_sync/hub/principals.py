@@ -12,21 +12,25 @@ from cloud_sync.hub.limits import TOKEN_LIFE_S, TOKENS_KNOWN_MAX
 
 
 class Role(StrEnum):
-    """What a caller may be. A store speaks for itself only, an operator feeds and reads the hub, a shop reads stock."""
+    """What a caller may be. A store speaks for itself only, an operator feeds and reads the hub, a shop reads stock, a
+    connector carries goods, orders and what became of them between the hub and one commerce system."""
 
     STORE = "store"
     OPERATOR = "operator"
     SHOP = "shop"
+    CONNECTOR = "connector"
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who calls. `store_id` is empty but for a store. `superseded`: another box was enrolled for the store since."""
+    """Who calls. `store_id` is empty but for a store, `connector` but for a connector. `superseded`: another box was
+    enrolled for the store since."""
 
     role: Role
     store_id: str = ""
     enrolment: int = 0
     superseded: bool = False
+    connector: str = ""
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from cloud_sync.hub.errors import ConfigurationError
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 _MIGRATION_LOCK = 0x7472_6173  # any constant; it keeps two starting hub processes from migrating at once
 
 
@@ -237,6 +237,15 @@ transfer_line = _table(
     _number("sent_milli"), _number("received_milli"), _number("missing_milli"), _number("changed_ms"))
 """Goods that left `store_id` for another store; in transit is what was sent and neither received nor missed for good.
 Only sums, which both stores' ledgers add to, so that it does not matter whose is heard first."""
+
+connector = _table(
+    "connector", Owner.HUB, _key("connector_id"), _number("created_ms"), _text("holder"), _number("held_until_ms"))
+"""Commerce systems that the hub is tied to. `holder`: the one process that works for it now, and until when it may."""
+
+connector_note = _table(
+    "connector_note", Owner.HUB, _key("connector_id"), _key("kind"), _key("key"), _bytes("value"),
+    _number("updated_ms"))
+"""What a connector must not forget: how far it has read, and what is called what outside (`connectors`)."""
 
 person = _table(
     "person", Owner.STORE, _key("store_id"), _key("person_id"), _bytes("sealed"), _number("erase_after_ms"))

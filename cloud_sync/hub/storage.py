@@ -14,6 +14,7 @@ from cloud_sync.contract.snapshots import BucketRows, Vector
 from cloud_sync.hub import people, snapshots
 from cloud_sync.hub.availability import Availabilities
 from cloud_sync.hub.catalogue import CatalogueStore
+from cloud_sync.hub.connectors import Connectors
 from cloud_sync.hub.database import Database, open_database
 from cloud_sync.hub.deliveries import Deliveries
 from cloud_sync.hub.enrolment import Enrolments
@@ -56,6 +57,7 @@ class HubStorage:
     shops: Shops
     webhooks: Webhooks
     deliveries: Deliveries
+    connectors: Connectors
 
     def head(self, feed: FeedId) -> Cursor:
         """Where a feed ends. Raises `NotFound`."""
@@ -158,4 +160,4 @@ def open_storage(url: str, key: HubKey, now_ms: Callable[[], int], random_bytes:
     return HubStorage(database, stores, CatalogueStore(database), Ledgers(database), orders,
                       Sourcings(database, orders), Enrolments(database, stores.known), Rebases(database),
                       Tasks(database), Availabilities(database), Shops(database, stores.known), Webhooks(database),
-                      Deliveries(database))
+                      Deliveries(database), Connectors(database, stores.known))

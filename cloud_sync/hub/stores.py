@@ -25,7 +25,7 @@ _OPERATOR = "operator"
 
 # Built once: building a statement costs more than running it.
 _PRINCIPAL = sa.select(
-    schema.credential.c.role, schema.credential.c.store_id, schema.credential.c.enrolment,
+    schema.credential.c.role, schema.credential.c.name, schema.credential.c.store_id, schema.credential.c.enrolment,
     sa.func.coalesce(schema.box_session.c.enrolment, 0).label("newest"),
 ).select_from(schema.credential.outerjoin(
     schema.box_session, schema.box_session.c.store_id == schema.credential.c.store_id,
@@ -148,7 +148,9 @@ class Stores:
             row = connection.execute(_PRINCIPAL, {"hash": token_hash(token)}).one_or_none()
         if row is None:
             return None
-        principal = Principal(Role(row.role), row.store_id or "", row.enrolment, superseded=row.enrolment < row.newest)
+        role = Role(row.role)
+        principal = Principal(role, row.store_id or "", row.enrolment, superseded=row.enrolment < row.newest,
+                              connector=row.name if role is Role.CONNECTOR else "")
         self.known.remember(token_hash(token), principal, asked, self.database.now_ms())
         return principal
 

@@ -11,11 +11,13 @@ from cloud_sync.hub.principals import KnownTokens, Principal, Role
 from tests.hub.world import HubWorld
 from tests.postgres import PostgresServer
 
-EVERYBODY = {"nobody", "stranger", "store itself", "other store", "shop", "operator"}
+EVERYBODY = {"nobody", "stranger", "store itself", "other store", "shop", "connector itself", "other connector",
+             "operator"}
+CONNECTORS = {"operator", "connector itself", "other connector"}
 EXPECTED: dict[tuple[str, str], set[str]] = {
     ("GET", "/healthz"): EVERYBODY,
     ("PUT", "/v1/stores/{store}"): {"operator"},
-    ("GET", "/v1/stores/{store}/status"): {"operator", "store itself"},
+    ("GET", "/v1/stores/{store}/status"): CONNECTORS | {"store itself"},
     ("POST", "/v1/stores/{store}/enrolment-codes"): {"operator"},
     ("POST", "/v1/enrol"): EVERYBODY,
     ("POST", "/v1/stores/{store}/hello"): {"store itself"},
@@ -28,21 +30,21 @@ EXPECTED: dict[tuple[str, str], set[str]] = {
     ("GET", "/v1/stores/{store}/feeds/{feed}/buckets"): {"store itself"},
     ("GET", "/v1/stores/{store}/feeds/{feed}/buckets/{bucket}"): {"store itself"},
     ("POST", "/v1/stores/{store}/ledger"): {"store itself"},
-    ("GET", "/v1/stores/{store}/ledger"): {"operator"},
+    ("GET", "/v1/stores/{store}/ledger"): CONNECTORS,
     ("GET", "/v1/stores/{store}/quarantine"): {"operator"},
     ("GET", "/v1/stores/{store}/stock/{sku:path}"): {"operator", "store itself"},
-    ("PUT", "/v1/stores/{store}/orders/{order_id}"): {"operator"},
-    ("GET", "/v1/stores/{store}/orders/{order_id}"): {"operator"},
-    ("POST", "/v1/stores/{store}/orders/{order_id}/cancel-request"): {"operator"},
-    ("POST", "/v1/stores/{store}/orders/{order_id}/arrival"): {"operator"},
-    ("POST", "/v1/stores/{store}/orders/{order_id}/answers"): {"operator"},
+    ("PUT", "/v1/stores/{store}/orders/{order_id}"): CONNECTORS,
+    ("GET", "/v1/stores/{store}/orders/{order_id}"): CONNECTORS,
+    ("POST", "/v1/stores/{store}/orders/{order_id}/cancel-request"): CONNECTORS,
+    ("POST", "/v1/stores/{store}/orders/{order_id}/arrival"): CONNECTORS,
+    ("POST", "/v1/stores/{store}/orders/{order_id}/answers"): CONNECTORS,
     ("POST", "/v1/stores/{store}/orders/{order_id}/reassignment"): {"operator"},
     ("PUT", "/v1/stores/{store}/orders/{order_id}/parcels/{parcel}/label"): {"operator"},
     ("PUT", "/v1/orders/{order_id}"): {"operator"},
     ("GET", "/v1/orders/{order_id}"): {"operator"},
     ("POST", "/v1/orders/{order_id}/cancel-request"): {"operator"},
     ("POST", "/v1/orders/{order_id}/reassignment"): {"operator"},
-    ("PUT", "/v1/catalogue"): {"operator"},
+    ("PUT", "/v1/catalogue"): CONNECTORS,
     ("PUT", "/v1/catalogue/items"): {"operator"},
     ("PUT", "/v1/catalogue/prices"): {"operator"},
     ("PUT", "/v1/catalogue/promotions"): {"operator"},
@@ -51,11 +53,11 @@ EXPECTED: dict[tuple[str, str], set[str]] = {
     ("DELETE", "/v1/stores/{store}/overlay/{feed}/{key:path}"): {"operator"},
     ("PUT", "/v1/stores/{store}/tasks/{task_id}"): {"operator"},
     ("DELETE", "/v1/stores/{store}/tasks/{task_id}"): {"operator"},
-    ("DELETE", "/v1/catalogue/items/{key:path}"): {"operator"},
-    ("DELETE", "/v1/catalogue/prices/{key:path}"): {"operator"},
+    ("DELETE", "/v1/catalogue/items/{key:path}"): CONNECTORS,
+    ("DELETE", "/v1/catalogue/prices/{key:path}"): CONNECTORS,
     ("PUT", "/v1/policy"): {"operator"},
-    ("GET", "/v1/availability"): {"shop", "operator"},
-    ("POST", "/v1/availability"): {"shop", "operator"},
+    ("GET", "/v1/availability"): CONNECTORS | {"shop"},
+    ("POST", "/v1/availability"): CONNECTORS | {"shop"},
     ("PUT", "/v1/shops/{shop}"): {"operator"},
     ("DELETE", "/v1/shops/{shop}"): {"operator"},
     ("GET", "/v1/webhooks"): {"operator"},
@@ -66,13 +68,20 @@ EXPECTED: dict[tuple[str, str], set[str]] = {
     ("PUT", "/v1/safety-stock/{sku:path}"): {"operator"},
     ("GET", "/v1/safety-stock/{sku:path}"): {"operator"},
     ("DELETE", "/v1/safety-stock/{sku:path}"): {"operator"},
+    ("GET", "/v1/connectors"): {"operator"},
+    ("PUT", "/v1/connectors/{connector}"): {"operator"},
+    ("DELETE", "/v1/connectors/{connector}"): {"operator"},
+    ("POST", "/v1/connectors/{connector}/lease"): {"connector itself"},
+    ("PUT", "/v1/connectors/{connector}/notes"): {"connector itself"},
+    ("GET", "/v1/connectors/{connector}/notes/{kind}"): {"connector itself", "operator"},
+    ("GET", "/v1/connectors/{connector}/notes/{kind}/{key:path}"): {"connector itself", "operator"},
 }
 
 
 def filled(path: str) -> str:
     names = {"{store}": "store-1", "{feed}": "items", "{sku:path}": "milk", "{order_id}": "o1", "{key:path}": "milk",
              "{sha256}": "0" * 64, "{bucket}": "7", "{task_id}": "t1", "{shop}": "another-shop",
-             "{webhook}": "erp", "{parcel}": "p1"}
+             "{webhook}": "erp", "{parcel}": "p1", "{connector}": "vendure", "{kind}": "order"}
     for name, value in names.items():
         path = path.replace(name, value)
     return path
@@ -87,7 +96,8 @@ def test_every_route_of_the_app_stands_in_the_table_and_in_this_test(hub: HubWor
 async def test_every_route_admits_exactly_its_roles(hub: HubWorld, endpoint: Endpoint):
     itself, other = await hub.store("store-1"), await hub.store("store-2")
     callers = {"nobody": hub.client(None), "stranger": hub.client("made up"), "store itself": itself.http,
-               "other store": other.http, "shop": await hub.shop(), "operator": hub.operator}
+               "other store": other.http, "shop": await hub.shop(), "connector itself": await hub.connector("vendure"),
+               "other connector": await hub.connector("tryton"), "operator": hub.operator}
     admitted = set()
     for name, client in callers.items():
         answer = await client.request(endpoint.method, filled(endpoint.path), content=b"{}")

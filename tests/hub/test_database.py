@@ -60,7 +60,7 @@ def test_every_key_begins_with_its_owner(table: sa.Table):
     owner = table.info["owner"]
     keys = [list(table.primary_key.columns), *(list(index.columns) for index in table.indexes)]
     if owner is Owner.HUB:
-        assert table.name in {"hub_meta", "credential", "webhook"}
+        assert table.name in {"hub_meta", "credential", "webhook", "connector", "connector_note"}
         return
     for key in keys:
         assert key[0].name == owner.value

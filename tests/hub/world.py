@@ -68,6 +68,12 @@ class HubWorld:
         assert answer.status_code == 201, answer.text
         return self.client(answer.json()["token"])
 
+    async def connector(self, name: str = "vendure") -> httpx.AsyncClient:
+        """Register a connector and speak as it."""
+        answer = await self.operator.put(f"/v1/connectors/{name}")
+        assert answer.status_code == 201, answer.text
+        return self.client(answer.json()["token"])
+
     async def status(self, store: str = "store-1") -> StoreStatus:
         answer = await self.operator.get(f"/v1/stores/{store}/status")
         return msgspec.json.decode(answer.content, type=StoreStatus)

@@ -17,7 +17,7 @@ from edge.shipped import shipped
 from tests.needs import need
 
 EXPOSURE_MAX = 2.0
-UNITS = ["trastienda.service", "trastienda-hub.service"]
+UNITS = ["trastienda.service", "trastienda-hub.service", "trastienda-vendure.service"]
 PROGRAM = "/opt/trastienda/bin/trastienda"
 
 
@@ -124,6 +124,13 @@ def test_the_hub_gets_the_credentials_it_looks_for() -> None:
     unit = Unit("trastienda-hub.service")
 
     assert unit.values("LoadCredentialEncrypted") == [HUB_KEY, OPERATOR_TOKEN, BROKER_PASSWORD]
+
+
+def test_the_connector_gets_the_credentials_that_its_example_names() -> None:
+    example = shipped("config/connectors/vendure.yaml").read_text()
+    named = re.findall(r"^[^#\n]*!credential ([a-z-]+)", example, re.MULTILINE)
+
+    assert Unit("trastienda-vendure.service").values("LoadCredentialEncrypted") == named
 
 
 def test_the_users_are_understood_by_sysusers(tmp_path: Path) -> None:

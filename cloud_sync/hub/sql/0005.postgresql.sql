@@ -1,0 +1,18 @@
+-- Schema 5 of the hub on PostgreSQL: commerce systems that it is tied to.
+
+CREATE TABLE connector (
+    connector_id TEXT NOT NULL,
+    created_ms BIGINT NOT NULL,
+    holder TEXT NOT NULL,
+    held_until_ms BIGINT NOT NULL,
+    PRIMARY KEY (connector_id)
+);
+
+CREATE TABLE connector_note (
+    connector_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value BYTEA NOT NULL,
+    updated_ms BIGINT NOT NULL,
+    PRIMARY KEY (connector_id, kind, key)
+);
