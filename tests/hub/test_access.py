@@ -53,6 +53,9 @@ EXPECTED: dict[tuple[str, str], set[str]] = {
     ("DELETE", "/v1/stores/{store}/overlay/{feed}/{key:path}"): {"operator"},
     ("PUT", "/v1/stores/{store}/tasks/{task_id}"): {"operator"},
     ("DELETE", "/v1/stores/{store}/tasks/{task_id}"): {"operator"},
+    ("PUT", "/v1/stores/{store}/deliveries/{delivery}"): {"operator"},
+    ("DELETE", "/v1/stores/{store}/deliveries/{delivery}"): {"operator"},
+    ("GET", "/v1/transfers"): {"operator"},
     ("DELETE", "/v1/catalogue/items/{key:path}"): CONNECTORS,
     ("DELETE", "/v1/catalogue/prices/{key:path}"): CONNECTORS,
     ("PUT", "/v1/policy"): {"operator"},
@@ -80,7 +83,7 @@ EXPECTED: dict[tuple[str, str], set[str]] = {
 
 def filled(path: str) -> str:
     names = {"{store}": "store-1", "{feed}": "items", "{sku:path}": "milk", "{order_id}": "o1", "{key:path}": "milk",
-             "{sha256}": "0" * 64, "{bucket}": "7", "{task_id}": "t1", "{shop}": "another-shop",
+             "{sha256}": "0" * 64, "{bucket}": "7", "{task_id}": "t1", "{delivery}": "D-1", "{shop}": "another-shop",
              "{webhook}": "erp", "{parcel}": "p1", "{connector}": "vendure", "{kind}": "order"}
     for name, value in names.items():
         path = path.replace(name, value)
