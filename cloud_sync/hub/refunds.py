@@ -66,7 +66,8 @@ class Returns:
             self._add_back(fact.order_id, fact.lines, occurred_ms, 0)
         elif isinstance(fact, Transaction):
             self._add_transaction(fact, occurred_ms)
-        elif isinstance(fact, ExceptionRaised) and fact.reason in REFUND_REASONS:
+        elif (isinstance(fact, ExceptionRaised) and fact.reason in REFUND_REASONS and fact.about
+              and not storable_mistake(fact.about, KEY_MAX_CHARS)):
             self.asked_back.append(fact.about)
 
     def _add_transaction(self, fact: Transaction, occurred_ms: int) -> None:
