@@ -91,10 +91,12 @@ def _let_counts_stand(places: Places, store: BooksSeen) -> tuple[set[str], set[s
             counted_ms.update({line.sku: max(counted_ms.get(line.sku, 0), entry.occurred_ms) for line in fact.lines})
         elif isinstance(fact, WitnessedTransaction) and fact.type != "void":
             for line in fact.lines:
-                older_ms = counted_ms.get(line.sku, 0) - entry.occurred_ms
-                if line.kind != "return" and older_ms > ABOUT_THEN_MS:
+                if line.kind == "return" or line.sku not in counted_ms:
+                    continue
+                older_ms = counted_ms[line.sku] - entry.occurred_ms
+                if older_ms > ABOUT_THEN_MS:
                     places[line.sku][0] += line.quantity_milli
-                elif line.kind != "return" and older_ms > -ABOUT_THEN_MS:
+                elif older_ms > -ABOUT_THEN_MS:
                     about_then.add(line.sku)
     return set(counted_ms), about_then
 
