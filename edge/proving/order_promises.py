@@ -143,7 +143,7 @@ def shops_were_told(record: OrderRecord, seen: OrdersSeen) -> Finding:
         refunds = sum(event.type == REFUND for event in events)
         checked += len(events)
         if not seen.undisturbed:
-            wanted, heard = wanted[-1:], heard[-1:]
+            wanted, heard = _standing(wanted), heard[-1:]
             refunds = min(refunds, 1)
         if wanted != heard:
             violations.append(f"events: of order {order_id} a shop heard {heard}, the ledger says {wanted}")
@@ -153,6 +153,14 @@ def shops_were_told(record: OrderRecord, seen: OrdersSeen) -> Finding:
             violations.append(f"events: {refunds} refunds were asked for about order {order_id}, the ledger has "
                               f"{sorted(owed[order_id])}")
     return Finding("events", checked, tuple(violations))
+
+
+def _standing(told: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Which step says how the order ended: the last, but goods that left in one life of a box have left in all."""
+    for state in ("handed_over", "partially_handed_over"):
+        if left := [each for each in told if each[1] == state]:
+            return left[-1:]
+    return told[-1:]
 
 
 def _left_once(order: KnownOrder, steps: list[WitnessedPickup], state: str, seen: OrdersSeen) -> Iterable[str]:
