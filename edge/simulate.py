@@ -225,7 +225,7 @@ class StoreMaker:
                  bell: WorldBell, disk: Disk, name: str = "") -> None:
         self.hub_token = ""
         self.commit_begins: Callable[[float], None] = lambda _commit_s: None
-        self.committed: Callable[[Connection], None] = lambda _ledger: None
+        self.committed: Callable[[Any], None] = lambda _ledger: None
         self._plan = plan
         self._directory = directory
         self._clock = clock

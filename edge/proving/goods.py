@@ -37,7 +37,7 @@ def all_goods_are_there(tills: TillRecord, delivered: Mapping[str, Mapping[str, 
     places: Places = defaultdict(lambda: [0, 0])
     _carry(places, delivered, store)
     taken_back = _taken_back(store)
-    _sell(places, tills, sku_of, taken_back)
+    _sell(places, tills, sku_of, taken_back, _not_known_then(store))
     counted, about_then = _let_counts_stand(places, store)
     voided = {sku_of.get(code) for key, meaning in tills.acknowledged() if key in taken_back
               for code, *_ in meaning.lines}
@@ -91,21 +91,33 @@ def _let_counts_stand(places: Places, store: BooksSeen) -> tuple[set[str], set[s
             counted_ms.update({line.sku: max(counted_ms.get(line.sku, 0), entry.occurred_ms) for line in fact.lines})
         elif isinstance(fact, WitnessedTransaction) and fact.type != "void":
             for line in fact.lines:
-                older_ms = counted_ms.get(line.sku, 0) - entry.occurred_ms
-                if line.kind != "return" and older_ms > ABOUT_THEN_MS:
+                if line.kind == "return" or line.sku not in counted_ms:
+                    continue
+                older_ms = counted_ms[line.sku] - entry.occurred_ms
+                if older_ms > ABOUT_THEN_MS:
                     places[line.sku][0] += line.quantity_milli
-                elif line.kind != "return" and older_ms > -ABOUT_THEN_MS:
+                elif older_ms > -ABOUT_THEN_MS:
                     about_then.add(line.sku)
     return set(counted_ms), about_then
 
 
-def _sell(places: Places, tills: TillRecord, sku_of: Mapping[str, str], taken_back: set[str]) -> None:
+def _not_known_then(store: BooksSeen) -> set[tuple[str, int]]:
+    """Transaction and place of lines whose code a store without its catalogue could not tell: it said so to people,
+    and moved nothing."""
+    sales = ((entry.fact_key, read_payload(entry)) for entry in store.entries
+             if entry.kind == "transaction" and entry.counts)
+    return {(key, place) for key, fact in sales if isinstance(fact, WitnessedTransaction)
+            for place, line in enumerate(fact.lines) if not line.sku and "unknown-item" in line.flags}
+
+
+def _sell(places: Places, tills: TillRecord, sku_of: Mapping[str, str], taken_back: set[str],
+          not_known: set[tuple[str, int]]) -> None:
     """What tills sent and were thanked for; a sale that was taken back never took place."""
     for key, meaning in tills.acknowledged():
         if meaning.is_void or key in taken_back:
             continue
-        for code, milli, _ in meaning.lines:
-            sku = sku_of.get(code)
+        for place, (code, milli, _) in enumerate(meaning.lines):
+            sku = None if (key, place) in not_known else sku_of.get(code)
             if sku is not None and meaning.kind == "return":
                 places[sku][1] += milli
             elif sku is not None:

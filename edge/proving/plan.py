@@ -42,7 +42,7 @@ class Size:
 
 
 TILLS = 3
-CORNER_SHOP = Size(items=48, labels=40, calm=1.0, baskets=110, price_changes=70, orders=30, counts=0.5)
+CORNER_SHOP = Size(items=48, labels=40, calm=1.0, baskets=110, price_changes=70, orders=22, counts=0.5)
 SUPERMARKET = Size(items=320, labels=300, calm=8.0, baskets=110, price_changes=6, orders=4, counts=0.3)
 SUPERMARKET_DAYS = 0.5
 """Runs from this length on are of a supermarket."""

@@ -64,7 +64,7 @@ class StockWatch:
     def committed(self, connection: Rows) -> None:
         """A commit has ended, well or not."""
         if connection.execute(_UNDER_WAY).fetchone():
-            self._stale = True
+            self.another_disk()  # or another box: it may have taken steps of orders that are not known here yet
             return
         anew = self._stale
         if anew:

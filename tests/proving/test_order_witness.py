@@ -14,6 +14,7 @@ from cloud_sync.contract.pickup import HubStep, Step
 from cloud_sync.contract.pickup_order import Line, PickupOrder, Taken, said, state_of, taken
 from edge.db.connection import Connection
 from edge.db.queries import LEDGER
+from edge.proving.goods import all_goods_are_there
 from edge.proving.order_promises import (
     PLACED,
     REFUND,
@@ -24,8 +25,18 @@ from edge.proving.order_promises import (
     shops_were_told,
 )
 from edge.proving.order_record import EventData, HeardEvent, KnownOrder, OrderedLine, OrderRecord
-from edge.proving.sightings import BooksSeen, LedgerEntry, WitnessedPickup, decode_payload
+from edge.proving.sightings import (
+    BooksSeen,
+    Buckets,
+    Finding,
+    LedgerEntry,
+    SentLine,
+    TillTransaction,
+    WitnessedPickup,
+    decode_payload,
+)
 from edge.proving.stock_watch import StockWatch
+from edge.proving.till_record import TillRecord
 from edge.proving.unit_books import UnitBooks
 from tests.pickups.orders import hub_words, store_steps
 from tests.store_kit import StoreKit
@@ -311,3 +322,57 @@ def test_an_unwanted_line_is_one_that_its_customer_gave_up():
     order = an_order(cancelled_lines={1}, answers={3: False}).orders["A-1"]
     assert [order.is_unwanted(line, replaces) for line, replaces in ((1, None), (2, 1), (3, None), (4, None))] == [
         True, True, True, False]
+
+
+# --- every unit is somewhere ---------------------------------------------------------------------------------------
+
+
+def sold(kind: str = "sale", milli: int = 2000, **fields: object) -> Mapping[str, object]:
+    line = {"kind": kind, "quantity_milli": milli, "amount_minor": 99, "sku": "milk", "code": "4006381333931", **fields}
+    return {"kind": "transaction", "type": kind, "total_minor": 99, "lines": [line]}
+
+
+COUNTED = {"kind": "count", "lines": [{"sku": "milk", "counted_milli": 7000, "expected_milli": 10_000}]}
+CAME = {"kind": "movement", "moves": [{"sku": "milk", "sellable_milli": 10_000}]}
+
+
+def goods(there: Buckets, *facts: tuple[str, Mapping[str, object], int], clocks_right: bool = True) -> Finding:
+    """A delivery of ten, then facts with their times; `there` is what store and hub say in the end."""
+    told = [("movement/d-1", CAME, 0), *facts]
+    made = tuple(LedgerEntry(number, key, str(fact["kind"]), at_ms, "2026-11-22", msgspec.json.encode(fact), "")
+                 for number, (key, fact, at_ms) in enumerate(told, start=1))
+    books, tills = BooksSeen("0042", 1, made, {"milk": there}), TillRecord()
+    for key, fact, _ in facts:
+        if fact["kind"] == "transaction":
+            sale = TillTransaction("1", "2026-11-22", int(key[-1]))
+            lines = [SentLine("4006381333931", fact["lines"][0]["quantity_milli"], 99)]  # type: ignore[index]
+            tills.answered(tills.sent(sale, str(fact["type"]), lines), 201, None)
+    return all_goods_are_there(tills, {"d-1": {"milk": 10_000}}, {"4006381333931": "milk"}, books, books,
+                               clocks_right=clocks_right)
+
+
+def key_of(sequence: int) -> str:
+    return TillTransaction("1", "2026-11-22", sequence).fact_key
+
+
+@pytest.mark.parametrize(("there", "facts", "caught"), [
+    (Buckets(8000, 0, 0, 0), [(key_of(1), sold(), 5)], False),
+    (Buckets(4000, 3000, 1000, 0), [(key_of(1), sold(), 5)], False),
+    (Buckets(6000, 0, 0, 0), [(key_of(1), sold(), 5)], True),
+    (Buckets(10_000, 0, 0, 2000), [(key_of(1), sold("return"), 5)], False),
+    (Buckets(12_000, 0, 0, 0), [(key_of(1), sold("return"), 5)], True),
+    (Buckets(10_000, 0, 0, 0), [(key_of(1), sold(sku="", flags=["unknown-item"]), 5)], False),
+    (Buckets(7000, 0, 0, 0), [("count/1", COUNTED, 900_000), (key_of(1), sold(), 500_000)], False),
+    (Buckets(5000, 0, 0, 0), [("count/1", COUNTED, 900_000), (key_of(1), sold(), 500_000)], True),
+    (Buckets(5000, 0, 0, 0), [("count/1", COUNTED, 500_000), (key_of(1), sold(), 900_000)], False),
+    (Buckets(7000, 0, 0, 0), [("count/1", COUNTED, 500_000), (key_of(1), sold(), 900_000)], True),
+    (Buckets(7000, 0, 0, 0), [("count/1", COUNTED, 500_000), (key_of(1), sold(), 499_000)], False)],
+    ids=["sold", "kept for orders", "sold twice", "came back", "sold again at once", "told to people", "older",
+         "older, taken off again", "later", "later, not taken off", "about then"])
+def test_p2_a_unit_that_is_nowhere_or_twice_is_caught(there, facts, caught):
+    assert bool(goods(there, *facts).violations) is caught
+
+
+def test_nobody_can_say_what_a_count_found_when_clocks_were_wrong():
+    facts = [("count/1", COUNTED, 900_000), (key_of(1), sold(), 500_000)]
+    assert goods(Buckets(5000, 0, 0, 0), *facts, clocks_right=False).violations == ()
