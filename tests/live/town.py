@@ -15,6 +15,7 @@ import msgspec
 
 from edge.proving.sightings import Buckets
 from edge.proving.stage.http_line import LineBroken
+from edge.proving.stage.hub_operator import HubOperator
 from edge.proving.stage.premises import SPAIN, STORE_ID, SUPERVISOR, Premises, free_port
 from edge.proving.stage.processes import Process
 from edge.proving.stage.staff_hands import StaffHands
@@ -44,6 +45,9 @@ class StorePremises(Premises):
         await self._hub.start()
         await self._until_answered(self._hub, self.operator.answers)
 
+    def another_operator(self) -> HubOperator:
+        return HubOperator(self._hub_port, self._operator_token, STORE_ID, self.country.currency)
+
     @property
     def hub_url(self) -> str:
         return f"http://127.0.0.1:{self._hub_port}"
@@ -60,6 +64,7 @@ class Town:
         self.to_hub = LossyLine(self.premises.hub_url, request_kind, self._kill_hub)
         self.connector = Process("the connector", ["connect", CONNECTOR, "--config", str(directory / "vendure.yaml")],
                                  {}, directory / "connector.log")
+        self._eyes = self.premises.another_operator()  # a line of our own: the operator's is used while a hub starts
         self.hands: StaffHands
         self.kills: list[str] = []
         self.steps = 0
@@ -109,7 +114,7 @@ class Town:
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 try:
-                    return await self.premises.operator.stock(sku)
+                    return await self._eyes.stock(sku)
                 except LineBroken:
                     await asyncio.sleep(LOOK_EVERY_S)
 
