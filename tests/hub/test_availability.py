@@ -164,7 +164,8 @@ async def test_orders_of_a_database_from_before_wait_for_their_answers_too(datab
     with hub.storage.database.transaction() as connection:
         for statement in (*(f"DROP TABLE {name}" for name in (
                               "unanswered_line", "safety_stock", "webhook", "delivery", "silent_store", "sourcing",
-                              "order_offer", "parcel", "sold_line")),
+                              "order_offer", "parcel", "sold_line", "transfer_line", "connector",
+                              "connector_note")),
                           "ALTER TABLE store DROP COLUMN ledger_known_ms", "ALTER TABLE store DROP COLUMN time_zone",
                           "UPDATE hub_meta SET value = '1' WHERE name = 'schema_version'"):
             connection.exec_driver_sql(statement)

@@ -163,10 +163,10 @@ def test_stores_of_an_older_hub_get_the_feed_of_deliveries(database_url: str, mo
     with monkeypatch.context() as old_release:
         old_release.setattr(schema, "SCHEMA_VERSION", 2)
         database = opened(database_url)
-        Stores(database).register("store-1", Registration())
         with database.transaction() as connection:
-            feeds = schema.STORE_FEEDS.head
-            connection.execute(feeds.delete().where(feeds.c.feed == Feed.DELIVERIES.value))
+            connection.exec_driver_sql(
+                "INSERT INTO store (store_id, zone_id, name, created_ms, last_seen_ms, box_epoch, reported_sequence, "
+                "schema_version, ledger_known_ms) VALUES ('store-1', 'default', '', 0, 0, 0, 0, 0, 0)")
         database.close()
     database = opened(database_url)
     with database.transaction() as connection:
