@@ -1,5 +1,7 @@
 """Every bound of the store's side of the line: a name, a unit, and what happens at it (P10)."""
 
+from cloud_sync.contract.feeds import Feed
+
 # --- time: requests --------------------------------------------------------------------------------------------
 
 LONG_POLL_S = 25
@@ -104,7 +106,7 @@ PUSH_COALESCE_S = 0.05
 GZIP_FROM_BYTES = 1024
 """Request bodies from this on are compressed."""
 
-FEED_CONNECTIONS_MAX = 8
+FEED_CONNECTIONS_MAX = len(Feed) + 2
 """Places in the feeds channel's pool: more than there are feeds, each of which asks one thing at a time, so that
 nothing ever waits for one."""
 
