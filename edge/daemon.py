@@ -67,6 +67,7 @@ from edge.limits import ARTIST_WORKERS
 from edge.logs import shed_chatter
 from edge.pickups.desk import PickupDesk
 from edge.pickups.people import PeopleVault
+from edge.pickups.picking_desk import PickingDesk, StagingPlace
 from edge.pos.access import RULES, Principal, Role, Tokens
 from edge.pos.app import build_app
 from edge.pos.basket_routes import BasketDesk, basket_handlers
@@ -284,9 +285,11 @@ class Daemon:
                             housekeeper.follow_news, intake.follow_news]
         link = self._link(intake, store)
         issues, labels = IssueList(), LabelDesk(store, prices, planner, stations)
+        picking = PickingDesk(store, pickups, prices,
+                              [StagingPlace(each.name, each.code) for each in settings.staging_places])
         page = build_staff_page(StaffParts(
             store, prices, pickups, guard, planner, wanted, labels, stations, parts.artist, self._link_state, issues,
-            members_of(settings.staff, self._credentials)))
+            members_of(settings.staff, self._credentials), picking))
         store.listeners.append(page.follow_news)
         reports = PriceReports(store, prices, partial(self._open_reader, Path(settings.state_directory)), parts.aside)
         rooms = Rooms(store, prices, book, events, TransactionDesk(store, prices), pickups, guard, reports, tasks,
@@ -408,6 +411,7 @@ class Daemon:
         add("housekeeper", rooms.housekeeper.run, vital=True,
             pulse=Counter(lambda: rooms.housekeeper.progress, limits.room_s))
         add("planner", rooms.planner.run, vital=True, pulse=Counter(lambda: rooms.planner.progress, limits.room_s))
+        add("pickup steps", rooms.pickups.run)
         add("pictures ahead", rooms.ahead.run, pulse=Counter(lambda: rooms.ahead.progress, limits.room_s))
         for station in rooms.stations.values():
             self._supervise_station(station)

@@ -135,7 +135,8 @@ class PickupStep(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kin
     """One step of an order in the store, with the stock it moved. `state`: where the order is after it.
 
     `lines`: which units; facts of earlier versions name none and are about all that `moves` tells of. `short_reason`
-    to `substitute`: as in `pickup_order.Taken`; `reason` is what a person wrote.
+    to `substitute`: as in `pickup_order.Taken`; `reason` is what a person wrote. `place`: where the order stands
+    from now on, put aside.
     """
 
     order_id: str
@@ -152,6 +153,7 @@ class PickupStep(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kin
     from_staged: bool = False
     written_off_milli: int = 0
     substitute: Substitute | None = None
+    place: str = ""
 
 
 class TillClose(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="till-close"):

@@ -30,17 +30,22 @@ class PickupRow:
     arrived_ms: int | None
     bay: str
     reassigned: bool
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Pickup:
-    """An order as the store sees it. `promised_ms`, `expires_ms`: `None` when the store does not open again."""
+    """An order as the store sees it. `promised_ms`, `expires_ms`: `None` when the store does not open again.
+
+    `planned`: the act that somebody may still take back (`edge.pickups.planned`); state and lines are as after it.
+    """
 
     row: PickupRow
     lines: tuple[Line, ...]
     person: Person | None
     promised_ms: int | None = None
     expires_ms: int | None = None
+    planned: str = ""
 
 
 def read_row(connection: Connection, order_id: str) -> PickupRow | None:
@@ -49,12 +54,12 @@ def read_row(connection: Connection, order_id: str) -> PickupRow | None:
     return row_of(row) if row else None
 
 
-def row_of(row: tuple[str, int, str, int, str, str, int, str, int | None, int, int, str, str, int | None, str, int]
-           ) -> PickupRow:
+def row_of(row: tuple[str, int, str, int, str, str, int, str, int | None, int, int, str, str, int | None, str, int,
+                     str]) -> PickupRow:
     """What the queries `pickup` and `pickups_open` read."""
     return PickupRow(row[0], row[1], PickupState(row[2]), row[3], row[4], row[5], row[6], row[7], row[8], bool(row[9]),
                      row[10], PickupState(row[11]), PickupState(row[12]) if row[12] else None, row[13], row[14],
-                     bool(row[15]))
+                     bool(row[15]), row[16])
 
 
 def read_lines(connection: Connection, order_id: str) -> tuple[Line, ...]:

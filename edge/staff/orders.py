@@ -9,6 +9,8 @@ from edge.db.label_rows import label_row
 from edge.db.queries import REPLICA
 from edge.domain.names import display_name, display_package
 from edge.pickups.desk import PickupDesk
+from edge.pickups.pick_list import pickable_milli
+from edge.pickups.picking_desk import PickingDesk
 from edge.pickups.rows import Pickup, order_of
 from edge.staff.label_index import LabelIndex
 from edge.staff.tiles import Tiles
@@ -20,7 +22,7 @@ STAGES = (PickupState.ACCEPTED, PickupState.PICKING, PickupState.STAGED, PickupS
 
 @dataclass(frozen=True, slots=True)
 class PickupCard:
-    """An order in the list: who, since when, how far."""
+    """An order in the list: who, since when, how far; where it stands put aside, and who picks it."""
 
     order_id: str
     customer: str
@@ -31,11 +33,17 @@ class PickupCard:
     cancel_requested: bool
     arrived_ms: int | None
     bay: str
+    place: str
+    picker: str
 
 
 @dataclass(frozen=True, slots=True)
 class PickupLineView:
-    """A line to pick. `quantity_milli`: as much as is to come. `lights`: its labels that can flash."""
+    """A line to pick. `quantity_milli`: as much as is to come. `lights`: its labels that can flash.
+
+    `left_milli`: still to pick; `staged_milli`: put aside. `standing`: what is to be said of it beside that (a code of
+    `edge.staff.said.TITLES`), empty for nothing. `may_substitute`: the customer would take another product.
+    """
 
     line: int
     sku: str
@@ -47,6 +55,12 @@ class PickupLineView:
     is_picked: bool
     can_pick: bool
     lights: tuple[str, ...]
+    left_milli: int
+    staged_milli: int
+    short_milli: int
+    standing: str
+    can_refuse: bool
+    may_substitute: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +68,7 @@ class PickupView:
     """One order and what may be done with it now. `place`: its place in `STAGES`, `None` when it left that way."""
 
     card: PickupCard
-    phone_last_digits: str
+    has_phone: bool
     currency: str
     lines: tuple[PickupLineView, ...]
     place: int | None
@@ -64,7 +78,9 @@ class PickupView:
     can_hand_over: bool
     can_put_back: bool
     can_miss: bool
+    can_take_out: bool
     expires_ms: int | None
+    places: tuple[str, ...]
 
     @property
     def all_picked(self) -> bool:
@@ -75,15 +91,18 @@ class PickupView:
 class Orders:
     """The pickups of this store."""
 
-    def __init__(self, store: Store, desk: PickupDesk, index: LabelIndex, tiles: Tiles) -> None:
+    def __init__(self, store: Store, desk: PickupDesk, picking: PickingDesk, index: LabelIndex, tiles: Tiles) -> None:
         self._store = store
         self._desk = desk
+        self._picking = picking
         self._index = index
         self._tiles = tiles
 
     def cards(self) -> list[PickupCard]:
-        """Open orders, oldest first."""
-        return [_card(pickup) for pickup in self._desk.open()]
+        """Open orders: customers who are here first, in the order in which they came, then the oldest."""
+        pickers = self._picking.pickers()
+        cards = [_card(pickup, pickers.get(pickup.row.order_id, "")) for pickup in self._desk.open()]
+        return sorted(cards, key=lambda card: (card.arrived_ms is None, card.arrived_ms or card.placed_ms))
 
     def view(self, order_id: str) -> PickupView | None:
         """One order, finished or not."""
@@ -93,32 +112,54 @@ class Orders:
         state = pickup.row.state
         can = {step: state in sources for step, sources in SOURCES.items()}
         back = to_put_back(order_of(pickup.row, pickup.lines), state in FINAL)
-        return PickupView(_card(pickup), pickup.person.phone_last_digits if pickup.person else "",
-                          pickup.row.currency, tuple(self._line(line) for line in pickup.lines),
+        picker = self._picking.pickers().get(order_id, "")
+        free = self._picking.free_places(order_id) if can[Step.STAGE] or can[Step.READY] else []
+        own = pickup.row.place or self._picking.single(order_id).orders[0].place
+        lines = tuple(self._line(line, state) for line in pickup.lines)
+        return PickupView(_card(pickup, picker), bool(pickup.person and pickup.person.phone_last_digits),
+                          pickup.row.currency, lines,
                           STAGES.index(state) if state in STAGES else None, can[Step.PICK], can[Step.STAGE],
-                          can[Step.READY], can[Step.HAND_OVER] and state is not PickupState.STAGED
-                          and state not in FINAL, any(back), can[Step.NO_SHOW] and pickup.row.arrived_ms is None,
-                          pickup.expires_ms if state not in FINAL else None)
+                          can[Step.READY], can[Step.HAND_OVER] and state not in FINAL
+                          and (state is not PickupState.STAGED or pickup.row.arrived_ms is not None), any(back),
+                          can[Step.NO_SHOW] and pickup.row.arrived_ms is None, can[Step.SHORT],
+                          pickup.expires_ms if state not in FINAL else None,
+                          tuple(dict.fromkeys(place for place in (own, *free) if place)))
 
-    def _line(self, line: Line) -> PickupLineView:
-        item = self._store.books.replica_reader.execute(REPLICA.item, (line.sku,)).fetchone()
-        return PickupLineView(line.line, line.sku, display_name(item[1]) if item else line.sku,
-                              display_package(item[5]) if item else "", line.ordered_milli - line.short_milli,
-                              line.staged_milli + line.handed_milli, line.price_minor, _is_picked(line),
-                              line.reserved_milli > 0 and line.answer is not Answer.OFFERED, self._lights(line.sku))
+    def name_of(self, sku: str) -> tuple[str, str]:
+        """A product's name and package; its SKU where the catalogue does not know it."""
+        item = self._store.books.replica_reader.execute(REPLICA.item, (sku,)).fetchone()
+        return (display_name(item[1]), display_package(item[5])) if item else (sku, "")
 
-    def _lights(self, sku: str) -> tuple[str, ...]:
+    def _line(self, line: Line, state: PickupState) -> PickupLineView:
+        name, package = self.name_of(line.sku)
+        left = pickable_milli(line)
+        return PickupLineView(line.line, line.sku, name, package, line.ordered_milli - line.short_milli,
+                              line.staged_milli + line.handed_milli, line.price_minor, _is_picked(line), left > 0,
+                              self.lights(line.sku), left, line.staged_milli, line.short_milli, _standing(line),
+                              bool(line.staged_milli and line.is_wanted) and state in SOURCES[Step.REFUSE],
+                              line.may_substitute and line.replaces is None)
+
+    def lights(self, sku: str) -> tuple[str, ...]:
+        """The product's labels that can flash."""
         rows = (label_row(self._store.books.ledger_reader, label) for label in self._index.labels_of(sku))
         return tuple(row.label for row in rows if row is not None and self._tiles.has_light(row))
 
 
-def _card(pickup: Pickup) -> PickupCard:
+def _card(pickup: Pickup, picker: str) -> PickupCard:
     picked = sum(1 for line in pickup.lines if _is_picked(line))
     return PickupCard(pickup.row.order_id, pickup.person.display_name if pickup.person else "", pickup.row.state,
                       pickup.row.placed_ms, len(pickup.lines), picked, pickup.row.cancel_requested,
-                      pickup.row.arrived_ms, pickup.row.bay)
+                      pickup.row.arrived_ms, pickup.row.bay, pickup.row.place if picked else "", picker)
 
 
 def _is_picked(line: Line) -> bool:
     """Whether all of the line that is to come was picked."""
     return line.staged_milli + line.handed_milli >= line.ordered_milli - line.short_milli
+
+
+def _standing(line: Line) -> str:
+    if line.cancelled:
+        return "cancelled"
+    if line.refused:
+        return "refused"
+    return f"substitute-{line.answer.value}" if line.answer is not Answer.NONE else ""

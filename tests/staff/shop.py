@@ -48,8 +48,11 @@ from edge.labels.planner import LabelPlanner, LabelState
 from edge.labels.prepared import PreparedPictures
 from edge.labels.template import load_templates
 from edge.labels.wanted import WantedPictures
+from edge.limits import UNDO_S
 from edge.pickups.desk import PickupDesk
 from edge.pickups.people import PeopleVault
+from edge.pickups.picking_desk import PickingDesk, StagingPlace
+from edge.pickups.shelf import ShelfPlace, put_planogram
 from edge.pos.access import RULES, Principal, Role, Rule, Tokens
 from edge.pos.app import build_app
 from edge.pos.label_routes import LabelDesk, label_handlers
@@ -125,6 +128,8 @@ class Station:
     progress: int = 0
     offers: dict[str, list[Blob]] = field(default_factory=dict)
     lit: list[str] = field(default_factory=list)
+    lights: list[tuple[str, float]] = field(default_factory=list)
+    dark: bool = False
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
     encode: ClassVar[Encoder] = staticmethod(as_blob)  # type: ignore[assignment]  # as the port's property
 
@@ -149,7 +154,10 @@ class Station:
         """It sleeps."""
 
     async def light(self, label: str, colour: Colour, seconds: float) -> None:
+        if self.dark:
+            raise OfferRefused(f"label {label} has no LED")
         self.lit.append(label)
+        self.lights.append((label, seconds))
 
     async def run(self) -> None:
         await asyncio.Event().wait()
@@ -180,8 +188,10 @@ class Station:
 class Shop:
     """Everything of one store that the staff page sees. `async with Shop(folder) as shop:`."""
 
-    def __init__(self, folder: Path, language: str = "en", members: tuple[Member, ...] = MEMBERS) -> None:
+    def __init__(self, folder: Path, language: str = "en", members: tuple[Member, ...] = MEMBERS,
+                 places: tuple[str, ...] = ("A1", "A2", "A3")) -> None:
         self.folder = folder
+        self.places = places
         self.language = language
         self.members = members
         self.clocks = Clocks()
@@ -192,6 +202,7 @@ class Shop:
         self.page: StaffPage
         self.app: Starlette
         self.rules: tuple[Rule, ...] = (*RULES, *STAFF_RULES)
+        self.orders: dict[str, Order] = {}
         self._offset = 0
 
     async def __aenter__(self) -> "Shop":
@@ -201,6 +212,7 @@ class Shop:
         self.store = Store(identity, self.books, StoreClock(self.clocks, None), Policy(), random.Random(42))
         self.prices = PriceDesk(self.store)
         self.pickups = PickupDesk(self.store, PeopleVault("a store key"))
+        self.picking = PickingDesk(self.store, self.pickups, self.prices, [StagingPlace(each) for each in self.places])
         self.guard = GuardDesk(self.store)
         self.paper = PaperStation("paper", lambda event: self.planner.hear(event, "paper"))
         stations: dict[str, BaseStation] = {"aisle": self.station, "paper": self.paper}
@@ -216,7 +228,7 @@ class Shop:
                                []).issues)
         self.page = build_staff_page(StaffParts(
             self.store, self.prices, self.pickups, self.guard, self.planner, wanted, self.labels, stations,
-            InlineArtist(), lambda: self.link, issues, self.members))
+            InlineArtist(), lambda: self.link, issues, self.members, self.picking))
         self.store.listeners += [self.planner.follow_news, self.page.follow_news]
         handlers = {**till_handlers(self.store, self.prices, self.tills),
                     **stock_handlers(self.store), **store_handlers(self.pickups, self.guard, TaskDesk(self.store)),
@@ -294,13 +306,30 @@ class Shop:
         """Goods come in."""
         await receive(self.store, MovementIn(self.store.mint(), [ReceivedLine(sku, pieces * 1000)]), "luis")
 
-    async def order(self, order_id: str, *skus: str, code: str = "K7P3XQ2M", customer: str = "Marta R.") -> None:
+    async def order(self, order_id: str, *skus: str, code: str = "K7P3XQ2M", customer: str = "Marta R.",
+                    pieces: int = 2, may_substitute: bool = False, phone: str = "42") -> None:
         """An online order arrives."""
+        lines = tuple(OrderLine(index + 1, sku, pieces * 1000, PRICES[sku], may_substitute)
+                      for index, sku in enumerate(skus))
+        await self.hub_says(Order(order_id, 1, self.clocks.wall, lines, "EUR", f"person-{order_id}",
+                                  Person(customer, phone), code))
+
+    async def hub_says(self, order: Order) -> None:
+        """A revision of an order arrives."""
         self._offset += 1
-        lines = tuple(OrderLine(index + 1, sku, 2000, PRICES[sku]) for index, sku in enumerate(skus))
-        order = Order(order_id, 1, self.clocks.wall, lines, "EUR", f"person-{order_id}", Person(customer, "42"), code)
-        put = Put(1, order_id, 1, msgspec.Raw(msgspec.json.encode(order)))
+        self.orders[order.order_id] = order
+        put = Put(1, order.order_id, 1, msgspec.Raw(msgspec.json.encode(order)))
         await self.pickups.apply(Batch((put,), Checkpoint("one", self._offset)))
+
+    async def planogram(self, **aisles: str) -> None:
+        """Where products lie: an aisle each, as `sku_1001="3"`; the bay is always 1."""
+        rows = [(name.removeprefix("sku_"), ShelfPlace(aisle, "1")) for name, aisle in aisles.items()]
+        await self.books.ledger.submit(lambda connection: put_planogram(connection, rows))
+
+    async def undo_time_passes(self) -> None:
+        """Nobody takes anything back: steps become facts."""
+        self.clocks.pass_s(UNDO_S)
+        await self.pickups.settle_due()
 
     def acts(self) -> list[StaffAct]:
         """What people decided, oldest first."""

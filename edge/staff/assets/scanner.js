@@ -26,6 +26,10 @@ function scanned(code, event) {
   const focused = document.activeElement;
   const typing = focused && focused.matches("input, textarea, select");
   if (typing && (focused.hasAttribute("data-scan") || focused.hasAttribute("data-keeps-scans"))) return;
+  if (typing && focused.hasAttribute("data-holds-scans")) {  // the code stays there until a button says what it is for
+    event.preventDefault();
+    return;
+  }
   const field = document.querySelector("[data-scan]");
   if (typing && !field) return;
   event.preventDefault();
