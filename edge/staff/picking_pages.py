@@ -58,13 +58,16 @@ def picking_handlers(page: StaffPage) -> Mapping[str, Handler]:
             if listed is None or form.get("list_id", "") != listed.list_id:
                 session_of(request).messages.append(Message(words.say("This list is not being picked any more."),
                                                             Tone.REFUSED))
-                return RedirectResponse(PICKING_PATH, 303)
+                return RedirectResponse(PICKING_PATH if listed else PICKUPS_PATH, 303)
 
             async def once() -> Message:
                 message = await doing(request, form, listed, words)
                 page.pick_lights.show(picking.current(person), listed.list_id)
                 return message
-            return await acted(request, PICKING_PATH, once)
+            response = await acted(request, PICKING_PATH, once)
+            if picking.current(person) is None:
+                response.headers["location"] = PICKUPS_PATH
+            return response
         return handler
 
     async def scan(request: Request, form: Form, listed: PickList, words: Words) -> Message:
@@ -91,7 +94,7 @@ def picking_handlers(page: StaffPage) -> Mapping[str, Handler]:
     async def ready(request: Request, form: Form, listed: PickList, words: Words) -> Message:
         staged = [order.order_id for order in listed.staged]
         act = await picking.ready(act_id_of(form, "ready", listed.list_id), session_of(request).principal.id, staged)
-        return said(page, act, words, PICKUPS_PATH)
+        return said(page, act, words, PICKING_PATH)
 
     return {"staff_picking": the_list, "staff_picking_fragment": fragment, "staff_picking_start": start,
             "staff_picking_scan": act(scan), "staff_picking_pick": act(pick), "staff_picking_short": act(short),
@@ -121,7 +124,10 @@ def _ending_handlers(page: StaffPage) -> Mapping[str, Handler]:
             if act is None:
                 return Message(words.say("It is too late to take that back: it has been passed on."), Tone.REFUSED)
             return Message(words.say("Taken back. Nothing has left the box."))
-        return await acted(request, onward_path(form.get("back", "")), take_back)
+        response = await acted(request, onward_path(form.get("back", "")), take_back)
+        if response.headers["location"] == PICKING_PATH and picking.current(person) is None:
+            response.headers["location"] = PICKUPS_PATH
+        return response
 
     return {"staff_picking_leave": leave, "staff_undo_step": undo}
 

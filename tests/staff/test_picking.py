@@ -341,7 +341,7 @@ async def test_a_substitute_from_the_next_place_is_offered_and_picked_when_the_c
 
         answer = SubstituteAnswer(offer.substitute.line, accepted=True)
         await shop.hub_says(msgspec.structs.replace(shop.orders["O-1"], revision=2, answers=(answer,)))
-        await luis.starts()
+        assert "Go on picking" in await visitor.reads(PICKUPS)
         assert "Order O-1 is complete" in await luis.scans(MILK_CODE)
 
 
