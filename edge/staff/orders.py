@@ -19,6 +19,9 @@ from edge.store import Store
 STAGES = (PickupState.ACCEPTED, PickupState.PICKING, PickupState.STAGED, PickupState.READY, PickupState.HANDED_OVER)
 """The way of an order that goes well."""
 
+_IN_HAND = frozenset({PickupState.ACCEPTED, PickupState.PICKING, PickupState.STAGED})
+"""While somebody has it in the trolley."""
+
 
 @dataclass(frozen=True, slots=True)
 class PickupCard:
@@ -149,7 +152,8 @@ def _card(pickup: Pickup, picker: str) -> PickupCard:
     picked = sum(1 for line in pickup.lines if _is_picked(line))
     return PickupCard(pickup.row.order_id, pickup.person.display_name if pickup.person else "", pickup.row.state,
                       pickup.row.placed_ms, len(pickup.lines), picked, pickup.row.cancel_requested,
-                      pickup.row.arrived_ms, pickup.row.bay, pickup.row.place if picked else "", picker)
+                      pickup.row.arrived_ms, pickup.row.bay, pickup.row.place if picked else "",
+                      picker if pickup.row.state in _IN_HAND else "")
 
 
 def _is_picked(line: Line) -> bool:

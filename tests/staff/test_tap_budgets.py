@@ -72,7 +72,7 @@ WITH_CODE = Flow("hand over with code", 1, 1)
 LOST_CODE = Flow("hand over, code lost", 5)
 UNDO = Flow("undo the last action", 1)
 REFUSED = Flow("a line that the customer does not take", 1)
-RECEIVE = Flow("receive one product, quantity typed", 0, 1)
+RECEIVE = Flow("receive one product (typed: the scanner's keys too)", 0, 1)
 COUNT = Flow("count: enter", 1)
 
 

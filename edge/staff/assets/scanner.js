@@ -18,9 +18,14 @@ document.addEventListener("keydown", (event) => {
   } else if (event.key === "Enter") {
     const code = keys;
     keys = "";
-    if (code.length >= LENGTH_MIN) scanned(code, event);
+    if (code.length >= shortest()) scanned(code, event);
   }
 }, true);
+
+// Signs of staging places may be as short as "A1"; a page that expects them says so.
+function shortest() {
+  return Number(document.querySelector("[data-scan]")?.dataset.scanMin ?? LENGTH_MIN);
+}
 
 function scanned(code, event) {
   const focused = document.activeElement;
