@@ -270,7 +270,7 @@ async def test_an_order_is_picked_by_scans_and_handed_over_with_its_code(shop: S
             await expect(phone.page.locator(".message")).to_contain_text(f"1 × {name} into A1.")
             if left:
                 await expect(phone.page.locator("#pickup")).to_contain_text("1 picked.")
-    await phone.page.get_by_role("button", name="Put aside and ready").tap()
+    await phone.page.get_by_role("button", name="Ready for the customer").tap()
     await expect(phone.page.locator(".message")).to_contain_text("Ready for Marta R.")
     await phone.page.wait_for_url("**/staff/pickups")
     await phone.scans("K7P3XQ2M")
