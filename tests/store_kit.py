@@ -97,6 +97,7 @@ from edge.recount import Recount
 from edge.shipped import shipped
 from edge.stock.counts import ApprovalRules
 from edge.stock.desk import StockDesk
+from edge.stock.late_facts import let_counts_stand
 from edge.store import Identity, Store
 from edge.tasks import TaskDesk
 from edge.virtual_time import VirtualTimeLoop
@@ -167,7 +168,7 @@ class StoreKit:
         self.store = Store(identity, self.books, StoreClock(self.clock, self.books.last_clock),
                            replica.policy(self.books.replica_reader), random.Random(self.clock.wall_ms()))
         self.prices = PriceDesk(self.store)
-        self.pickups = PickupDesk(self.store, PeopleVault(STORE_SECRET))
+        self.pickups = PickupDesk(self.store, PeopleVault(STORE_SECRET), let_counts_stand)
         self.local = LocalPrices(self.store)
         self.guard = GuardDesk(self.store, self.local)
         self.tasks = TaskDesk(self.store)
