@@ -956,9 +956,6 @@ INSERT INTO pick_list (order_id, list_id, actor, began_ms, tote, place) VALUES (
 ON CONFLICT (order_id) DO UPDATE SET list_id = excluded.list_id, actor = excluded.actor,
     began_ms = excluded.began_ms, tote = excluded.tote, place = excluded.place
 
--- name: leave_pick_list
-DELETE FROM pick_list WHERE list_id = ?
-
 -- name: leave_pick_list_order
 DELETE FROM pick_list WHERE order_id = ?
 
@@ -976,9 +973,6 @@ DELETE FROM shelf_place
 -- name: put_shelf_places
 INSERT OR IGNORE INTO shelf_place (sku, aisle, bay, shelf, position, walk)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM json_each(?)
-
--- name: shelf_place_count
-SELECT COUNT(*) FROM shelf_place
 
 -- name: skus_of_bay
 SELECT DISTINCT sku FROM shelf_place WHERE aisle = ? AND bay = ? LIMIT ?
