@@ -309,7 +309,7 @@ class StoreKit:
                     **stock_handlers(self.store), **store_handlers(self.pickups, self.guard, self.tasks),
                     **count_handlers(self.desk), **goods_handlers(self.desk),
                     **label_handlers(self.labels), **book_handlers(self.book),
-                    **return_handlers(self.store, self.prices),
+                    **return_handlers(self.store, self.prices, self.pickups),
                     **ship_handlers(self.store, self.pickups), **basket_handlers(self.baskets)}
         rules = [rule for rule in RULES if rule.handler in handlers]
         return build_app(rules, handlers, EveryToken())

@@ -29,8 +29,8 @@ _IN_HAND = frozenset({PickupState.ACCEPTED, PickupState.PICKING, PickupState.STA
 
 @dataclass(frozen=True, slots=True)
 class PickupCard:
-    """An order in the list: who, since when, how far; where it stands put aside, and who picks it. `awaits_hub`: the hub
-    may still give it to another store."""
+    """An order in the list: who, since when, how far; where it stands put aside, and who picks it. `awaits_hub`: it is
+    not confirmed to this store yet."""
 
     order_id: str
     customer: str
