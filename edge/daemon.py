@@ -68,6 +68,7 @@ from edge.limits import ARTIST_WORKERS
 from edge.logs import shed_chatter
 from edge.pickups.desk import PickupDesk
 from edge.pickups.people import PeopleVault
+from edge.pickups.picking_desk import PickingDesk, StagingPlace
 from edge.pos.access import RULES, Principal, Role, Tokens
 from edge.pos.app import build_app
 from edge.pos.basket_routes import BasketDesk, basket_handlers
@@ -103,6 +104,7 @@ from edge.staff.routes import STAFF_RULES, build_staff_page, staff_handlers
 from edge.staff.sign_in import members_of
 from edge.stock.counts import ApprovalRules
 from edge.stock.desk import StockDesk
+from edge.stock.late_facts import let_counts_stand
 from edge.store import Identity, Store, Topic
 from edge.supervisor import PartStatus, Supervisor
 from edge.tasks import TaskDesk
@@ -277,7 +279,7 @@ class Daemon:
         store = Store(self._identity(), books, clock, replica.policy(books.replica_reader), parts.randomness,
                       disk=self._disk(books))
         prices = PriceDesk(store, patterns_of(settings.store.barcodes))
-        pickups = PickupDesk(store, PeopleVault(self._text(settings.store_key)))
+        pickups = PickupDesk(store, PeopleVault(self._text(settings.store_key)), let_counts_stand)
         self._local_prices = LocalPrices(store)
         guard = GuardDesk(store, self._local_prices)
         stations: dict[str, BaseStation] = {}
@@ -298,9 +300,11 @@ class Daemon:
                             housekeeper.follow_news, intake.follow_news]
         link = self._link(intake, store)
         issues, labels = IssueList(), LabelDesk(store, prices, planner, stations)
+        picking = PickingDesk(store, pickups, prices,
+                              [StagingPlace(each.name, each.code) for each in settings.staging_places])
         page = build_staff_page(StaffParts(
             store, prices, pickups, guard, planner, wanted, labels, stations, parts.artist, self._link_state, issues,
-            members_of(settings.staff, self._credentials), stock))
+            members_of(settings.staff, self._credentials), stock, picking))
         store.listeners.append(page.follow_news)
         reports = PriceReports(store, prices, partial(self._open_reader, Path(settings.state_directory)), parts.aside)
         rooms = Rooms(store, prices, book, events, transactions, pickups, guard, reports, tasks,
@@ -337,7 +341,8 @@ class Daemon:
                     **book_handlers(rooms.book), **event_handlers(rooms.events),
                     **basket_handlers(BasketDesk(rooms.store, rooms.prices)),
                     **store_handlers(rooms.pickups, rooms.guard, rooms.tasks),
-                    **return_handlers(rooms.store, rooms.prices), **ship_handlers(rooms.store, rooms.pickups),
+                    **return_handlers(rooms.store, rooms.prices, rooms.pickups),
+                    **ship_handlers(rooms.store, rooms.pickups),
                     **doctor_handlers(self._doctor), **label_handlers(rooms.labels), **health_handlers(view),
                     **report_handlers(rooms.reports, self._comparer, self._nightly), **description_handlers(),
                     **poslog_handlers(self._poslog),
@@ -429,6 +434,7 @@ class Daemon:
         add("housekeeper", rooms.housekeeper.run, vital=True,
             pulse=Counter(lambda: rooms.housekeeper.progress, limits.room_s))
         add("planner", rooms.planner.run, vital=True, pulse=Counter(lambda: rooms.planner.progress, limits.room_s))
+        add("pickup steps", rooms.pickups.run)
         add("pictures ahead", rooms.ahead.run, pulse=Counter(lambda: rooms.ahead.progress, limits.room_s))
         for station in rooms.stations.values():
             self._supervise_station(station)

@@ -353,6 +353,42 @@ CODE_ATTEMPTS_MAX = 5
 PICKUPS_LISTED_MAX = 500
 """Open orders shown at once, oldest first."""
 
+PHONE_DIGITS = 4
+"""Last digits of a customer's number that stand in for a lost code."""
+
+UNDO_S = 10.0
+"""How long a person may take back the last step on the page; only then it is a fact and leaves the box."""
+
+PLANNED_LOOK_EVERY_S = 1.0
+"""How often steps are looked at that wait to become facts, while there are any."""
+
+PLANNED_STEPS_MAX = 64
+"""Steps of one tap: every order of a pick list, picked and put aside."""
+
+PLANNED_ACTS_AT_ONCE = 64
+"""Taps that become facts in one look; the next second takes the next."""
+
+TAKEN_BACK_KEEP_S = 3600.0
+"""How long a step that was taken back is remembered, so that a page that sends it once more is not believed."""
+
+PICK_LIST_ORDERS_MAX = 6
+"""Orders picked together: as many totes as a trolley has room for."""
+
+PICK_LIST_STALE_S = 4 * 3600.0
+"""A pick list that somebody left lying: its orders may be picked by others."""
+
+SHELF_PLACES_MAX = 200_000
+"""Rows of a planogram; a file with more is refused."""
+
+PICK_LIGHT_S = 60.0
+"""How long a label flashes for whoever picks; it ends when the line is done, and begins again when its turn comes."""
+
+PICK_LIGHT_PATIENCE_S = 10.0
+"""How long one base station is waited for that is asked to let a label flash; then the next label's turn comes."""
+
+PICK_LIGHTS_MAX = 32
+"""Labels that flash for one pick list at once, the first on the way; the others when their turn comes."""
+
 # --- housekeeping ----------------------------------------------------------------------------------------------
 
 HOUSEKEEPING_BATCH_MAX = 500

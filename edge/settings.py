@@ -226,6 +226,14 @@ class Scanner(_Section, frozen=True, kw_only=True):
     person: Identifier | None = None
 
 
+class StagingPlace(_Section, frozen=True, kw_only=True):
+    """A named place where orders wait for their customers, each in one. `code`: of its sign, where that is not its
+    name."""
+
+    name: Identifier
+    code: Annotated[str, Meta(pattern="^[!-~]{0,64}$", description="up to 64 letters")] = ""
+
+
 class HotFolder(_Section, frozen=True, kw_only=True):
     """A directory in which files are put down: `inbox/` in it is read. Originals are deleted after `keep_days`.
 
@@ -234,7 +242,7 @@ class HotFolder(_Section, frozen=True, kw_only=True):
 
     name: Identifier
     directory: AbsolutePath
-    kind: Literal["poslog", "prices", "sales"] = "poslog"
+    kind: Literal["poslog", "prices", "sales", "planogram"] = "poslog"
     dialect: Annotated[str, Meta(pattern="^([a-z0-9][a-z0-9-]{0,30})?$", description="a file of config/poslog")] = ""
     map: Annotated[str, Meta(pattern="^([a-z0-9][a-z0-9-]{0,30})?$", description="a file of config/files")] = ""
     keep_days: Annotated[int, Meta(ge=1, le=90, description="1 to 90")] = 7
@@ -276,6 +284,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     base_stations: Annotated[tuple[BaseStation, ...], Meta(extra={"unique": ("name", "port", "adapter")})] = ()
     scanners: Annotated[tuple[Scanner, ...], Meta(extra={"unique": ("name", "port")})] = ()
     hot_folders: Annotated[tuple[HotFolder, ...], Meta(extra={"unique": ("name", "directory")})] = ()
+    staging_places: Annotated[tuple[StagingPlace, ...], Meta(extra={"unique": ("name", "code")})] = ()
     tills: Annotated[tuple[Till, ...], Meta(extra={"unique": ("id", "token")})] = ()
     monitors: Annotated[tuple[Monitor, ...], Meta(extra={"unique": ("id", "token")})] = ()
     staff: Annotated[tuple[StaffMember, ...], Meta(extra={"unique": ("id", "pin")})] = ()

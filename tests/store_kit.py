@@ -97,6 +97,7 @@ from edge.recount import Recount
 from edge.shipped import shipped
 from edge.stock.counts import ApprovalRules
 from edge.stock.desk import StockDesk
+from edge.stock.late_facts import let_counts_stand
 from edge.store import Identity, Store
 from edge.tasks import TaskDesk
 from edge.virtual_time import VirtualTimeLoop
@@ -167,7 +168,7 @@ class StoreKit:
         self.store = Store(identity, self.books, StoreClock(self.clock, self.books.last_clock),
                            replica.policy(self.books.replica_reader), random.Random(self.clock.wall_ms()))
         self.prices = PriceDesk(self.store)
-        self.pickups = PickupDesk(self.store, PeopleVault(STORE_SECRET))
+        self.pickups = PickupDesk(self.store, PeopleVault(STORE_SECRET), let_counts_stand)
         self.local = LocalPrices(self.store)
         self.guard = GuardDesk(self.store, self.local)
         self.tasks = TaskDesk(self.store)
@@ -308,7 +309,7 @@ class StoreKit:
                     **stock_handlers(self.store), **store_handlers(self.pickups, self.guard, self.tasks),
                     **count_handlers(self.desk), **goods_handlers(self.desk),
                     **label_handlers(self.labels), **book_handlers(self.book),
-                    **return_handlers(self.store, self.prices),
+                    **return_handlers(self.store, self.prices, self.pickups),
                     **ship_handlers(self.store, self.pickups), **basket_handlers(self.baskets)}
         rules = [rule for rule in RULES if rule.handler in handlers]
         return build_app(rules, handlers, EveryToken())

@@ -226,7 +226,7 @@ class PickupStep(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kin
 
     `lines`: which units; facts of earlier versions name none and are about all that `moves` tells of. `short_reason`
     to `substitute`: as in `pickup_order.Taken`; `reason` is what a person wrote. `parcel_id`: in which the
-    goods went to the carrier.
+    goods went to the carrier. `place`: where the order stands from now on, put aside.
     """
 
     order_id: str
@@ -244,6 +244,7 @@ class PickupStep(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kin
     written_off_milli: int = 0
     substitute: Substitute | None = None
     parcel_id: str = ""
+    place: str = ""
 
 
 class ParcelStep(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="parcel"):

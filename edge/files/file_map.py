@@ -64,6 +64,17 @@ class SalesColumns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     voids: Places = ()
 
 
+class PlanogramColumns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A planogram, a row for each place of a product. `walk`: when one comes by, from 1."""
+
+    code: Places
+    aisle: Places
+    bay: Places = ()
+    shelf: Places = ()
+    position: Places = ()
+    walk: Places = ()
+
+
 class FileMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A file of `config/files`. `encodings`: those that are taken, the first where the file itself says nothing.
     `full`: patterns of the names of full price lists; other names are deltas. `*_decimals`: digits without a sign.
@@ -88,11 +99,14 @@ class FileMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     trailer: Trailer | None = None
     prices: PriceColumns | None = None
     sales: SalesColumns | None = None
+    planogram: PlanogramColumns | None = None
 
     @staticmethod
-    def _is_of_one_kind(prices: PriceColumns | None, sales: SalesColumns | None) -> Iterator[Fault]:
-        if (prices is None) == (sales is None):
-            yield Fault(("prices",), "a map is of prices or of sales", "give one of prices and sales")
+    def _is_of_one_kind(prices: PriceColumns | None, sales: SalesColumns | None,
+                        planogram: PlanogramColumns | None) -> Iterator[Fault]:
+        if sum(section is not None for section in (prices, sales, planogram)) != 1:
+            yield Fault(("prices",), "a map is of prices, of sales or of a planogram",
+                        "give one of prices, sales and planogram")
 
     @staticmethod
     def _signs_differ(decimal: str, grouping: str) -> Iterator[Fault]:
@@ -111,9 +125,9 @@ class FileMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     @staticmethod
     def _places_fit(shape: str, header: bool, prices: PriceColumns | None, sales: SalesColumns | None,
-                    trailer: Trailer | None) -> Iterator[Fault]:
+                    planogram: PlanogramColumns | None, trailer: Trailer | None) -> Iterator[Fault]:
         pattern, allowed = _PLACES[shape]
-        for section, struct in (("prices", prices), ("sales", sales), ("trailer", trailer)):
+        for section, struct in (("prices", prices), ("sales", sales), ("planogram", planogram), ("trailer", trailer)):
             for key in struct.__struct_fields__ if struct is not None else ():
                 value = getattr(struct, key)
                 for index, place in enumerate(value if isinstance(value, tuple) else ()):
@@ -130,7 +144,7 @@ class FileMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in self.full)
 
 
-def load_map(name: str, kind: Literal["prices", "sales"]) -> FileMap:
+def load_map(name: str, kind: Literal["prices", "sales", "planogram"]) -> FileMap:
     """Raises `ConfigurationError` for a map that is not there, is wrong, or is of the other kind."""
     if not re.match(NAME, name):
         raise ConfigurationError(f"no file map is called {name[:40]!r}")

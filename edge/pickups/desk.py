@@ -4,9 +4,10 @@ Orders arrive by the hub's feed; feed cursor, rows and effect go into one ledger
 contract's to say (`pickup_order`, `pickup_rules`); here every step becomes a fact with its own stock moves.
 """
 
+import asyncio
 import hmac
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 import msgspec
@@ -19,7 +20,6 @@ from cloud_sync.contract.pickup import FINAL, HubStep, PickupState, ShortReason,
 from cloud_sync.contract.pickup_deadlines import expires_ms, promised_ms
 from cloud_sync.contract.pickup_order import (
     Applied,
-    Line,
     PickupOrder,
     Said,
     Taken,
@@ -31,13 +31,15 @@ from cloud_sync.contract.pickup_order import (
 )
 from cloud_sync.contract.pickup_rules import complete, is_refused_by_revision, refusal
 from edge.db.connection import Connection
-from edge.db.ledger import Outcome, draft, fact_of, raise_exception, record
+from edge.db.ledger import Chain, Draft, Outcome, draft, fact_of, raise_exception, record
 from edge.db.queries import LEDGER
 from edge.errors import Rejected
-from edge.limits import CODE_ATTEMPTS_MAX, PICKUPS_LISTED_MAX
+from edge.limits import CODE_ATTEMPTS_MAX, PHONE_DIGITS, PICKUPS_LISTED_MAX, PLANNED_LOOK_EVERY_S
 from edge.pickups.parcels import hear_labels, note_handed, read_parcel, ship_refusal
 from edge.pickups.past import HUB, REASSIGNED, replay_past
 from edge.pickups.people import PeopleVault
+from edge.pickups.planned import Act, Chooser, PlannedSteps
+from edge.pickups.requests import StepRequest
 from edge.pickups.rows import (
     Pickup,
     PickupRow,
@@ -51,6 +53,8 @@ from edge.pickups.rows import (
 )
 from edge.store import Store, Topic
 
+__all__ = ["PickupDesk", "StepRequest"]
+
 _order_decoder = msgspec.json.Decoder(Order)
 _CLOCK = "clock"
 _OWN = "hub:"
@@ -61,38 +65,21 @@ _FACTS_OF_WORDS: Mapping[HubStep, Step] = {
 """As what a word of the hub that changed something stands in the ledger."""
 
 
-@dataclass(frozen=True, slots=True)
-class StepRequest:
-    """A step somebody takes. `transition_id` makes a repeat harmless; `line` picks one line, `None` all of them.
-
-    `quantities`: how much of which line, for part of them. `short_reason`, `substitute` (its `line` is minted here),
-    `accept`, `from_staged`: see `pickup_order.Taken`. `expected_rev`: as of which revision of the order it is asked.
-    `supervised`: a supervisor hands over without a code, with a reason. `parcel_id`: the parcel that the carrier takes.
-    """
-
-    order_id: str
-    transition_id: str
-    step: Step
-    actor: str
-    line: int | None = None
-    code: str = ""
-    reason: str = ""
-    supervised: bool = False
-    quantities: tuple[tuple[int, int], ...] = ()
-    short_reason: ShortReason | None = None
-    substitute: Line | None = None
-    accept: bool = False
-    from_staged: bool = False
-    expected_rev: int | None = None
-    parcel_id: str = ""
+LateFact = Callable[[Connection, Chain, Draft, int], None]
+"""What a fact means for counts that are newer than itself; `edge.stock.late_facts.let_counts_stand`."""
 
 
 class PickupDesk:
     """Orders to be picked and handed over in this store."""
 
-    def __init__(self, store: Store, vault: PeopleVault) -> None:
+    def __init__(self, store: Store, vault: PeopleVault, late: LateFact | None = None) -> None:
+        """`late`: told of a step that became a fact some seconds after it was taken, inside the writer."""
         self._store = store
         self._vault = vault
+        self._late = late
+        self.planned = PlannedSteps(store, self)
+        self._plans = asyncio.Event()
+        self._plans.set()  # an earlier run may have left some
 
     def cursor(self) -> Cursor | None:
         """How far this store has come in the orders feed."""
@@ -116,7 +103,9 @@ class PickupDesk:
         """Orders not finished yet, oldest first, at most a named number."""
         reader = self._store.books.ledger_reader
         rows = reader.execute(LEDGER.pickups_open, (PICKUPS_LISTED_MAX,)).fetchall()
-        return [self._with_lines(row_of(row)) for row in rows]
+        listed = [self._with_lines(row_of(row)) for row in rows]
+        return [each for each in listed if not each.planned or each.row.state not in FINAL
+                or any(line.staged_milli for line in each.lines)]
 
     def find(self, order_id: str) -> Pickup | None:
         """One order, finished or not."""
@@ -134,20 +123,53 @@ class PickupDesk:
 
         Accepting, rejecting and cancelling are not taken here: they follow from what the hub says.
         """
-        given = self._vault.code_hmac(request.code) if request.code else ""
-        refusal = await self._store.record(lambda connection: self._step(connection, request, given))
-        if refusal:
-            raise Rejected(refusal)
+        why_not = await self._store.record(lambda connection: self._step(connection, request))
+        if why_not:
+            raise Rejected(why_not)
         self._store.tell(Topic.PICKUP, request.order_id)
         found = self.find(request.order_id)
         assert found is not None
         return found
+
+    async def plan(self, act_id: str, actor: str, choose: Chooser) -> Act:
+        """Take steps that the person may take back for `UNDO_S` (`edge.pickups.planned`), once. Raises `Rejected`."""
+        act = await self._store.record(lambda connection: self.planned.plan(connection, act_id, actor, choose))
+        if isinstance(act, str):
+            raise Rejected(act)
+        self._plans.set()
+        self._store.tell(Topic.PICKUP, *act.orders)
+        return act
+
+    async def take_back(self, act_id: str, actor: str) -> Act | None:
+        """Undo an act of this person; `None` when it is too late."""
+        act = await self._store.record(lambda connection: self.planned.take_back(connection, act_id, actor))
+        if act is not None:
+            self._store.tell(Topic.PICKUP, *act.orders)
+        return act
+
+    async def settle_due(self) -> None:
+        """What can be taken back no longer becomes facts."""
+        for act_id in self.planned.due(self._store.books.ledger_reader):
+            act = await self._store.record(partial(self.planned.settle, act_id=act_id))
+            if act is not None:
+                self._store.tell(Topic.PICKUP, *act.orders)
+
+    async def run(self) -> None:
+        """Let steps become facts when their time is over, until cancelled. Raises `Transient`, `Corrupt`."""
+        while True:
+            await self._plans.wait()
+            self._plans.clear()
+            while self.planned.is_waiting(self._store.books.ledger_reader):
+                await self.settle_due()
+                await asyncio.sleep(PLANNED_LOOK_EVERY_S)
 
     async def erase_people(self) -> None:
         """Forget people whose time has come."""
         now_ms, books = self._store.clock.wall_ms(), self._store.books
         if books.ledger_reader.execute(LEDGER.people_due, (now_ms,)).fetchone():
             await books.ledger.submit(lambda connection: connection.execute(LEDGER.erase_people, (now_ms,)))
+        if self.planned.has_forgotten(books.ledger_reader):
+            await books.ledger.submit(self.planned.forget)
 
     async def keep_deadlines(self) -> None:
         """Decide what customers did not answer, end orders that nobody collected, and let go what the hub did not
@@ -170,15 +192,20 @@ class PickupDesk:
         reader, policy = self._store.books.ledger_reader, self._store.policy
         person = reader.execute(LEDGER.person, (row.person_id,)).fetchone() if row.person_id else None
         calendar = Calendar.of(policy, self._store.identity.time_zone)
-        return Pickup(row, read_lines(reader, row.order_id), self._vault.unseal(person[0]) if person else None,
+        lines = read_lines(reader, row.order_id)
+        value, act, place = self.planned.seen(reader, row, order_of(row, lines))
+        if act:
+            row = replace(row, state=state_of(value), progress=value.progress, ended=value.end, place=place)
+        return Pickup(row, value.lines, self._vault.unseal(person[0]) if person else None,
                       promised_ms(calendar, row.placed_ms, policy.prepare_s),
-                      None if row.is_shipped else expires_ms(calendar, policy, row.placed_ms, row.notified_ms))
+                      None if row.is_shipped else expires_ms(calendar, policy, row.placed_ms, row.notified_ms), act)
 
     def _take(self, connection: Connection, order: Order, sealed: bytes | None) -> None:
         known = read_row(connection, order.order_id)
         if known is None:
             self._accept_new(connection, order, sealed)
         else:  # by its words, not by its revision: a hub that was restored counts revisions anew
+            self.planned.settle_order(connection, order.order_id)
             said = order.revision, order.cancel_requested, order.confirmed
             if said != (known.revision, known.cancel_requested, known.confirmed):
                 connection.execute(LEDGER.update_pickup_from_hub, (order.revision, int(order.cancel_requested),
@@ -238,6 +265,7 @@ class PickupDesk:
     def _by_clock(self, connection: Connection, order_id: str, asked: Taken, reason: str = "") -> None:
         """A step that follows from the time; not any more when somebody was quicker. `reason`: for an offer that was
         not confirmed, which it is by now if the hub was."""
+        self.planned.settle_order(connection, order_id)
         row, value = self._value(connection, order_id)
         if reason and not row.awaits_hub:
             return
@@ -263,33 +291,64 @@ class PickupDesk:
         row = connection.execute(LEDGER.stock, (sku,)).fetchone()
         return (row[0] if row else 0) - self._store.policy.safety_stock_milli
 
-    def _step(self, connection: Connection, request: StepRequest, given_hmac: str) -> str:
+    def _step(self, connection: Connection, request: StepRequest) -> str:
         """Take the step inside the writer; returns why not, or an empty text. A counted code attempt is kept."""
-        row = read_row(connection, request.order_id)
-        if row is None:
+        self.planned.settle_order(connection, request.order_id)
+        found = self.order_now(connection, request.order_id)
+        if found is None:
             return f"no order {request.order_id} in this store"
-        if connection.execute(LEDGER.fact, (_fact_key(request.transition_id),)).fetchone() is not None:
+        if self.was_taken(connection, request.transition_id):
             return _as_repeat(request, fact_of(connection, _fact_key(request.transition_id)))
-        if request.transition_id.startswith(_OWN):
-            return f"no step but our own has an id that begins with {_OWN}"
-        if request.step in _NOT_FOR_PEOPLE:
-            return f"{request.step.value} is for the hub to say"
-        if is_refused_by_revision(request.step, request.expected_rev, row.revision):
-            return f"order {row.order_id} has changed: look at it again"
-        value = order_of(row, read_lines(connection, row.order_id))
+        row, value = found
+        why_not, step = self.judged(connection, row, value, request)
+        if not why_not and request.step is Step.HAND_OVER:
+            why_not = self.code_refusal(connection, row, request)
+        if not why_not:
+            self._write(connection, row, request, step, value, taken(value, step))
+        return why_not
+
+    # --- what planned steps ask of the desk (`edge.pickups.planned.StepBooks`) ------------------------------------
+
+    def order_now(self, connection: Connection, order_id: str) -> tuple[PickupRow, PickupOrder] | None:
+        """The order as the ledger has it."""
+        row = read_row(connection, order_id)
+        return (row, order_of(row, read_lines(connection, order_id))) if row else None
+
+    def customer(self, connection: Connection, row: PickupRow) -> str:
+        """Who collects; empty when that is not known, or forgotten."""
+        sealed = connection.execute(LEDGER.person, (row.person_id,)).fetchone() if row.person_id else None
+        return self._vault.unseal(sealed[0]).display_name if sealed else ""
+
+    def was_taken(self, connection: Connection, transition_id: str) -> bool:
+        """Whether a fact of this id is there."""
+        return connection.execute(LEDGER.fact, (_fact_key(transition_id),)).fetchone() is not None
+
+    def fact_taken(self, connection: Connection, transition_id: str) -> PickupStep | None:
+        """The fact of this id, while its entry is kept."""
+        fact = fact_of(connection, _fact_key(transition_id))
+        return fact if isinstance(fact, PickupStep) else None
+
+    def judged(self, connection: Connection, row: PickupRow, value: PickupOrder, request: StepRequest
+               ) -> tuple[str, Taken]:
+        """The step with every quantity named, and why it may not be taken; an empty text if it may."""
         step = self._asked(connection, value, request)
+        if request.transition_id.startswith(_OWN):
+            return f"no step but our own has an id that begins with {_OWN}", step
+        if request.step in _NOT_FOR_PEOPLE:
+            return f"{request.step.value} is for the hub to say", step
+        if is_refused_by_revision(request.step, request.expected_rev, row.revision):
+            return f"order {row.order_id} has changed: look at it again", step
         if row.is_shipped:
             told_why = request.supervised and bool(request.reason.strip())
             if why_not := ship_refusal(connection, row, step, request.parcel_id, told_why):
-                return why_not
+                return why_not, step
         available = {step.offer.sku: self._available_milli(connection, step.offer.sku)} if step.offer else {}
-        if why_not := refusal(value, step, available):
-            return why_not
-        collected = request.step is Step.HAND_OVER and not row.is_shipped
-        if collected and (why_not := self._code_refusal(connection, row, request, given_hmac)):
-            return why_not
-        self._write(connection, row, request, step, value, taken(value, step))
-        return ""
+        return refusal(value, step, available), step
+
+    def write(self, connection: Connection, row: PickupRow, request: StepRequest, step: Taken, value: PickupOrder,
+              occurred_ms: int) -> None:
+        """The step as a fact, as of when it was taken."""
+        self._write(connection, row, request, step, value, taken(value, step), occurred_ms)
 
     def _asked(self, connection: Connection, value: PickupOrder, request: StepRequest) -> Taken:
         """The request in the contract's words, with every quantity named."""
@@ -307,16 +366,37 @@ class PickupDesk:
             step = replace(step, offer=replace(request.substitute, line=number, replaces=original.line))
         return step
 
-    def _code_refusal(self, connection: Connection, row: PickupRow, request: StepRequest, given_hmac: str) -> str:
-        """Why this caller may not take the goods away; counts a wrong code."""
+    def code_refusal(self, connection: Connection, row: PickupRow, request: StepRequest) -> str:
+        """Why this caller may not take the goods away; counts a wrong code, and wrong digits instead of one. A carrier
+        has none."""
+        if row.is_shipped:
+            return ""
+        by_phone = bool(request.phone) and not request.code
+        if (request.supervised or by_phone) and not request.reason.strip():
+            return "a hand-over without a code needs a reason"
         if request.supervised:
-            return "" if request.reason.strip() else "a hand-over without a code needs a reason"
+            return ""
         if row.code_attempts >= CODE_ATTEMPTS_MAX:
             return f"order {row.order_id}: {CODE_ATTEMPTS_MAX} wrong codes; ask a supervisor"
-        if not hmac.compare_digest(row.code_hmac, given_hmac):
+        if by_phone and not self._phone(connection, row):
+            return f"order {row.order_id}: no telephone number is known; ask a supervisor"
+        given = self._vault.code_hmac(request.code) if request.code else ""
+        if not (self._is_phone(connection, row, request.phone) if by_phone
+                else hmac.compare_digest(row.code_hmac, given)):
             connection.execute(LEDGER.count_code_attempt, (row.order_id,))
-            return f"wrong code for order {row.order_id}; {CODE_ATTEMPTS_MAX - row.code_attempts - 1} attempts left"
+            left = CODE_ATTEMPTS_MAX - row.code_attempts - 1
+            return f"wrong {'digits' if by_phone else 'code'} for order {row.order_id}; {left} attempts left"
         return ""
+
+    def _phone(self, connection: Connection, row: PickupRow) -> str:
+        """The last digits of the customer's number; empty when they are not known, or not any more."""
+        sealed = connection.execute(LEDGER.person, (row.person_id,)).fetchone() if row.person_id else None
+        return _digits(self._vault.unseal(sealed[0]).phone_last_digits) if sealed else ""
+
+    def _is_phone(self, connection: Connection, row: PickupRow, given: str) -> bool:
+        """Whether these are the number's last digits, all that are known of at most four."""
+        known = self._phone(connection, row)[-PHONE_DIGITS:]
+        return hmac.compare_digest(known.encode(), _digits(given)[-len(known):].encode())
 
     def _tell_owed(self, connection: Connection, order: PickupOrder) -> None:
         """Goods that left against a wish, or with an order that had ended: a person sees to the money (P6)."""
@@ -343,15 +423,17 @@ class PickupDesk:
         connection.execute(LEDGER.set_person_erasure, (erase_ms, row.person_id, row.person_id, row.order_id))
 
     def _write(self, connection: Connection, row: PickupRow, request: StepRequest, step: Taken, before: PickupOrder,
-               applied: Applied) -> None:
-        """The step as a fact, with its stock moves, and what became of the order."""
+               applied: Applied, occurred_ms: int | None = None) -> None:
+        """The step as a fact, with its stock moves, and what became of the order. `occurred_ms`: now if `None`."""
         now_ms, after = self._store.clock.wall_ms(), applied.order
+        occurred_ms = now_ms if occurred_ms is None else occurred_ms
         state = state_of(after)
         fact = msgspec.structs.replace(
-            fact_of_step(row, request.transition_id, step, state, request.actor, request.reason), moves=applied.moves,
+            fact_of_step(row, request.transition_id, step, state, request.actor, request.reason),
+            moves=applied.moves, place=request.place,
             parcel_id=request.parcel_id if row.is_shipped and step.step is Step.HAND_OVER else "")
-        made = draft(_fact_key(request.transition_id), fact, occurred_ms=now_ms, recorded_ms=now_ms,
-                     business_day=self._store.business_day(now_ms))
+        made = draft(_fact_key(request.transition_id), fact, occurred_ms=occurred_ms, recorded_ms=now_ms,
+                     business_day=self._store.business_day(occurred_ms))
         receipt = record(connection, self._store.books.chain, made)
         assert receipt.outcome is Outcome.NEW, f"{made.fact_key} was taken before, as somebody looked up"
         write_order(connection, before, after, now_ms)
@@ -361,9 +443,13 @@ class PickupDesk:
         if fact.parcel_id:
             note_handed(connection, fact.parcel_id)
         connection.execute(LEDGER.set_pickup_state, (state, now_ms, receipt.epoch, receipt.sequence, row.order_id))
+        if request.place:
+            connection.execute(LEDGER.set_pickup_place, (request.place, row.order_id))
         if state in FINAL and row.state not in FINAL and row.person_id:
             self._erase_later(connection, row)
         self._tell_owed(connection, after)
+        if self._late is not None and occurred_ms < now_ms:
+            self._late(connection, self._store.books.chain, made, occurred_ms)
 
 
 def _as_repeat(request: StepRequest, taken_before: Fact | None) -> str:
@@ -390,3 +476,7 @@ def _name_of(word: Said) -> str:
     """What a word's own step is called: the same word again has the same name."""
     name = "cancel" if word.step is HubStep.REQUEST_CANCEL else word.step.value
     return "-".join((name, *(str(line) for line in word.lines), *((str(word.at_ms),) if word.at_ms else ())))
+
+
+def _digits(text: str) -> str:
+    return "".join(each for each in text if each.isascii() and each.isdigit())

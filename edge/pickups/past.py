@@ -30,6 +30,8 @@ def take_past_step(connection: Connection, step: PickupStep, place: Place, occur
     _change_order(connection, step, occurred_ms)
     if _says_where(PickupState(standing[0]), (standing[1], standing[2]), step, place):
         connection.execute(LEDGER.set_pickup_state, (step.state, occurred_ms, *place, step.order_id))
+        if step.place:
+            connection.execute(LEDGER.set_pickup_place, (step.place, step.order_id))
 
 
 def replay_past(connection: Connection, order_id: str) -> bool:

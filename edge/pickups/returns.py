@@ -29,6 +29,7 @@ from edge.db.queries import LEDGER
 from edge.domain.card_data import has_card
 from edge.errors import Rejected
 from edge.limits import QUARANTINED_LISTED_MAX, RETURN_LINES_MAX
+from edge.pickups.desk import PickupDesk
 from edge.pickups.rows import read_lines
 from edge.store import Store, Topic
 
@@ -81,8 +82,9 @@ class Quarantined:
 class ReturnDesk:
     """Takes goods back and grades them."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, pickups: PickupDesk) -> None:
         self._store = store
+        self._pickups = pickups
 
     def returnable(self, order_id: str) -> tuple[Returnable, ...]:
         """What left of an order from here; nothing for one that this store did not give away."""
@@ -114,6 +116,7 @@ class ReturnDesk:
         return receipt
 
     def _take(self, connection: Connection, request: ReturnRequest) -> Receipt:
+        self._pickups.planned.settle_order(connection, request.order_id)
         meaning = (request.order_id, request.lines, request.reason)
         key, digest = f"return/{request.return_id}", _digest(meaning)
         repeated = _is_used(connection, key)

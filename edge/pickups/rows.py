@@ -34,6 +34,7 @@ class PickupRow:
     accept_by_ms: int | None = None
     confirmed: bool = False
     method: str = OrderMethod.PICKUP.value
+    place: str = ""
 
     @property
     def is_shipped(self) -> bool:
@@ -48,13 +49,17 @@ class PickupRow:
 
 @dataclass(frozen=True, slots=True)
 class Pickup:
-    """An order as the store sees it. `promised_ms`, `expires_ms`: `None` when the store does not open again."""
+    """An order as the store sees it. `promised_ms`, `expires_ms`: `None` when the store does not open again.
+
+    `planned`: the act that somebody may still take back (`edge.pickups.planned`); state and lines are as after it.
+    """
 
     row: PickupRow
     lines: tuple[Line, ...]
     person: Person | None
     promised_ms: int | None = None
     expires_ms: int | None = None
+    planned: str = ""
 
 
 def read_row(connection: Connection, order_id: str) -> PickupRow | None:
@@ -64,11 +69,11 @@ def read_row(connection: Connection, order_id: str) -> PickupRow | None:
 
 
 def row_of(row: tuple[str, int, str, int, str, str, int, str, int | None, int, int, str, str, int | None, str, int, int,
-                      int | None, int, str]) -> PickupRow:
+                      int | None, int, str, str]) -> PickupRow:
     """What the queries `pickup` and `pickups_open` read."""
     return PickupRow(row[0], row[1], PickupState(row[2]), row[3], row[4], row[5], row[6], row[7], row[8], bool(row[9]),
                      row[10], PickupState(row[11]), PickupState(row[12]) if row[12] else None, row[13], row[14],
-                     bool(row[15]), row[16], row[17], bool(row[18]), row[19])
+                     bool(row[15]), row[16], row[17], bool(row[18]), row[19], row[20])
 
 
 def read_lines(connection: Connection, order_id: str) -> tuple[Line, ...]:

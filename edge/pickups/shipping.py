@@ -18,8 +18,9 @@ from edge.db.ledger import Draft, Outcome, Receipt, record
 from edge.db.queries import LEDGER
 from edge.domain.card_data import has_card
 from edge.errors import Rejected
-from edge.pickups.desk import PickupDesk, StepRequest
+from edge.pickups.desk import PickupDesk
 from edge.pickups.parcels import parcels_of, read_parcel, write_parcel
+from edge.pickups.requests import StepRequest
 from edge.pickups.rows import Pickup, read_order, read_row
 from edge.store import Store, Topic
 
@@ -108,6 +109,7 @@ class ShippingDesk:
                          parcel.service, parcel.tracking, parcel.weight_g, parcel.tracking, QR_PREFIX + parcel_id)
 
     def _take(self, connection: Connection, request: ParcelRequest) -> Receipt:
+        self._pickups.planned.settle_order(connection, request.order_id)
         parcel, key = read_parcel(connection, request.parcel_id), f"parcel/{request.step_id}"
         every = parcels_of(connection, request.order_id)
         number = parcel.number if parcel else 1 + max((each.number for each in every), default=0)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from edge.errors import ConfigurationError, Rejected
 from edge.files.file_map import load_map
 from edge.pos.hot_folder import FileTaker
+from edge.pos.planogram_files import PlanogramFiles
 from edge.pos.poslog.desk import PoslogDesk, PoslogFiles
 from edge.pos.poslog.dialect import load_dialect
 from edge.pos.price_files import PriceFiles
@@ -37,6 +38,8 @@ def taker_of(folder: HotFolder, desks: FolderDesks) -> FileTaker:
             return PriceFiles(desks.store, desks.prices, desks.local, folder.name, load_map(folder.map, "prices"))
         if folder.kind == "sales":
             return SalesFiles(desks.store, desks.transactions, load_map(folder.map, "sales"))
+        if folder.kind == "planogram":
+            return PlanogramFiles(desks.store, desks.prices, load_map(folder.map, "planogram"))
         return PoslogFiles(desks.poslog, load_dialect(folder.dialect or STANDARD_DIALECT))
     except Rejected as problem:
         raise ConfigurationError(f"hot_folders: {folder.name}: {problem}") from problem

@@ -12,6 +12,7 @@ from cloud_sync.contract.returns import Grade
 from edge.db.ledger import Outcome, Receipt
 from edge.errors import Rejected
 from edge.limits import KEY_CHARACTERS_MAX
+from edge.pickups.desk import PickupDesk
 from edge.pickups.returns import GradingRequest, Quarantined, Returnable, ReturnDesk, ReturnRequest
 from edge.pos.app import Handler, JsonBytes, body_of, json_response, principal_of
 from edge.pos.problems import ProblemAnswer
@@ -65,9 +66,9 @@ class GradingIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     return_id: _Text = ""
 
 
-def return_handlers(store: Store, prices: PriceDesk) -> Mapping[str, Handler]:
+def return_handlers(store: Store, prices: PriceDesk, pickups: PickupDesk) -> Mapping[str, Handler]:
     """The handlers of returns and grading, by the names in `edge.pos.access.RULES`."""
-    desk = ReturnDesk(store)
+    desk = ReturnDesk(store, pickups)
 
     async def returnable(request: Request) -> Response:
         order_id = request.path_params["order_id"]

@@ -43,7 +43,8 @@ class StepIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     A supervisor hands over without `code`, with a `reason`. `short` and `offer` need a `short_reason`
     (`from_staged`: of goods that had been put aside), an offer its `substitute`, `decide` whether to `accept`.
-    `expected_rev`: refuse what is no physical fact if the order has another revision by now.
+    `expected_rev`: refuse what is no physical fact if the order has another revision by now. `place`: where the order
+    stands from now on, put aside.
     """
 
     transition_id: _Key
@@ -57,13 +58,15 @@ class StepIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     accept: bool = False
     from_staged: bool = False
     expected_rev: int | None = None
+    place: Annotated[str, msgspec.Meta(max_length=64)] = ""
 
 
 class PickupOut(msgspec.Struct, frozen=True):
     """An order as a till or the page sees it; the customer's name only as far as a hand-over needs.
 
     `arrived_ms`, `bay`: the customer is here. `promised_ms`, `expires_ms`: until when it should be ready, and is kept.
-    `awaits_hub`: the hub has not confirmed yet that it is this store's; it is let go at `accept_by_ms`.
+    `awaits_hub`: the hub has not confirmed yet that it is this store's; it is let go at `accept_by_ms`. `place`: where
+    it stands put aside.
     """
 
     order_id: str
@@ -80,6 +83,7 @@ class PickupOut(msgspec.Struct, frozen=True):
     awaits_hub: bool = False
     accept_by_ms: int | None = None
     method: str = "pickup"
+    place: str = ""
 
 
 class PickupLineOut(msgspec.Struct, frozen=True):
@@ -150,7 +154,7 @@ def store_handlers(pickups: PickupDesk, guard: GuardDesk, tasks: TaskDesk) -> Ma
                              body.code, body.reason, caller.role is Role.SUPERVISOR and not body.code,
                              tuple((part.line, part.quantity_milli) for part in body.quantities), body.short_reason,
                              Line(0, instead.sku, instead.quantity_milli, instead.price_minor) if instead else None,
-                             body.accept, body.from_staged, body.expected_rev)
+                             body.accept, body.from_staged, body.expected_rev, place=body.place)
         return json_response(pickup_out(await pickups.take_step(wanted)))
 
     async def held_batches(_request: Request) -> Response:
@@ -184,4 +188,4 @@ def pickup_out(pickup: Pickup) -> PickupOut:
     return PickupOut(row.order_id, row.state, row.revision, row.placed_ms,
                      pickup.person.display_name if pickup.person else "", lines, row.arrived_ms, row.bay,
                      row.cancel_requested, pickup.promised_ms, pickup.expires_ms, row.awaits_hub,
-                     row.accept_by_ms if row.awaits_hub else None, row.method)
+                     row.accept_by_ms if row.awaits_hub else None, row.method, row.place)

@@ -10,6 +10,7 @@ from edge.labels.artist import Artist
 from edge.labels.planner import LabelPlanner
 from edge.labels.wanted import WantedPictures
 from edge.pickups.desk import PickupDesk
+from edge.pickups.picking_desk import PickingDesk
 from edge.pos.access import Rule
 from edge.pos.label_routes import LabelDesk
 from edge.prices.guard_desk import GuardDesk
@@ -20,6 +21,8 @@ from edge.staff.door import Door
 from edge.staff.label_index import LabelIndex
 from edge.staff.live import Live
 from edge.staff.orders import Orders
+from edge.staff.pick_lights import PickLights
+from edge.staff.picks import Picks
 from edge.staff.pictures import LabelPictures
 from edge.staff.sessions import Sessions
 from edge.staff.sign_in import Member, SignIn
@@ -49,6 +52,7 @@ class StaffParts:
     issues: IssueList
     members: tuple[Member, ...]
     stock: StockDesk
+    picking: PickingDesk
 
 
 class StaffPage:
@@ -68,7 +72,9 @@ class StaffPage:
         self.view = View(store, self.assets, lambda: self.live.version)
         self.door = Door(self.sessions, rules, self.view)
         tiles = Tiles(store, self.index, self.pictures, parts.stations)
-        orders = Orders(store, parts.pickups, self.index, tiles)
+        orders = Orders(store, parts.pickups, parts.picking, self.index, tiles)
+        self.picks = Picks(store, parts.picking, orders)
+        self.pick_lights = PickLights(parts.labels.light, orders.lights, store.clock.powered_ms)
         self.board = Board(store, parts.prices, parts.guard, self.index, tiles, orders, parts.stations,
                            parts.link_state, parts.issues, lambda: self.live.version)
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -20,10 +19,9 @@ from edge.staff.page import StaffPage
 from edge.staff.products import product_name
 from edge.staff.sessions import Message, Undo
 from edge.staff.tiles import label_path
-from edge.staff.view import quantity_text
+from edge.staff.view import quantity_milli_of, quantity_text
 from edge.staff.words import Words
 
-QUANTITY = re.compile(r"(\d{1,6})(?:[.,](\d{1,3}))?", re.ASCII)
 FIELDS = ("code", "quantity", "document")
 DOCUMENT_CHARACTERS_MAX = 64
 
@@ -101,21 +99,15 @@ async def _take_back(page: StaffPage, request: Request, form: Form) -> Message:
 
 def _quantity_milli(text: str, words: Words) -> int:
     """`"12"`, `"0,350"` or `"0.35"` in thousandths. Raises `Rejected`."""
-    quantity_milli = quantity_of(text)
-    if quantity_milli <= 0:
+    quantity_milli = quantity_milli_of(text)
+    if quantity_milli is None:
         raise Rejected(words.say("Say how many came in: a number such as 12 or 0.35."))
     return quantity_milli
 
 
-def quantity_of(text: str) -> int:
-    """The same; 0 for what is none."""
-    match = QUANTITY.fullmatch(text.strip())
-    return int(Decimal(f"{match[1]}.{match[2] or '0'}") * 1000) if match else 0
-
-
 def wanted_quantity_milli(text: str, words: Words) -> int:
     """How many a form is about. Raises `Rejected`."""
-    quantity_milli = quantity_of(text)
-    if quantity_milli <= 0:
+    quantity_milli = quantity_milli_of(text)
+    if quantity_milli is None:
         raise Rejected(words.say("Say how many: a number such as 12 or 0.35."))
     return quantity_milli

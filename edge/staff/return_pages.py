@@ -58,7 +58,7 @@ class Waiting:
 
 def return_handlers(page: StaffPage) -> Mapping[str, Handler]:
     """The handlers of returns, by the names in `edge.staff.routes.STAFF_RULES`."""
-    view, store, desk = page.view, page.parts.store, ReturnDesk(page.parts.store)
+    view, store, desk = page.view, page.parts.store, ReturnDesk(page.parts.store, page.parts.pickups)
 
     async def returns(request: Request) -> Response:
         order_id = request.query_params.get("order", "").strip()[:KEY_CHARACTERS_MAX]

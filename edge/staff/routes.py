@@ -14,6 +14,7 @@ from edge.staff.door import shown
 from edge.staff.home_pages import home_handlers
 from edge.staff.label_pages import label_handlers
 from edge.staff.page import StaffPage, StaffParts
+from edge.staff.picking_pages import picking_handlers
 from edge.staff.pickup_pages import pickup_handlers
 from edge.staff.price_pages import price_handlers
 from edge.staff.return_pages import return_handlers
@@ -63,6 +64,14 @@ STAFF_RULES: tuple[Rule, ...] = (
     Rule("GET", "/staff/pickups/{order_id}", DESK, "staff_pickup"),
     Rule("POST", "/staff/pickups/{order_id}/step", DESK, "staff_pickup_step"),
     Rule("POST", "/staff/pickups/{order_id}/scan", DESK, "staff_pickup_scan"),
+    Rule("POST", "/staff/pickups/undo", DESK, "staff_undo_step"),
+    Rule("GET", "/staff/picking", DESK, "staff_picking"),
+    Rule("POST", "/staff/picking/start", DESK, "staff_picking_start"),
+    Rule("POST", "/staff/picking/scan", DESK, "staff_picking_scan"),
+    Rule("POST", "/staff/picking/pick", DESK, "staff_picking_pick"),
+    Rule("POST", "/staff/picking/short", DESK, "staff_picking_short"),
+    Rule("POST", "/staff/picking/ready", DESK, "staff_picking_ready"),
+    Rule("POST", "/staff/picking/leave", DESK, "staff_picking_leave"),
     Rule("GET", "/staff/price", PEOPLE, "staff_price"),
     Rule("GET", "/staff/receive", DESK, "staff_receive_page"),
     Rule("POST", "/staff/receive", DESK, "staff_receive"),
@@ -100,6 +109,7 @@ STAFF_RULES: tuple[Rule, ...] = (
     Rule("GET", "/staff/fragments/price", PEOPLE, "staff_price_fragment"),
     Rule("GET", "/staff/fragments/pickups", DESK, "staff_pickups_fragment"),
     Rule("GET", "/staff/fragments/pickups/{order_id}", DESK, "staff_pickup_fragment"),
+    Rule("GET", "/staff/fragments/picking", DESK, "staff_picking_fragment"),
 )
 """Only the sign-in and the page's own files answer everybody."""
 
@@ -114,5 +124,5 @@ def staff_handlers(page: StaffPage) -> Mapping[str, Handler]:
     handlers = {**sign_in_handlers(page), **home_handlers(page), **label_handlers(page), **pickup_handlers(page),
                 **price_handlers(page), **stock_handlers(page), **count_page_handlers(page),
                 **delivery_page_handlers(page), **tag_handlers(page), **template_handlers(page),
-                **return_handlers(page), **ship_handlers(page)}
+                **return_handlers(page), **ship_handlers(page), **picking_handlers(page)}
     return {name: shown(handler, page.view) for name, handler in handlers.items()}

@@ -25,11 +25,12 @@ class Tone(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """One tap that takes the last action back: a form to `path` with these fields."""
+    """One tap that takes the last action back: a form to `path` with these fields. `lasts_s`: after it, too late."""
 
     path: str
     title: str
     fields: Mapping[str, str] = field(default_factory=dict)
+    lasts_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Pages from templates: the words of the person's language, the store's prices and times, and strict headers."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -36,6 +37,7 @@ HEADERS = {
 }
 """On everything the page answers. `same-origin`, not `no-referrer`: that would blank the Origin of our own forms."""
 
+QUANTITY = re.compile(r"(\d{1,6})(?:[.,](\d{1,3}))?", re.ASCII)
 MINUS = "\N{MINUS SIGN}"
 
 STATE_ICONS = {"failed": "failed", "queued": "queued", "on air": "on-air", "shown": "shown", "excluded": "excluded",
@@ -111,13 +113,14 @@ class View:
             return f"{MINUS}{text}" if amount_minor < 0 else text
 
         return {"when": when, "money": money, "quantity": lambda milli: quantity_text(milli, language),
+                "as_typed": lambda milli: quantity_text(milli, language, "0.###"),
                 "in_words": lambda text: in_words_or_english(text, words),
                 "title": lambda value: title_of(value, words)}
 
 
-def quantity_text(quantity_milli: int, language: str) -> str:
+def quantity_text(quantity_milli: int, language: str, pattern: str = "#,##0.###") -> str:
     """Thousandths as a person writes them: `2`, `0,35`."""
-    text = str(format_decimal(Decimal(abs(quantity_milli)) / 1000, "#,##0.###", locale=language))
+    text = str(format_decimal(Decimal(abs(quantity_milli)) / 1000, pattern, locale=language))
     return f"{MINUS}{text}" if quantity_milli < 0 else text
 
 
@@ -125,6 +128,12 @@ def typed_quantity(quantity_milli: int) -> str:
     """Thousandths for a field, without grouping, which would be read as a decimal sign: `1000`, `0.35`."""
     whole, part = divmod(quantity_milli, 1000)
     return f"{whole}.{part:03}".rstrip("0") if part else str(whole)
+
+
+def quantity_milli_of(text: str) -> int | None:
+    """`"12"`, `"0,350"` or `"0.35"` in thousandths; `None` for what is no quantity above zero."""
+    match = QUANTITY.fullmatch(text.strip())
+    return int(Decimal(f"{match[1]}.{match[2] or '0'}") * 1000) or None if match else None
 
 
 def state_icon(code: str) -> str:

@@ -203,7 +203,7 @@ def test_a_last_day_is_meant_whole_and_a_moment_is_a_moment() -> None:
 
 @pytest.mark.parametrize(("lines", "said"), [
     ("shape: csv\nprices: {code: [a], price: [b]}\nsales: {till: [a]}", "map.yaml:3:8: sales.business_day: is missing"),
-    ("shape: csv", "a map is of prices or of sales"),
+    ("shape: csv", "a map is of prices, of sales or of a planogram"),
     ("shape: xml\nprices: {code: [a], price: [b]}", "row"),
     ("shape: fixed\nprices: {code: [a], price: [1-2]}", "prices.code[0]: 'a' is no place in a fixed file"),
     ("shape: csv\nheader: false\nprices: {code: [a], price: ['#2']}", "without a header columns have no names"),

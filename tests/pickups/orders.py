@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from cloud_sync.contract.facts import StockMove
 from cloud_sync.contract.pickup import DESTINATIONS, Destination, HubStep, ShortReason, Step
@@ -19,9 +20,17 @@ def store_steps(order: PickupOrder, available: Mapping[str, int] | None = None) 
     """Every step that the store may take now, for whole orders, for single lines and for single units."""
     shelf = {line.sku: SHELF for line in order.lines} | {"other": SHELF} if available is None else dict(available)
     for asked in _asked(order):
-        step = complete(order, asked)
+        step = _of_what_there_is(order, complete(order, asked), shelf)
         if not refusal(order, step, shelf):
             yield step
+
+
+def _of_what_there_is(order: PickupOrder, step: Taken, shelf: Mapping[str, int]) -> Taken:
+    """An empty shelf takes off the book what stands there, not more (`PickupDesk`)."""
+    if not step.written_off_milli or not step.quantities:
+        return step
+    line = order.line(step.quantities[0][0])
+    return replace(step, written_off_milli=min(step.written_off_milli, max(0, shelf.get(line.sku, 0)))) if line else step
 
 
 def _asked(order: PickupOrder) -> Iterator[Taken]:

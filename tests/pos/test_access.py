@@ -84,7 +84,8 @@ def test_p11_the_table_is_what_was_decided():
 async def test_p11_there_is_no_route_outside_the_table_and_none_in_it_unanswered(store: StoreKit):
     built = {**till_handlers(store.store, store.prices, store.tills),
              **stock_handlers(store.store), **count_handlers(store.desk), **goods_handlers(store.desk),
-             **store_handlers(store.pickups, store.guard, store.tasks), **return_handlers(store.store, store.prices),
+             **store_handlers(store.pickups, store.guard, store.tasks),
+             **return_handlers(store.store, store.prices, store.pickups),
              **label_handlers(store.labels), **ship_handlers(store.store, store.pickups),
              **book_handlers(store.book), **basket_handlers(store.baskets)}
     assert set(built) | HEALTH == {rule.handler for rule in RULES}

@@ -84,7 +84,7 @@ async def test_p2_a_restored_box_knows_again_what_came_back_and_what_was_sent(to
         await desk.take(ParcelRequest("o1", parcel, f"{parcel}/{step}", step, "luis", ((1, 1000),), 500, "Correos", "",
                                       "ES1234"))
     await desk.hand_over("o1", "p1", "left", "luis")
-    back = ReturnDesk(kit.store)
+    back = ReturnDesk(kit.store, kit.pickups)
     await back.take(ReturnRequest("r1", "o1", (ReturnedLine("", 1000, 1),), "luis"))
     await back.grade(GradingRequest("g1", "milk", 1000, Grade.WASTE, "luis"))
     await town.agree(town.box)

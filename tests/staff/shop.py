@@ -48,8 +48,11 @@ from edge.labels.planner import LabelPlanner, LabelState
 from edge.labels.prepared import PreparedPictures
 from edge.labels.template import load_templates
 from edge.labels.wanted import WantedPictures
+from edge.limits import UNDO_S
 from edge.pickups.desk import PickupDesk
 from edge.pickups.people import PeopleVault
+from edge.pickups.picking_desk import PickingDesk, StagingPlace
+from edge.pickups.shelf import ShelfPlace, put_planogram
 from edge.pos.access import RULES, Principal, Role, Rule, Tokens
 from edge.pos.app import build_app
 from edge.pos.count_routes import count_handlers
@@ -68,6 +71,7 @@ from edge.staff.page import StaffPage, StaffParts
 from edge.staff.routes import STAFF_RULES, build_staff_page, staff_handlers
 from edge.staff.sign_in import Member
 from edge.stock.desk import StockDesk
+from edge.stock.late_facts import let_counts_stand
 from edge.store import Identity, Store, Topic
 from edge.tasks import TaskDesk
 
@@ -128,6 +132,8 @@ class Station:
     progress: int = 0
     offers: dict[str, list[Blob]] = field(default_factory=dict)
     lit: list[str] = field(default_factory=list)
+    lights: list[tuple[str, float]] = field(default_factory=list)
+    dark: bool = False
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
     encode: ClassVar[Encoder] = staticmethod(as_blob)  # type: ignore[assignment]  # as the port's property
 
@@ -152,7 +158,10 @@ class Station:
         """It sleeps."""
 
     async def light(self, label: str, colour: Colour, seconds: float) -> None:
+        if self.dark:
+            raise OfferRefused(f"label {label} has no LED")
         self.lit.append(label)
+        self.lights.append((label, seconds))
 
     async def run(self) -> None:
         await asyncio.Event().wait()
@@ -183,8 +192,10 @@ class Station:
 class Shop:
     """Everything of one store that the staff page sees. `async with Shop(folder) as shop:`."""
 
-    def __init__(self, folder: Path, language: str = "en", members: tuple[Member, ...] = MEMBERS) -> None:
+    def __init__(self, folder: Path, language: str = "en", members: tuple[Member, ...] = MEMBERS,
+                 places: tuple[str, ...] = ("A1", "A2", "A3")) -> None:
         self.folder = folder
+        self.places = places
         self.language = language
         self.members = members
         self.clocks = Clocks()
@@ -195,6 +206,7 @@ class Shop:
         self.page: StaffPage
         self.app: Starlette
         self.rules: tuple[Rule, ...] = (*RULES, *STAFF_RULES)
+        self.orders: dict[str, Order] = {}
         self._offset = 0
 
     async def __aenter__(self) -> "Shop":
@@ -203,7 +215,8 @@ class Shop:
                             "id.example.com")
         self.store = Store(identity, self.books, StoreClock(self.clocks, None), Policy(), random.Random(42))
         self.prices = PriceDesk(self.store)
-        self.pickups = PickupDesk(self.store, PeopleVault("a store key"))
+        self.pickups = PickupDesk(self.store, PeopleVault("a store key"), let_counts_stand)
+        self.picking = PickingDesk(self.store, self.pickups, self.prices, [StagingPlace(each) for each in self.places])
         self.guard = GuardDesk(self.store)
         self.paper = PaperStation("paper", lambda event: self.planner.hear(event, "paper"))
         stations: dict[str, BaseStation] = {"aisle": self.station, "paper": self.paper}
@@ -220,7 +233,7 @@ class Shop:
                                []).issues)
         self.page = build_staff_page(StaffParts(
             self.store, self.prices, self.pickups, self.guard, self.planner, wanted, self.labels, stations,
-            InlineArtist(), lambda: self.link, issues, self.members, self.stock))
+            InlineArtist(), lambda: self.link, issues, self.members, self.stock, self.picking))
         self.store.listeners += [self.planner.follow_news, self.page.follow_news]
         handlers = {**till_handlers(self.store, self.prices, self.tills),
                     **stock_handlers(self.store), **store_handlers(self.pickups, self.guard, TaskDesk(self.store)),
@@ -299,12 +312,19 @@ class Shop:
         """Goods come in."""
         await receive(self.store, MovementIn(self.store.mint(), [ReceivedLine(sku, pieces * 1000)]), "luis")
 
-    async def order(self, order_id: str, *skus: str, code: str = "K7P3XQ2M", customer: str = "Marta R.") -> None:
+    async def order(self, order_id: str, *skus: str, code: str = "K7P3XQ2M", customer: str = "Marta R.",
+                    pieces: int = 2, may_substitute: bool = False, phone: str = "42") -> None:
         """An online order arrives."""
+        lines = tuple(OrderLine(index + 1, sku, pieces * 1000, PRICES[sku], may_substitute)
+                      for index, sku in enumerate(skus))
+        await self.hub_says(Order(order_id, 1, self.clocks.wall, lines, "EUR", f"person-{order_id}",
+                                  Person(customer, phone), code))
+
+    async def hub_says(self, order: Order) -> None:
+        """A revision of an order arrives."""
         self._offset += 1
-        lines = tuple(OrderLine(index + 1, sku, 2000, PRICES[sku]) for index, sku in enumerate(skus))
-        order = Order(order_id, 1, self.clocks.wall, lines, "EUR", f"person-{order_id}", Person(customer, "42"), code)
-        put = Put(1, order_id, 1, msgspec.Raw(msgspec.json.encode(order)))
+        self.orders[order.order_id] = order
+        put = Put(1, order.order_id, 1, msgspec.Raw(msgspec.json.encode(order)))
         await self.pickups.apply(Batch((put,), Checkpoint("one", self._offset)))
 
     async def announces(self, delivery_id: str, *skus: str, pieces: int = 3) -> None:
@@ -314,6 +334,16 @@ class Shop:
                             "albarán 7")
         put = Put(1, delivery_id, 1, msgspec.Raw(msgspec.json.encode(delivery)))
         await self.stock.deliveries.apply(Batch((put,), Checkpoint("one", self._offset)))
+
+    async def planogram(self, **aisles: str) -> None:
+        """Where products lie: an aisle each, as `sku_1001="3"`; the bay is always 1."""
+        rows = [(name.removeprefix("sku_"), ShelfPlace(aisle, "1")) for name, aisle in aisles.items()]
+        await self.books.ledger.submit(lambda connection: put_planogram(connection, rows))
+
+    async def undo_time_passes(self) -> None:
+        """Nobody takes anything back: steps become facts."""
+        self.clocks.pass_s(UNDO_S)
+        await self.pickups.settle_due()
 
     def acts(self) -> list[StaffAct]:
         """What people decided, oldest first."""

@@ -60,6 +60,12 @@ class Phone:
         await self.page.get_by_role("button", name="Sign in").tap()
         await self.page.wait_for_selector("#home")
 
+    async def starts_picking(self) -> None:
+        """Begin a pick list, or go on with it."""
+        await self.opens("/staff/pickups")
+        await self.page.locator("#start, #go-on").tap()
+        await self.page.wait_for_url("**/staff/picking")
+
     async def is_live(self) -> None:
         """The stream is open."""
         await expect(self.page.locator("#live")).to_have_text("Live")
@@ -183,9 +189,10 @@ async def test_every_page_fits_the_narrowest_phone_and_every_target_a_thumb(shop
     for size in (NARROW, PHONE, TABLET):
         phone = await phone_of(browser, base, size)
         await phone.signs_in()
+        await phone.starts_picking()
         for path in ("/staff", "/staff/labels", f"/staff/labels/{SHELF}", "/staff/pickups", "/staff/pickups/O-1",
-                     "/staff/price?code=1001", "/staff/receive", "/staff/held", "/staff/exceptions", "/staff/sales",
-                     "/staff/link", "/staff/stock", "/staff/counts/shelf", "/staff/deliveries/D-7"):
+                     "/staff/picking", "/staff/price?code=1001", "/staff/receive", "/staff/held", "/staff/exceptions",
+                     "/staff/sales", "/staff/link", "/staff/stock", "/staff/counts/shelf", "/staff/deliveries/D-7"):
             await phone.opens(path)
             assert await phone.page.evaluate("document.documentElement.scrollWidth") <= size[0], (size, path)
             assert await phone.page.evaluate(SMALL_TARGETS, TARGET_MIN_PX) == [], (size, path)
@@ -264,9 +271,12 @@ async def test_an_order_is_picked_by_scans_and_handed_over_with_its_code(shop: S
     await phone.page.get_by_text("Marta R.").tap()
     await phone.page.wait_for_url("**/O-1")
     for code, name in (("8410000000018", "Leche Entera"), ("8410000000025", "Pan de Molde")):
-        await phone.scans(code)
-        await expect(phone.page.locator(".message")).to_contain_text(f"Picked: {name}.")
-    await phone.page.get_by_role("button", name="Put aside and ready").tap()
+        for left in (1, 0):
+            await phone.scans(code)
+            await expect(phone.page.locator(".message")).to_contain_text(f"1 × {name} into A1.")
+            if left:
+                await expect(phone.page.locator("#pickup")).to_contain_text("1 picked.")
+    await phone.page.get_by_role("button", name="Ready for the customer").tap()
     await expect(phone.page.locator(".message")).to_contain_text("Ready for Marta R.")
     await phone.page.wait_for_url("**/staff/pickups")
     await phone.scans("K7P3XQ2M")
@@ -405,4 +415,4 @@ async def test_a_button_does_not_go_away_under_the_finger(shop: Shop, phone: Pho
     assert len(phone.asked) == asked, "nothing is fetched for what is being pressed"
     await phone.page.mouse.up()
 
-    await expect(phone.page.locator(".message")).to_contain_text("Picked: Leche Entera.")
+    await expect(phone.page.locator(".message")).to_contain_text("× Leche Entera into")

@@ -43,13 +43,14 @@ async def test_an_order_goes_from_the_shelf_to_its_customer_by_plain_forms(shop:
         assert "Marta R." in await luis.reads("/staff/pickups")
         for line, name in (("1", "Leche Entera"), ("2", "Pan de Molde")):
             response = await luis.fills(page, step, step="pick", line=line)
-            assert await luis.message(response) == f"Picked: {name}."
+            assert (await luis.message(response)).startswith(f"2 × {name} into A1.")
         response = await luis.fills(page, step, step="ready", line="")
         assert await luis.message(response) == f"Ready for Marta R.: order {ORDER}."
         response = await luis.fills(page, step, code=CODE)
         assert await luis.message(response) == f"Handed over to Marta R.: order {ORDER}."
 
     assert state(shop) is PickupState.HANDED_OVER
+    await shop.undo_time_passes()
     taken = [fact for fact in facts(shop, "pickup") if isinstance(fact, PickupStep) and fact.actor != "hub"]
     assert [fact.step for fact in taken] == ["pick", "pick", "stage", "ready", "hand_over"]
     assert {fact.actor for fact in taken} == {"luis"}, "every fact names its actor"
@@ -59,9 +60,12 @@ async def test_picking_by_scans_alone(shop: Shop) -> None:
     await ordered(shop, MILK, BREAD)
     page, scan = f"/staff/pickups/{ORDER}", f"/staff/pickups/{ORDER}/scan"
     async with shop.signed_in("luis") as luis:
-        assert "is not in this order" in await luis.message(await luis.fills(page, scan, code="8410000000032"))
-        assert await luis.message(await luis.fills(page, scan, code="8410000000018")) == "Picked: Leche Entera."
+        assert "is not on this list" in await luis.message(await luis.fills(page, scan, code="8410000000032"))
+        for _ in range(2):
+            said = await luis.message(await luis.fills(page, scan, code="8410000000018"))
+            assert said == "1 × Leche Entera into A1."
         assert "picked already" in await luis.message(await luis.fills(page, scan, code="8410000000018"))
+        await luis.fills(page, scan, code="8410000000025")
         await luis.fills(page, scan, code="8410000000025")
         html = await luis.reads(page)
 
@@ -76,8 +80,12 @@ async def test_p2_a_step_sent_twice_counts_once(shop: Shop) -> None:
         fields = {**form_fields(await luis.reads(f"/staff/pickups/{ORDER}"), step), "step": "pick", "line": "1"}
         first, second = await luis.sends(step, fields), await luis.sends(step, fields)
 
-        assert await luis.message(first) == "Picked: Leche Entera."
+        assert (await luis.message(first)).startswith("2 × Leche Entera into A1.")
         assert second.status_code == 303
+        await shop.undo_time_passes()
+        late = await luis.sends(step, fields)
+        assert (await luis.message(late)).startswith("2 × Leche Entera into A1."), "once more, as it was"
+        await shop.undo_time_passes()
     assert len([fact for fact in facts(shop, "pickup") if isinstance(fact, PickupStep) and fact.step == "pick"]) == 1
 
 

@@ -5,11 +5,12 @@ import re
 import msgspec
 
 from cloud_sync.contract.documents import Address, Order, OrderLine, OrderMethod, Person
-from cloud_sync.contract.facts import Grading, OrderReturn, ParcelStep
+from cloud_sync.contract.facts import Grading, OrderReturn, ParcelStep, PickupStep
 from cloud_sync.contract.feeds import Batch, Checkpoint, Put
 from cloud_sync.contract.pickup import PickupState, Step
 from edge.pickups.desk import StepRequest
 from edge.pos.stock_routes import stock_of
+from edge.stock.counts import Counted, CountRequest
 from tests.staff.shop import MILK, WINE, Shop, form_fields
 from tests.staff.test_counter import CODE, ORDER, facts, ordered, state
 
@@ -69,13 +70,18 @@ def test_a_field_is_filled_as_a_person_would_type_it() -> None:
     assert [typed_quantity(milli) for milli in (1000, 1_000_000, 350, 1500, 1)] == ["1", "1000", "0.35", "1.5", "0.001"]
 
 
-async def shipped(shop: Shop) -> None:
-    """An order that a carrier brings, picked."""
+async def sent(shop: Shop) -> None:
+    """An order that a carrier brings."""
     await shop.receives(MILK, 5)
     order = Order(ORDER, 1, shop.clocks.wall, (OrderLine(1, MILK, 2000, 109),), "EUR", "person-1",
                   Person("Marta R.", "", Address((STREET,), "Madrid", "ES", "28004")), method=OrderMethod.SHIP)
     put = Put(1, ORDER, 1, msgspec.Raw(msgspec.json.encode(order)))
     await shop.pickups.apply(Batch((put,), Checkpoint("one", 1)))
+
+
+async def shipped(shop: Shop) -> None:
+    """The same, picked."""
+    await sent(shop)
     await shop.pickups.take_step(StepRequest(ORDER, shop.store.mint(), Step.PICK, "luis"))
 
 
@@ -113,3 +119,65 @@ async def test_a_parcel_without_a_weight_or_with_too_much_in_it_is_refused_in_wo
         assert "in grams" in await luis.message(await luis.fills(page, f"{page}/pack", **{"line-1": "2"}))
         answer = await luis.fills(page, f"{page}/pack", **{"line-1": "3", "weight_g": "850"})
         assert "so much does not wait to be packed" in await luis.message(answer)
+
+
+async def test_an_order_that_is_sent_is_picked_by_the_list_and_packed_at_once(shop: Shop) -> None:
+    await sent(shop)
+    page = f"/staff/pickups/{ORDER}"
+    async with shop.signed_in("luis") as luis:
+        await luis.fills("/staff/pickups", "/staff/picking/start")
+        await luis.fills("/staff/picking", "/staff/picking/pick", sku=MILK)
+        answer = await luis.client.get("/staff/picking")
+        assert answer.headers["location"] == "/staff/pickups", "nobody says of it that it is ready"
+        assert state(shop) is PickupState.STAGED
+        assert [fact.step for fact in facts(shop, "pickup") if isinstance(fact, PickupStep)] == ["accept"]
+        answer = await luis.fills(page, f"{page}/pack", **{"line-1": "2", "weight_g": "850"})
+        assert await luis.message(answer) == f"Packed: a parcel of order {ORDER}."
+    taken = [fact for fact in facts(shop, "pickup") if isinstance(fact, PickupStep)]
+    assert [fact.step for fact in taken] == ["accept", "pick", "stage"]
+    assert taken[-1].place == "A1"
+
+
+async def test_what_was_handed_over_a_moment_ago_may_come_back(shop: Shop) -> None:
+    await ordered(shop, MILK, steps=(Step.PICK, Step.STAGE, Step.READY))
+    async with shop.signed_in("luis") as luis:
+        page = f"/staff/pickups/{ORDER}"
+        await luis.fills(page, f"{page}/step", code=CODE)
+        answer = await luis.fills(f"/staff/returns?order={ORDER}", "/staff/returns/take", order=ORDER,
+                                  code="8410000000018", quantity="1", reason="")
+        assert "Back from order" in await luis.message(answer)
+    (back,) = facts(shop, "order-return")
+    assert isinstance(back, OrderReturn)
+    assert back.known
+
+
+async def test_an_order_that_may_still_go_to_another_store_is_on_nobodys_list(shop: Shop) -> None:
+    await shop.receives(MILK, 5)
+    order = Order(ORDER, 1, shop.clocks.wall, (OrderLine(1, MILK, 2000, 109),), "EUR", offer=1,
+                  accept_by_ms=shop.clocks.wall + 3_600_000)
+    await shop.hub_says(order)
+    page = f"/staff/pickups/{ORDER}"
+    async with shop.signed_in("luis") as luis:
+        fields = form_fields(await luis.reads("/staff"), "/staff/sign-out")
+        assert shop.picking.waiting() == []
+        answer = await luis.sends("/staff/picking/start", {**fields, "act_id": shop.store.mint(), "order": ORDER})
+        assert "has not confirmed it to this store" in await luis.message(answer)
+        answer = await luis.sends(f"{page}/scan", {**fields, "act_id": shop.store.mint(), "code": "8410000000018"})
+        assert "has not confirmed it to this store" in await luis.message(answer)
+        await shop.hub_says(msgspec.structs.replace(order, revision=2, confirmed=True))
+        await luis.fills("/staff/pickups", "/staff/picking/start")
+        assert "Leche Entera" in await luis.reads("/staff/picking")
+
+
+async def test_a_count_in_the_ten_seconds_of_a_pick_stands(shop: Shop) -> None:
+    await shop.receives(MILK, 5)
+    await shop.order("O-1", MILK)
+    async with shop.signed_in("luis") as luis:
+        await luis.fills("/staff/pickups", "/staff/picking/start")
+        await luis.fills("/staff/picking", "/staff/picking/pick", sku=MILK)
+    shop.clocks.pass_s(5)
+    await shop.stock.counts.take(CountRequest("shelf", (Counted(MILK, 3000),), "luis"))
+    await shop.undo_time_passes()
+    assert stock_of(shop.store, MILK).sellable_milli == 3000
+    assert stock_of(shop.store, MILK).staged_milli == 2000
+    assert stock_of(shop.store, MILK).reserved_milli == 0

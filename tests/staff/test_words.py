@@ -13,7 +13,7 @@ from cloud_sync.client.link_state import Fence, FenceReason, LinkState
 from cloud_sync.contract.documents import Policy, Price
 from cloud_sync.contract.facts import Flag, TransactionKind
 from cloud_sync.contract.feeds import Feed
-from cloud_sync.contract.pickup import PickupState, Step
+from cloud_sync.contract.pickup import PickupState, ShortReason, Step
 from drivers.port import StationState
 from edge.db import books
 from edge.disk_budget import Shed
@@ -169,6 +169,32 @@ async def test_what_the_pickup_desk_refuses_is_said_in_the_persons_language(shop
     await took(Step.READY)
     for _ in range(6):
         is_said_in_spanish(await take(Step.HAND_OVER, code="WRONG"))
+
+
+async def test_what_the_picking_desk_refuses_is_said_in_the_persons_language(shop: Shop) -> None:
+    await shop.receives(MILK, 10)
+    mint, desk, damaged = shop.store.mint, shop.picking, ShortReason.DAMAGED
+    is_said_in_spanish(await refusal_of(desk.start(mint(), "ana")))
+    await shop.order("O-1", MILK, phone="")
+    is_said_in_spanish(await refusal_of(desk.scan(mint(), "ana", ["O-1"], BREAD)))
+    is_said_in_spanish(await refusal_of(desk.scan(mint(), "ana", ["O-2"], MILK)))
+    is_said_in_spanish(await refusal_of(desk.short(mint(), "ana", ["O-1"], MILK, 99_000, damaged)))
+    is_said_in_spanish(await refusal_of(desk.short(mint(), "ana", ["O-1"], MILK, 1_000, damaged, MILK)))
+    await desk.pick(mint(), "ana", ["O-1"], MILK)
+    is_said_in_spanish(await refusal_of(desk.pick(mint(), "ana", ["O-1"], MILK)))
+    is_said_in_spanish(await refusal_of(desk.start(mint(), "ana", "O-1")))
+    await desk.ready(mint(), "ana", ["O-1"])
+
+    async def hand_over(order_id: str, reason: str) -> str:
+        request = StepRequest(order_id, mint(), Step.HAND_OVER, "ana", phone="1234", reason=reason)
+        return await refusal_of(shop.pickups.take_step(request))
+    is_said_in_spanish(await hand_over("O-1", ""))
+    is_said_in_spanish(await hand_over("O-1", "no code"))
+    await shop.receives(BREAD, 10)
+    await shop.order("O-2", BREAD, code="OTHER123", phone="4711")
+    await desk.pick(mint(), "ana", ["O-2"], BREAD)
+    for _ in range(5):
+        is_said_in_spanish(await hand_over("O-2", "no code"))
 
 
 async def test_why_a_label_is_not_what_it_should_be_is_said_in_the_persons_language(shop: Shop) -> None:

@@ -469,7 +469,8 @@ ON CONFLICT (feed) DO UPDATE SET generation = excluded.generation, offset = excl
 
 -- name: pickup
 SELECT order_id, revision, state, placed_ms, currency, code_hmac, code_attempts, person_id, notified_ms,
-    cancel_requested, changed_ms, progress, ended, arrived_ms, bay, reassigned, offer, accept_by_ms, confirmed, method
+    cancel_requested, changed_ms, progress, ended, arrived_ms, bay, reassigned, offer, accept_by_ms, confirmed, method,
+    place
 FROM pickup WHERE order_id = ?
 
 -- name: pickup_by_code
@@ -477,7 +478,8 @@ SELECT order_id FROM pickup WHERE code_hmac = ? AND state IN ('ready', 'staged',
 
 -- name: pickups_open
 SELECT order_id, revision, state, placed_ms, currency, code_hmac, code_attempts, person_id, notified_ms,
-    cancel_requested, changed_ms, progress, ended, arrived_ms, bay, reassigned, offer, accept_by_ms, confirmed, method
+    cancel_requested, changed_ms, progress, ended, arrived_ms, bay, reassigned, offer, accept_by_ms, confirmed, method,
+    place
 FROM pickup
 WHERE NOT is_over OR order_id IN (SELECT order_id FROM pickup_line WHERE picked_milli > 0)
 ORDER BY placed_ms LIMIT ?
@@ -912,3 +914,65 @@ INSERT INTO parcel (parcel_id, order_id, number, state, lines, weight_g, carrier
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (parcel_id) DO UPDATE SET number = excluded.number, state = excluded.state, lines = excluded.lines,
     weight_g = excluded.weight_g, carrier = excluded.carrier, service = excluded.service, tracking = excluded.tracking
+
+-- --- picking, by people at the staff page ---------------------------------------------------------------------------
+
+-- name: set_pickup_place
+UPDATE pickup SET place = ? WHERE order_id = ?
+
+-- name: put_planned_step
+INSERT INTO planned_step (act_id, position, order_id, actor, step, occurred_ms, due_powered_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+
+-- name: planned_act
+SELECT order_id, actor, step, occurred_ms, taken_back FROM planned_step WHERE act_id = ? ORDER BY position
+
+-- name: planned_of_order
+SELECT act_id, step FROM planned_step WHERE order_id = ? AND NOT taken_back ORDER BY position
+
+-- name: planned_due
+SELECT DISTINCT act_id FROM planned_step WHERE due_powered_ms <= ? AND NOT taken_back LIMIT ?
+
+-- name: planned_waiting
+SELECT 1 FROM planned_step WHERE NOT taken_back LIMIT 1
+
+-- name: take_back_planned
+UPDATE planned_step SET taken_back = 1 WHERE act_id = ?
+
+-- name: delete_planned
+DELETE FROM planned_step WHERE act_id = ?
+
+-- name: taken_back_due
+SELECT 1 FROM planned_step WHERE taken_back AND due_powered_ms <= ? LIMIT 1
+
+-- name: forget_taken_back
+DELETE FROM planned_step WHERE taken_back AND due_powered_ms <= ?
+
+-- name: pick_lists
+SELECT order_id, list_id, actor, began_ms, tote, place FROM pick_list ORDER BY began_ms, tote
+
+-- name: put_pick_list
+INSERT INTO pick_list (order_id, list_id, actor, began_ms, tote, place) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (order_id) DO UPDATE SET list_id = excluded.list_id, actor = excluded.actor,
+    began_ms = excluded.began_ms, tote = excluded.tote, place = excluded.place
+
+-- name: leave_pick_list_order
+DELETE FROM pick_list WHERE order_id = ?
+
+-- name: places_in_use
+SELECT place, order_id FROM pickup
+WHERE place <> '' AND order_id IN (SELECT order_id FROM pickup_line WHERE picked_milli > 0)
+
+-- name: shelf_places
+SELECT sku, aisle, bay, shelf, position, walk FROM shelf_place
+WHERE sku IN (SELECT value FROM json_each(?))
+
+-- name: delete_shelf_places
+DELETE FROM shelf_place
+
+-- name: put_shelf_places
+INSERT OR IGNORE INTO shelf_place (sku, aisle, bay, shelf, position, walk)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM json_each(?)
+
+-- name: skus_of_bay
+SELECT DISTINCT sku FROM shelf_place WHERE aisle = ? AND bay = ? LIMIT ?

@@ -219,6 +219,7 @@ CREATE TABLE pickup (
     accept_by_ms INTEGER,
     confirmed INTEGER NOT NULL DEFAULT 0,
     method TEXT NOT NULL DEFAULT 'pickup',
+    place TEXT NOT NULL DEFAULT '',
     is_over INTEGER NOT NULL GENERATED ALWAYS AS (
         state IN ('handed_over', 'rejected', 'cancelled', 'expired', 'no_show', 'refused', 'reassigned')) VIRTUAL
 ) STRICT, WITHOUT ROWID;
@@ -394,3 +395,46 @@ CREATE TABLE parcel (
     tracking TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX parcel_by_order ON parcel (order_id, number);
+
+-- --- picking, by people at the staff page (edge/pickups/picking_desk.py) -------------------------------------------
+
+-- Steps that a person took and may take back (edge/pickups/planned.py): durable, and not yet facts. One act is one tap or
+-- scan, with one or more steps; all orders of an act wait together. `taken_back`: it never happened, kept a while so
+-- that the same form sent again does nothing.
+CREATE TABLE planned_step (
+    act_id TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    order_id TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    step BLOB NOT NULL,
+    occurred_ms INTEGER NOT NULL,
+    due_powered_ms INTEGER NOT NULL,
+    taken_back INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (act_id, position)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX planned_step_by_order ON planned_step (order_id) WHERE NOT taken_back;
+CREATE INDEX planned_step_due ON planned_step (due_powered_ms);
+
+-- Who picks which orders together, and where each will stand. `tote`: its number in the trolley, by which units are
+-- told apart where there is no place for it.
+CREATE TABLE pick_list (
+    order_id TEXT PRIMARY KEY,
+    list_id TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    began_ms INTEGER NOT NULL,
+    tote INTEGER NOT NULL,
+    place TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX pick_list_by_actor ON pick_list (actor);
+
+-- Where goods lie on the sales floor, from a planogram file. `walk`: when one comes by, 0 where the file does not say.
+CREATE TABLE shelf_place (
+    sku TEXT NOT NULL,
+    aisle TEXT NOT NULL,
+    bay TEXT NOT NULL,
+    shelf TEXT NOT NULL,
+    position TEXT NOT NULL,
+    walk INTEGER NOT NULL,
+    PRIMARY KEY (sku, aisle, bay, shelf, position)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX shelf_place_by_bay ON shelf_place (aisle, bay);

@@ -174,4 +174,22 @@ document.addEventListener("submit", (event) => {
   for (const button of event.target.querySelectorAll("button")) button.setAttribute("aria-busy", "true");
 });
 
+// Opened to type something: the field is ready for it.
+document.addEventListener("toggle", (event) => {
+  if (event.target.open) event.target.querySelector("[data-first]")?.focus();
+}, true);
+
+// What can be taken back only for a while says so no longer than that.
+function fade() {
+  for (const form of document.querySelectorAll("form[data-lasts-s]:not([data-fading])")) {
+    form.dataset.fading = "";
+    setTimeout(() => {
+      if (form.contains(document.activeElement)) document.getElementById("main").focus({preventScroll: true});
+      form.remove();
+    }, Number(form.dataset.lastsS) * 1000);
+  }
+}
+fade();
+new MutationObserver(fade).observe(document.body, {childList: true, subtree: true});
+
 if (body.dataset.live) follow();

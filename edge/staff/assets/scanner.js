@@ -18,14 +18,23 @@ document.addEventListener("keydown", (event) => {
   } else if (event.key === "Enter") {
     const code = keys;
     keys = "";
-    if (code.length >= LENGTH_MIN) scanned(code, event);
+    if (code.length >= shortest()) scanned(code, event);
   }
 }, true);
+
+// Signs of staging places may be as short as "A1"; a page that expects them says so.
+function shortest() {
+  return Number(document.querySelector("[data-scan]")?.dataset.scanMin ?? LENGTH_MIN);
+}
 
 function scanned(code, event) {
   const focused = document.activeElement;
   const typing = focused && focused.matches("input, textarea, select");
   if (typing && (focused.hasAttribute("data-scan") || focused.hasAttribute("data-keeps-scans"))) return;
+  if (typing && focused.hasAttribute("data-holds-scans")) {  // the code stays there until a button says what it is for
+    event.preventDefault();
+    return;
+  }
   const field = document.querySelector("[data-scan]");
   if (typing && !field) return;
   event.preventDefault();
