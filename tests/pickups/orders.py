@@ -30,7 +30,8 @@ def _of_what_there_is(order: PickupOrder, step: Taken, shelf: Mapping[str, int])
     if not step.written_off_milli or not step.quantities:
         return step
     line = order.line(step.quantities[0][0])
-    return replace(step, written_off_milli=min(step.written_off_milli, max(0, shelf.get(line.sku, 0)))) if line else step
+    stands_milli = max(0, shelf.get(line.sku, 0)) if line else 0
+    return replace(step, written_off_milli=min(step.written_off_milli, stands_milli))
 
 
 def _asked(order: PickupOrder) -> Iterator[Taken]:
