@@ -1,9 +1,12 @@
 """`trastienda connect`: mistakes are exit code 2 and say what to do, systems that are away 1; no secret is shown."""
 
 import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from click.testing import CliRunner
 
 from edge.cli import main
@@ -11,6 +14,16 @@ from edge.cli import main
 EXAMPLE = Path(__file__).resolve().parents[2] / "config/connectors/vendure.yaml"
 SECRETS = {"TRASTIENDA_CONNECTOR_TOKEN": "token-of-the-hub", "TRASTIENDA_VENDURE_USERNAME": "somebody",
            "TRASTIENDA_VENDURE_PASSWORD": "password-of-the-shop"}
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """The command sends the whole process's logs to where it runs."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+    structlog.reset_defaults()
 
 
 def connects(config: Path, *options: str, **environment: str) -> tuple[int, str]:
