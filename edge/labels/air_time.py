@@ -1,7 +1,7 @@
 """What each base station has on air, and which labels wait for one of its slots. Pure bookkeeping of the planner."""
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from edge.labels.due_labels import DueLabels, Urgency
 from edge.limits import LABELS_ON_AIR_PER_STATION_MAX, OFFER_STALE_S, PLACES_KEPT_FOR_URGENT
@@ -54,10 +54,6 @@ class AirTime:
             self._taken[before.station] -= 1
         self._taken[on_air.station] += 1
         self._on_air[label] = on_air
-
-    def drawn(self, label: str, version: str) -> None:
-        """Its picture has a version now."""
-        self._on_air[label] = replace(self._on_air[label], version=version)
 
     def end(self, label: str) -> tuple[str, Urgency] | None:
         """The label's slot is free; returns who may have it now."""

@@ -484,7 +484,8 @@ class LabelPlanner:
         now_powered_ms, now_ms = self._store.clock.powered_ms(), self._store.clock.wall_ms()
         order = await self._store.books.ledger.submit(
             lambda c: open_claim(c, offered, now_powered_ms, now_ms), short=True)
-        self._air.drawn(label, blob.version)
+        # Begun again: a failure of an older offer, heard meanwhile, may have taken its place.
+        self._air.begin(label, OnAir(row.station, wanted.content_hash, self._now_s(), blob.version))
         await self._hand_over(station, label, blob, order, urgent=urgency is Urgency.HOLDS_TILL)
         self._store.tell(Topic.LABEL, label)
         if not self._is_still_wanted(label, wanted, news):

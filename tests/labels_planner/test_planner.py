@@ -6,8 +6,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import structlog
 
-from drivers.port import Progress, Seen, Shown, StationState, Telemetry
+from drivers.port import Ambiguous, Progress, Seen, Shown, StationState, Telemetry
 from edge.db.books import derive_key
 from edge.db.connection import Connection, connect
 from edge.db.queries import LEDGER
@@ -153,6 +154,27 @@ async def test_p8_labels_go_on_air_one_after_the_other_so_that_tills_are_answere
     await store.time_passes(50 * OFFER_EVERY_S)
     assert len(at_s) == 40
     assert all(later - earlier >= OFFER_EVERY_S / 2 for earlier, later in pairwise(at_s))
+
+
+async def test_p7_a_label_that_becomes_doubtful_while_it_waits_for_its_turn_goes_on_air_all_the_same(
+        store: StoreKit) -> None:
+    for name in ("a", "b"):
+        await store.label(name).hangs_under("bread")
+        await store.label(name).proves()
+    offered: list[str] = []
+
+    def doubt_the_other(offer: Offer) -> None:
+        if not offered:
+            store.station.says(Ambiguous("b" if offer.label == "a" else "a"))
+        offered.append(offer.label)
+
+    store.station.before_offer = doubt_the_other
+    with structlog.testing.capture_logs() as logs:
+        await store.hub.sets_price("bread", "1.79")
+        await store.time_passes(10 * OFFER_EVERY_S)
+    assert [each for each in logs if each["log_level"] == "error"] == []
+    assert set(offered) == {"a", "b"}
+    assert {store.label(name).state() for name in ("a", "b")} == {LabelState.ON_AIR}
 
 
 async def test_p3_a_label_that_proved_just_before_a_start_is_doubted_and_given_its_picture_again(
