@@ -6,7 +6,7 @@ from cloud_sync.contract.documents import Task
 from cloud_sync.contract.facts import TaskDone
 from cloud_sync.contract.feeds import Batch, Cursor, Delete, Feed, Put
 from edge.db.connection import Connection
-from edge.db.ledger import draft, record
+from edge.db.ledger import draft, is_recorded, record
 from edge.db.queries import LEDGER, many
 from edge.errors import Rejected
 from edge.limits import TASKS_LISTED_MAX
@@ -73,7 +73,7 @@ class TaskDesk:
         def operation(connection: Connection) -> None:
             made = draft(f"task/{task_id}/{revision}", fact, occurred_ms=now_ms, recorded_ms=now_ms,
                          business_day=self._store.business_day(now_ms))
-            if connection.execute(LEDGER.fact, (made.fact_key,)).fetchone() is None:  # whoever did it first, did it
+            if not is_recorded(connection, made.fact_key):  # whoever did it first, did it
                 record(connection, self._store.books.chain, made)
                 connection.execute(LEDGER.task_done, (revision, task_id))
 

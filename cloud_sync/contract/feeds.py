@@ -107,16 +107,8 @@ def encode_page(records: Iterable[Record]) -> bytes:
     return _encoder.encode_lines(list(records))
 
 
-def decode_page(page: bytes, after: Cursor | None) -> list[Batch]:
-    """NDJSON → whole batches after the cursor; what follows the last checkpoint is left out.
-
-    Raises `BadPage` for anything malformed, out of order, or of another generation than the cursor's.
-    """
-    return list(batches_of(records_of(page), after))
-
-
 def records_of(page: bytes) -> Iterator[Record]:
-    """NDJSON → records, as they are asked for. Raises `BadPage`."""
+    """NDJSON → records, as they are asked for. Raises `BadPage` for anything malformed."""
     for number, line in enumerate(page.splitlines(), start=1):
         if not line.strip():
             continue
@@ -127,7 +119,10 @@ def records_of(page: bytes) -> Iterator[Record]:
 
 
 def batches_of(records: Iterable[Record], after: Cursor | None) -> Iterator[Batch]:
-    """Records, in the order of the page → whole batches after the cursor. Raises `BadPage`."""
+    """Records, in the order of the page → whole batches after the cursor; what follows the last checkpoint is left out.
+
+    Raises `BadPage` for what is out of order, or of another generation than the cursor's.
+    """
     offset = after.offset if after else 0
     changes: list[Change] = []
     for record in records:

@@ -107,6 +107,26 @@ def draft(fact_key: str, fact: Fact, *, occurred_ms: int, recorded_ms: int, busi
     return Draft(fact_key, fact, digest, occurred_ms, business_day, recorded_ms)
 
 
+def digest_of(meaning: object) -> bytes:
+    """SHA-256 of what somebody asks for: asked again under the same id, it is the same only if this is."""
+    return hashlib.sha256(msgspec.json.encode(meaning)).digest()
+
+
+def is_recorded(connection: Connection, fact_key: str) -> bool:
+    """Whether a fact was recorded under this key: then `record` says what it was, and nothing else is looked at."""
+    return connection.execute(LEDGER.fact, (fact_key,)).fetchone() is not None
+
+
+def first_receipt(connection: Connection, fact_key: str, digest: bytes) -> Receipt | None:
+    """What a fact of this key and meaning is answered when the key is taken; `None` when it is free."""
+    known = connection.execute(LEDGER.fact, (fact_key,)).fetchone()
+    if known is None:
+        return None
+    first_digest, answer, epoch, sequence = known
+    outcome = Outcome.REPEATED if first_digest == digest else Outcome.CONFLICT
+    return Receipt(outcome, answer, sequence, epoch=epoch)
+
+
 def record(connection: Connection, chain: Chain, fact: Draft) -> Receipt:
     """Record a fact once. The same key and meaning again gives the first answer; another meaning is a conflict,
     itself recorded as an exception for a person. Card data that somebody put into it is masked.
@@ -114,14 +134,12 @@ def record(connection: Connection, chain: Chain, fact: Draft) -> Receipt:
     Raises `Rejected` for a key that is a card's number.
     """
     fact, payload = _without_cards(fact)
-    known = connection.execute(LEDGER.fact, (fact.fact_key,)).fetchone()
-    if known is not None:
-        digest, answer, epoch, sequence = known
-        if digest == fact.digest:
-            return Receipt(Outcome.REPEATED, answer, sequence, epoch=epoch)
-        raise_exception(connection, chain, _conflict(fact), fact.recorded_ms,
-                        key=f"conflict/{fact.fact_key}/{fact.digest.hex()[:16]}")
-        return Receipt(Outcome.CONFLICT, answer, sequence, epoch=epoch)
+    first = first_receipt(connection, fact.fact_key, fact.digest)
+    if first is not None:
+        if first.outcome is Outcome.CONFLICT:
+            raise_exception(connection, chain, _conflict(fact), fact.recorded_ms,
+                            key=f"conflict/{fact.fact_key}/{fact.digest.hex()[:16]}")
+        return first
     epoch, sequence = append(connection, chain, fact, payload)
     shortages = apply_moves(connection, stock_moves(fact.fact), kept=keeps_stock(fact.fact))
     flags = tuple(str(flag) for flag in getattr(fact.fact, "flags", ()))
@@ -160,7 +178,7 @@ def entries_after(connection: Connection, chain: Chain, sequence: int, count_max
 def raise_exception(connection: Connection, chain: Chain, raised: ExceptionRaised, recorded_ms: int, key: str) -> None:
     """Record something for a person to decide, once per `key`: in the ledger and in the list people see."""
     raised = msgspec.structs.replace(raised, detail=masked(raised.detail), document=masked(raised.document))
-    if connection.execute(LEDGER.fact, (key,)).fetchone() is not None:
+    if is_recorded(connection, key):
         return  # once is enough, even if the second would say it in other words
     record(connection, chain, draft(key, raised, occurred_ms=recorded_ms, recorded_ms=recorded_ms,
                                     business_day=raised.business_day))

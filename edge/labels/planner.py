@@ -291,7 +291,7 @@ class LabelPlanner:
         if row is not None and station not in ("", row.station):
             handed_order = 0
         now_ms, now_powered_ms = store.clock.wall_ms(), store.clock.powered_ms()
-        closes_ms = grace_end(now_powered_ms, self._settle_ms(label), store.policy.grace_s * 1000,
+        closes_ms = grace_end(now_powered_ms, self._settle_ms(label, row), store.policy.grace_s * 1000,
                               store.shoppers_gone_in_ms())
         proof_key, business_day = f"proof/{store.mint()}", store.business_day(now_ms)
 
@@ -586,9 +586,8 @@ class LabelPlanner:
                 self._off_air(label)
                 self.look_at(label)
 
-    def _settle_ms(self, label: str) -> int:
+    def _settle_ms(self, label: str, row: LabelRow | None) -> int:
         """The longest refresh of the label's type, as it was when the label came or as its driver says now."""
-        row = label_row(self._store.books.ledger_reader, label)
         station = self._stations.get(row.station) if row else None
         description = station.describe(label) if station else None
         return max(row.settle_ms if row else 0, int(description.settle_s * 1000) if description else 0)

@@ -31,7 +31,7 @@ from cloud_sync.contract.pickup_order import (
 )
 from cloud_sync.contract.pickup_rules import complete, is_refused_by_revision, refusal
 from edge.db.connection import Connection
-from edge.db.ledger import Chain, Draft, Outcome, draft, fact_of, raise_exception, record
+from edge.db.ledger import Chain, Draft, Outcome, draft, fact_of, is_recorded, raise_exception, record
 from edge.db.queries import LEDGER
 from edge.errors import Rejected
 from edge.limits import CODE_ATTEMPTS_MAX, PHONE_DIGITS, PICKUPS_LISTED_MAX, PLANNED_LOOK_EVERY_S
@@ -246,7 +246,7 @@ class PickupDesk:
             after = said(value, word)
             own_id = _own_id(order.order_id, _name_of(word))
             nothing_new = state_of(after.order) is row.state and not after.moves
-            if nothing_new or connection.execute(LEDGER.fact, (_fact_key(own_id),)).fetchone():
+            if nothing_new or is_recorded(connection, _fact_key(own_id)):
                 write_order(connection, value, after.order, self._store.clock.wall_ms())
                 self._tell_owed(connection, after.order)
             else:
@@ -321,7 +321,7 @@ class PickupDesk:
 
     def was_taken(self, connection: Connection, transition_id: str) -> bool:
         """Whether a fact of this id is there."""
-        return connection.execute(LEDGER.fact, (_fact_key(transition_id),)).fetchone() is not None
+        return is_recorded(connection, _fact_key(transition_id))
 
     def fact_taken(self, connection: Connection, transition_id: str) -> PickupStep | None:
         """The fact of this id, while its entry is kept."""

@@ -5,7 +5,6 @@ An order that this store gave away is held against what it gave; one that it nev
 and the hub, which hears of every store, decides about the money.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from cloud_sync.contract.facts import (
 )
 from cloud_sync.contract.returns import Grade, graded, into_quarantine, returns_of
 from edge.db.connection import Connection
-from edge.db.ledger import Chain, Draft, Receipt, raise_exception, record
+from edge.db.ledger import Chain, Draft, Receipt, digest_of, is_recorded, raise_exception, record
 from edge.db.queries import LEDGER
 from edge.domain.card_data import has_card
 from edge.errors import Rejected
@@ -118,8 +117,8 @@ class ReturnDesk:
     def _take(self, connection: Connection, request: ReturnRequest) -> Receipt:
         self._pickups.planned.settle_order(connection, request.order_id)
         meaning = (request.order_id, request.lines, request.reason)
-        key, digest = f"return/{request.return_id}", _digest(meaning)
-        repeated = _is_used(connection, key)
+        key, digest = f"return/{request.return_id}", digest_of(meaning)
+        repeated = is_recorded(connection, key)
         lines, known = request.lines, False
         if not repeated:
             lines, known = _named(connection, request)
@@ -133,8 +132,8 @@ class ReturnDesk:
     def _grade(self, connection: Connection, request: GradingRequest) -> Receipt:
         meaning = (request.sku, request.quantity_milli, request.grade, request.reason, request.as_sku,
                    request.return_id)
-        key, digest = f"grading/{request.grading_id}", _digest(meaning)
-        if not _is_used(connection, key):
+        key, digest = f"grading/{request.grading_id}", digest_of(meaning)
+        if not is_recorded(connection, key):
             stock = connection.execute(LEDGER.stock, (request.sku,)).fetchone()
             waits_milli = max(0, stock[3]) if stock else 0
             if request.quantity_milli > waits_milli:
@@ -249,12 +248,3 @@ def _ask_a_person(connection: Connection, chain: Chain, made: Draft, reason: str
     raised = ExceptionRaised(reason=reason, about=made.fact_key, detail=detail, till=getattr(made.fact, "till", ""),
                              business_day=made.business_day)
     raise_exception(connection, chain, raised, made.recorded_ms, key=f"{reason}/{made.fact_key}/{order_id}")
-
-
-def _is_used(connection: Connection, key: str) -> bool:
-    """Whether the id was used before: then `record` says what for, and nothing is looked at again."""
-    return connection.execute(LEDGER.fact, (key,)).fetchone() is not None
-
-
-def _digest(meaning: object) -> bytes:
-    return hashlib.sha256(msgspec.json.encode(meaning)).digest()

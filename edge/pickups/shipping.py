@@ -4,18 +4,14 @@ Each step is a fact that counts once by its id. Handing a parcel to its carrier 
 (`PickupDesk`), and there the goods leave.
 """
 
-import hashlib
 from dataclasses import dataclass
-
-import msgspec
 
 from cloud_sync.contract.documents import Address
 from cloud_sync.contract.facts import ParcelStep, StepLine
 from cloud_sync.contract.parcels import Packing, Parcel, ParcelState, after, label_refusal, pack_refusal
 from cloud_sync.contract.pickup import Step
 from edge.db.connection import Connection
-from edge.db.ledger import Draft, Outcome, Receipt, record
-from edge.db.queries import LEDGER
+from edge.db.ledger import Draft, Outcome, Receipt, digest_of, is_recorded, record
 from edge.domain.card_data import has_card
 from edge.errors import Rejected
 from edge.pickups.desk import PickupDesk
@@ -113,14 +109,13 @@ class ShippingDesk:
         parcel, key = read_parcel(connection, request.parcel_id), f"parcel/{request.step_id}"
         every = parcels_of(connection, request.order_id)
         number = parcel.number if parcel else 1 + max((each.number for each in every), default=0)
-        used = connection.execute(LEDGER.fact, (key,)).fetchone() is not None
-        if not used and (why_not := self._why_not(connection, request, parcel, every)):
+        if not is_recorded(connection, key) and (why_not := self._why_not(connection, request, parcel, every)):
             raise Rejected(why_not)
         fact = ParcelStep(request.parcel_id, request.order_id, request.step_id, request.step, number, request.actor,
                           tuple(StepLine(*line) for line in request.lines), request.weight_g, request.carrier,
                           request.service, request.tracking, request.reason)
         now_ms = self._store.clock.wall_ms()
-        made = Draft(key, fact, _digest(request), now_ms, self._store.business_day(now_ms), now_ms)
+        made = Draft(key, fact, digest_of(_meaning(request)), now_ms, self._store.business_day(now_ms), now_ms)
         receipt = record(connection, self._store.books.chain, made)
         if receipt.outcome is Outcome.NEW:
             write_parcel(connection, after(parcel, fact))
@@ -145,7 +140,6 @@ class ShippingDesk:
             f"parcel {parcel.number} of order {parcel.order_id} is {parcel.state}")
 
 
-def _digest(request: ParcelRequest) -> bytes:
-    meaning = (request.order_id, request.parcel_id, request.step, request.lines, request.weight_g, request.carrier,
-               request.service, request.tracking, request.reason)
-    return hashlib.sha256(msgspec.json.encode(meaning)).digest()
+def _meaning(request: ParcelRequest) -> tuple[object, ...]:
+    return (request.order_id, request.parcel_id, request.step, request.lines, request.weight_g, request.carrier,
+            request.service, request.tracking, request.reason)

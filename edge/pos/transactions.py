@@ -25,7 +25,18 @@ from cloud_sync.contract.facts import (
     stock_moves,
 )
 from edge.db.connection import Connection
-from edge.db.ledger import VOIDED, Chain, Draft, Outcome, Receipt, draft, fact_of, raise_exception, record
+from edge.db.ledger import (
+    VOIDED,
+    Chain,
+    Draft,
+    Outcome,
+    Receipt,
+    draft,
+    fact_of,
+    is_recorded,
+    raise_exception,
+    record,
+)
 from edge.db.queries import LEDGER
 from edge.db.rebase_rows import read_rebase
 from edge.domain.barcode import CODE_LENGTH_MAX
@@ -217,7 +228,8 @@ class TransactionDesk:
             sku=known or line.sku, code=line.code, unit_price_minor=line.unit_price_minor,
             scanned_ms=self._milliseconds(line.scanned_at, received_ms) if line.scanned_at else None,
             order_id=order_id, order_line=line.order_line if order_id else 0))
-        return msgspec.structs.replace(said, flags=line_flags(bool(known), said.quantity_milli))
+        flags = line_flags(bool(known), said.quantity_milli)
+        return msgspec.structs.replace(said, flags=flags) if flags else said
 
     def _milliseconds(self, moment: datetime, received_ms: int) -> int:
         """Since 1970. A till that names no offset means the store's own time."""
@@ -267,7 +279,7 @@ def _with_voided_lines(connection: Connection, made: Draft, fact: Transaction) -
 
     Lines that the till puts into a void are not believed: they would come on top of the original's own.
     """
-    if connection.execute(LEDGER.fact, (made.fact_key,)).fetchone() is not None:
+    if is_recorded(connection, made.fact_key):
         return made, fact  # a repeat or a conflict, without effect either way
     lines, flag = _voided_lines(connection, made, fact)
     flags = fact.flags if flag is None else (*fact.flags, flag)

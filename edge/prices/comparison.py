@@ -6,21 +6,18 @@ store would let it charge, and which tills keep an older copy of the price book;
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
 
 import msgspec
 import structlog
 
 from edge.db.queries import LEDGER
-from edge.errors import Corrupt, Transient
 from edge.limits import (
     COMPARISON_AGAIN_S,
-    COMPARISON_FROM_HOUR,
-    COMPARISON_LOOK_S,
     COMPARISON_SLICE_LABELS,
     FACT_KEEP_DAYS,
     REPORT_ROWS_MAX,
 )
+from edge.nightly import Nightly
 from edge.prices.price_book import PriceBook
 from edge.prices.price_desk import PriceDesk
 from edge.store import Store
@@ -102,29 +99,18 @@ class Comparer:
         return Mismatch(label, sku, proven_minor, quote.charge_minor, quote.list_price_minor, waits)
 
 
-class NightlyComparison:
+class NightlyComparison(Nightly):
     """Compares after each business day, and again while something differs. `run` is a part for the supervisor.
 
     `latest` is what people are told of; what was found at night stays on record.
     """
 
     def __init__(self, store: Store, comparer: Comparer) -> None:
-        self._store = store
+        super().__init__(store, "the night's price comparison")
         self._comparer = comparer
         self._again_at_s = 0.0
         nights = self.nights(1)
         self.latest: Comparison | None = nights[0].comparison if nights else None
-        self.progress = 0
-
-    async def run(self) -> None:
-        """Look at the clock until cancelled."""
-        while True:
-            self.progress += 1
-            try:
-                await self.look()
-            except (Transient, Corrupt) as trouble:
-                _log.warning("the night's price comparison waits", reason=str(trouble))
-            await asyncio.sleep(COMPARISON_LOOK_S)
 
     async def look(self) -> None:
         """Compare if a night is due, or if something differed a while ago. Raises `Transient`, `Corrupt`."""
@@ -149,8 +135,3 @@ class NightlyComparison:
         """The last ones, the newest first."""
         rows = self._store.books.ledger_reader.execute(LEDGER.price_comparisons, (count_max,)).fetchall()
         return [Night(day, msgspec.json.decode(report, type=Comparison)) for day, report in rows]
-
-    def _day_that_is_over(self) -> str:
-        """The last business day whose shoppers are surely gone."""
-        local = self._store.local(self._store.clock.wall_ms())
-        return (local - timedelta(days=1, hours=COMPARISON_FROM_HOUR)).date().isoformat()

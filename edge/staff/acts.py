@@ -7,14 +7,12 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from edge.db.queries import LEDGER
 from edge.errors import Corrupt, Rejected, Transient
 from edge.pos.problems import ProblemAnswer
 from edge.staff.door import Form, session_of, words_for
 from edge.staff.said import in_words
 from edge.staff.sessions import Message, Tone
 from edge.staff.view import guarded
-from edge.store import Store
 
 _MINTED = re.compile(r"[0-9a-f]{24}", re.ASCII)
 
@@ -28,11 +26,6 @@ def act_id_of(form: Form, *meaning: str) -> str:
     if not _MINTED.fullmatch(minted):
         raise ProblemAnswer(400, "malformed", "This form has no id; reload the page", recorded=False)
     return f"{minted}-{hashlib.sha256(chr(0).join(meaning).encode()).hexdigest()[:12]}"
-
-
-def is_recorded(store: Store, fact_key: str) -> bool:
-    """Whether the act was done before."""
-    return store.books.ledger_reader.execute(LEDGER.fact, (fact_key,)).fetchone() is not None
 
 
 async def acted(request: Request, back: str, doing: Callable[[], Awaitable[Message]], *,

@@ -9,13 +9,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from edge.db.label_rows import LabelRow, label_row
+from edge.db.ledger import is_recorded
 from edge.errors import Rejected
 from edge.labels.render import CannotDraw
 from edge.limits import STAFF_SUBJECTS_MAX, WALL_LABELS_PER_PAGE
 from edge.pos.app import Handler
 from edge.pos.label_routes import TERM_CHARACTERS_MAX, LabelIn
 from edge.pos.problems import ProblemAnswer
-from edge.staff.acts import act_id_of, acted, is_recorded
+from edge.staff.acts import act_id_of, acted
 from edge.staff.door import Form, form_of, onward_path, session_of, words_for
 from edge.staff.label_index import PENDING, Standing
 from edge.staff.page import StaffPage
@@ -119,7 +120,7 @@ def _act_handlers(page: StaffPage) -> Mapping[str, Handler]:
             act_id = act_id_of(form, name, row.label, *(form.get(each, "") for each in _MEANING))
 
             async def once() -> Message:
-                if is_recorded(store, f"staff/{act_id}"):
+                if is_recorded(store.books.ledger_reader, f"staff/{act_id}"):
                     return Message(words.say("That was done already."))
                 return await doing(row, form, act_id, session_of(request), words)
             return await acted(request, onward_path(form.get("back") or label_path(row.label)), once)

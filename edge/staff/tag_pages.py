@@ -12,12 +12,13 @@ from starlette.responses import Response
 from drivers.paper.codec import size_mm, size_names
 from drivers.paper.session import PaperStation, WaitingTag
 from edge.db.label_rows import label_row, label_rows
+from edge.db.ledger import is_recorded
 from edge.domain.money import format_money
 from edge.errors import Rejected
 from edge.labels.binding_csv import as_csv
 from edge.pos.app import Handler
 from edge.pos.problems import ProblemAnswer
-from edge.staff.acts import act_id_of, acted, is_recorded
+from edge.staff.acts import act_id_of, acted
 from edge.staff.door import form_of, session_of, words_for
 from edge.staff.page import StaffPage
 from edge.staff.products import product_name
@@ -84,7 +85,7 @@ def tag_handlers(page: StaffPage) -> Mapping[str, Handler]:
         act_id = act_id_of(form, "paper-tag", code, size)
 
         async def once() -> Message:
-            if is_recorded(store, f"staff/{act_id}"):
+            if is_recorded(store.books.ledger_reader, f"staff/{act_id}"):
                 return Message(words.say("That was done already."))
             tag = await desk.add_paper(code, size, session_of(request).principal.id, act_id)
             return Message(words.say("A paper tag for %(name)s waits to be printed.",

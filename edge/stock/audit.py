@@ -5,7 +5,6 @@ put right silently: a supervisor has it repaired, and that is a fact.
 """
 
 import asyncio
-from datetime import timedelta
 
 import msgspec
 import structlog
@@ -15,8 +14,9 @@ from edge.db.connection import Connection
 from edge.db.ledger import Receipt, draft
 from edge.db.queries import LEDGER
 from edge.db.rebase_rows import read_rebase
-from edge.errors import Corrupt, Rejected, Transient
-from edge.limits import AUDIT_LISTED_MAX, COMPARISON_AGAIN_S, COMPARISON_FROM_HOUR, COMPARISON_LOOK_S
+from edge.errors import Rejected
+from edge.limits import AUDIT_LISTED_MAX, COMPARISON_AGAIN_S
+from edge.nightly import Nightly
 from edge.stock.answers import OutOfDate, standing
 from edge.stock.shortages import record_and_tell
 from edge.store import Store, Topic
@@ -60,36 +60,23 @@ class AuditReport(msgspec.Struct, frozen=True):
         return bool(self.skus or self.orders)
 
 
-class ReservationAudit:
+class ReservationAudit(Nightly):
     """Audits after each business day, and again while something leaks. `run` is a part for the supervisor.
 
     `latest` is what people are told of; it survives a restart.
     """
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        super().__init__(store, "the audit of reservations")
         self._again_at_s = 0.0
         row = store.books.ledger_reader.execute(LEDGER.get_meta, (_KEY,)).fetchone()
         self.latest = msgspec.json.decode(row[0], type=AuditReport) if row else None
-        self.progress = 0
-
-    async def run(self) -> None:
-        """Look at the clock until cancelled."""
-        while True:
-            self.progress += 1
-            try:
-                await self.look()
-            except (Transient, Corrupt) as trouble:
-                _log.warning("the audit of reservations waits", reason=str(trouble))
-            await asyncio.sleep(COMPARISON_LOOK_S)
 
     async def look(self) -> None:
         """Audit if a night is due, or if something leaked a while ago. Raises `Transient`, `Corrupt`."""
         if not self._store.clock.trusted:
             return  # nobody knows what day it is
-        local = self._store.local(self._store.clock.wall_ms())
-        day = (local - timedelta(days=1, hours=COMPARISON_FROM_HOUR)).date().isoformat()
-        now_s = asyncio.get_running_loop().time()
+        day, now_s = self._day_that_is_over(), asyncio.get_running_loop().time()
         is_due = self.latest is None or self.latest.business_day < day or not self.latest.settled
         if is_due or (self.latest is not None and self.latest.leaks and now_s >= self._again_at_s):
             self._again_at_s = now_s + COMPARISON_AGAIN_S

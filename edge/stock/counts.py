@@ -22,7 +22,7 @@ from cloud_sync.contract.facts import (
     stock_moves,
 )
 from edge.db.connection import Connection
-from edge.db.ledger import Draft, Outcome, Receipt
+from edge.db.ledger import Draft, Outcome, Receipt, digest_of, is_recorded
 from edge.db.queries import LEDGER, many
 from edge.domain.card_data import masked
 from edge.errors import Rejected
@@ -116,8 +116,7 @@ class CountDesk:
         meaning = (request.place, [(line.sku, line.counted_milli, line.counted_ms, line.with_staged)
                                    for line in request.lines])
         made = Draft(f"count/{request.count_id}", Count(place, (), request.actor),
-                     hashlib.sha256(msgspec.json.encode(meaning)).digest(), now_ms, self._store.business_day(now_ms),
-                     now_ms)
+                     digest_of(meaning), now_ms, self._store.business_day(now_ms), now_ms)
 
         def operation(connection: Connection) -> Receipt:
             sorted_out = self._sorted_out(connection, lines, prices, now_ms)
@@ -139,15 +138,14 @@ class CountDesk:
         Raises `Unknown`, `OutOfDate` for a line that does not wait any more, `Conflict`.
         """
         now_ms = self._store.clock.wall_ms()
-        digest = hashlib.sha256(msgspec.json.encode((count_id, sku, approved, reason))).digest()
+        digest = digest_of((count_id, sku, approved, reason))
 
         def operation(connection: Connection) -> Receipt | Rejected:
             row = read_row(connection, count_id, sku)
             if row is None:
                 return Unknown(f"nothing of {sku} was counted under {count_id}")
             fact_key = f"count-reviewed/{act_id}"
-            is_known = connection.execute(LEDGER.fact, (fact_key,)).fetchone() is not None
-            if row.state != WAITING and not is_known:
+            if row.state != WAITING and not is_recorded(connection, fact_key):
                 return OutOfDate(f"the count of {sku} does not wait any more")
             moves = (StockMove(sku, sellable_milli=row.difference_milli),) if approved else ()
             fact = CountReviewed(count_id, sku, approved, actor, row.counted_ms, reason, moves)

@@ -4,7 +4,6 @@ Every scan is a fact that moves stock at once, so a delivery may take several pe
 on the way costs a repeat. It is closed by a person; what differs from what was promised is named in that fact.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,7 +14,7 @@ from cloud_sync.contract.documents import Delivery
 from cloud_sync.contract.facts import DeliveryClosed, Discrepancy, Fact, GoodsReceived, ReceivedUnits
 from cloud_sync.contract.feeds import Batch, Cursor, Delete, Feed, Put
 from edge.db.connection import Connection
-from edge.db.ledger import Draft, Outcome, Receipt
+from edge.db.ledger import Draft, Outcome, Receipt, digest_of, first_receipt
 from edge.db.queries import LEDGER, many
 from edge.domain.card_data import masked
 from edge.errors import Rejected
@@ -184,16 +183,16 @@ class DeliveryDesk:
     async def _act(self, fact_key: str, delivery_id: str, meaning: object, fact_of: MakeFact) -> bytes:
         """A fact about an open delivery. What it says is decided inside the writer, a repeat by its meaning alone."""
         now_ms = self._store.clock.wall_ms()
-        digest = hashlib.sha256(msgspec.json.encode(meaning)).digest()
+        digest = digest_of(meaning)
 
         def operation(connection: Connection) -> Receipt | Rejected:
             delivery = read_delivery(connection, delivery_id)
             if delivery is None:
                 return Unknown(f"there is no delivery {delivery_id}")
-            known = connection.execute(LEDGER.fact, (fact_key,)).fetchone()
-            if known is not None and known[0] == digest:
-                return Receipt(Outcome.REPEATED, known[1], known[3], epoch=known[2])
-            if known is None and delivery.closed_ms is not None:
+            first = first_receipt(connection, fact_key, digest)
+            if first is not None and first.outcome is Outcome.REPEATED:
+                return first
+            if first is None and delivery.closed_ms is not None:
                 return OutOfDate(f"delivery {delivery_id} is closed")
             fact = fact_of(delivery)
             if isinstance(fact, Rejected):

@@ -3,15 +3,12 @@
 What happened to goods is recorded even where the book has fewer than that: then people are told.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-import msgspec
-
 from cloud_sync.contract.facts import Fact, Movement, StockMove, TransferLine, TransferSent
-from edge.db.ledger import Draft
+from edge.db.ledger import Draft, digest_of
 from edge.errors import Rejected
 from edge.limits import TRANSACTION_LINES_MAX
 from edge.prices.price_desk import PriceDesk
@@ -103,6 +100,6 @@ class MoveDesk:
 
     async def _record(self, fact_key: str, fact: Fact, meaning: object) -> bytes:
         now_ms, chain = self._store.clock.wall_ms(), self._store.books.chain
-        made = Draft(fact_key, fact, hashlib.sha256(msgspec.json.encode(meaning)).digest(), now_ms,
+        made = Draft(fact_key, fact, digest_of(meaning), now_ms,
                      self._store.business_day(now_ms), now_ms)
         return standing(await self._store.record(lambda connection: record_and_tell(connection, chain, made)))

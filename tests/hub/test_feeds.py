@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from cloud_sync.contract.documents import Item, Policy, Price
-from cloud_sync.contract.feeds import Cursor, Delete, Feed, Put, decode_page
+from cloud_sync.contract.feeds import Cursor, Delete, Feed, Put
 from cloud_sync.hub import bells, main
 from cloud_sync.hub.app import HubApp, run_inline
 from cloud_sync.hub.bells import Bells
@@ -18,7 +18,7 @@ from cloud_sync.hub.catalogue import Catalogue
 from cloud_sync.hub.feeds import FeedId
 from cloud_sync.hub.limits import RECHECK_S
 from tests.hub.virtual_time import run_virtually
-from tests.hub.world import HubWorld
+from tests.hub.world import HubWorld, decode_page
 
 MILK = {"sku": "milk", "name": "Milk", "codes": ["4006381333931"]}
 BREAD = {"sku": "bread", "name": "Bread"}

@@ -14,12 +14,12 @@ import pytest
 import sqlalchemy as sa
 
 from cloud_sync.contract.facts import Transaction, decode_fact
-from cloud_sync.contract.feeds import Cursor, decode_page
+from cloud_sync.contract.feeds import Cursor
 from cloud_sync.hub import rows
 from cloud_sync.hub.ledgers import AuditPage
 from cloud_sync.hub.rows import COPY_FROM_ROWS
 from tests.hub.processes import HubProcesses
-from tests.hub.world import HubWorld, Ledger
+from tests.hub.world import HubWorld, Ledger, decode_page
 from tests.postgres import PostgresServer
 
 ENTRIES_PER_PUSH_MAX = 60

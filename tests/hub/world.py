@@ -8,7 +8,7 @@ import httpx
 import msgspec
 
 from cloud_sync.contract.facts import Fact, LineKind, SaleLine, Transaction, TransactionKind, encode_fact
-from cloud_sync.contract.feeds import Batch, Cursor, decode_page
+from cloud_sync.contract.feeds import Batch, Cursor, batches_of, records_of
 from cloud_sync.contract.ledger import GENESIS_HASH, Entry, Push, entry_hash
 from cloud_sync.hub.app import HubApp, Run, run_inline
 from cloud_sync.hub.bells import Bells
@@ -19,6 +19,11 @@ from cloud_sync.hub.stores import StoreStatus
 OPERATOR_TOKEN = "the operator of all these tests"
 HUB_KEY = HubKey("0123456789abcdef" * 4)
 MONDAY_MS = 1_767_225_600_000
+
+
+def decode_page(page: bytes, after: Cursor | None) -> list[Batch]:
+    """A page as a store reads it."""
+    return list(batches_of(records_of(page), after))
 
 
 class HubWorld:
