@@ -36,7 +36,7 @@ from edge.db.queries import LEDGER
 from edge.errors import Rejected
 from edge.limits import CODE_ATTEMPTS_MAX, PHONE_DIGITS, PICKUPS_LISTED_MAX, PLANNED_LOOK_EVERY_S
 from edge.pickups.parcels import hear_labels, note_handed, read_parcel, ship_refusal
-from edge.pickups.past import HUB, REASSIGNED, replay_past
+from edge.pickups.past import HUB, REASSIGNED, end_again, replay_past
 from edge.pickups.people import PeopleVault
 from edge.pickups.planned import Act, Chooser, PlannedSteps
 from edge.pickups.requests import StepRequest
@@ -182,11 +182,16 @@ class PickupDesk:
         due = [(order_id, Taken(Step.DECIDE, ((line, 1),), accept=policy.substitute_unanswered))
                for order_id, line in reader.execute(
                    LEDGER.offers_unanswered, (now_ms - policy.answer_wait_s * 1000, PICKUPS_LISTED_MAX)).fetchall()]
-        due += [(pickup.row.order_id, Taken(Step.EXPIRE)) for pickup in self.open()
-                if pickup.row.state not in FINAL and pickup.expires_ms is not None and pickup.expires_ms <= now_ms]
+        unfinished = [pickup for pickup in self.open() if pickup.row.state not in FINAL]
+        due += [(pickup.row.order_id, Taken(Step.EXPIRE)) for pickup in unfinished
+                if pickup.expires_ms is not None and pickup.expires_ms <= now_ms]
         for order_id, step in due:
             await self._store.record(partial(self._by_clock, order_id=order_id, asked=step))
             self._store.tell(Topic.PICKUP, order_id)
+        for pickup in unfinished:
+            if end_again(order_of(pickup.row, pickup.lines), pickup.row.state):
+                await self._store.record(partial(self._end_again, order_id=pickup.row.order_id))
+                self._store.tell(Topic.PICKUP, pickup.row.order_id)
 
     def _with_lines(self, row: PickupRow) -> Pickup:
         reader, policy = self._store.books.ledger_reader, self._store.policy
@@ -274,6 +279,18 @@ class PickupDesk:
             request = StepRequest(order_id, _own_id(order_id, f"{asked.step}{lines}"), asked.step, _CLOCK,
                                   reason=reason)
             self._write(connection, row, request, asked, value, taken(value, asked))
+
+    def _end_again(self, connection: Connection, order_id: str) -> None:
+        """Say how an order ended that a later step, of a box that did not know of the end, has put elsewhere."""
+        self.planned.settle_order(connection, order_id)
+        row, value = self._value(connection, order_id)
+        if said_again := end_again(value, row.state):
+            step, reason = said_again
+            standing = connection.execute(LEDGER.pickup_step_place, (order_id,)).fetchone()
+            own_id = _own_id(order_id, f"{step.step}-again-{standing[1]}-{standing[2]}")
+            if not is_recorded(connection, _fact_key(own_id)):
+                request = StepRequest(order_id, own_id, step.step, HUB if reason else _CLOCK, reason=reason)
+                self._write(connection, row, request, step, value, Applied(value, ()))
 
     def _why_not(self, connection: Connection, order: Order, value: PickupOrder) -> str:
         """Why the order cannot be promised: a reservation may not take available-to-promise below zero (P5)."""

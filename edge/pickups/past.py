@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from cloud_sync.contract.facts import PickupStep, StockMove, decode_fact, encode_fact
 from cloud_sync.contract.ledger import Place
-from cloud_sync.contract.pickup import HubStep, PickupState, Step, handed_over_rank
-from cloud_sync.contract.pickup_order import PickupOrder, Said, Taken, said, taken
+from cloud_sync.contract.pickup import FINAL, HubStep, PickupState, Step, handed_over_rank
+from cloud_sync.contract.pickup_order import PickupOrder, Said, Taken, said, state_of, taken
 from cloud_sync.contract.pickup_rules import complete
 from edge.db.connection import Connection
 from edge.db.queries import LEDGER
@@ -19,6 +19,8 @@ HUB = "hub"
 
 REASSIGNED = "reassigned"
 """The reason of a cancel that says: another store has the order now."""
+
+_ENDS = {PickupState.REJECTED: Step.REJECT, PickupState.EXPIRED: Step.EXPIRE, PickupState.NO_SHOW: Step.NO_SHOW}
 
 
 def take_past_step(connection: Connection, step: PickupStep, place: Place, occurred_ms: int) -> None:
@@ -43,6 +45,24 @@ def replay_past(connection: Connection, order_id: str) -> bool:
         take_past_step(connection, step, (epoch, sequence), occurred_ms)
     connection.execute(LEDGER.delete_pickup_past, (order_id,))
     return bool(rows)
+
+
+def end_again(order: PickupOrder, standing: PickupState) -> tuple[Taken, str] | None:
+    """The step that says once more how an order ended, and its reason; `None` where nothing needs to be said.
+
+    A restored box that did not know of the end yet may have taken a later step, and the later step says where an
+    order is. The ended order would stand there for ever, since nothing ends what has ended. The step changes nothing
+    but that.
+    """
+    state = state_of(order)
+    if state not in FINAL or standing in FINAL:
+        return None
+    if state in _ENDS:
+        return Taken(_ENDS[state]), ""
+    step = Step.REFUSE if state in {PickupState.REFUSED, PickupState.HANDED_OVER} else Step.CANCEL
+    over = tuple((line.line, line.ordered_milli) for line in order.lines
+                 if (line.refused if step is Step.REFUSE else line.cancelled or order.reassigned))
+    return Taken(step, over), REASSIGNED if state is PickupState.REASSIGNED else ""
 
 
 def _says_where(standing: PickupState, standing_place: Place, step: PickupStep, place: Place) -> bool:

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from cloud_sync.contract.documents import Order, OrderLine, SubstituteAnswer
-from cloud_sync.contract.facts import PickupStep, StockMove, decode_fact, encode_fact
+from cloud_sync.contract.facts import PickupStep, StepLine, StockMove, decode_fact, encode_fact
 from cloud_sync.contract.feeds import Feed
-from cloud_sync.contract.pickup import PickupState, ShortReason, Step
+from cloud_sync.contract.pickup import HubStep, PickupState, ShortReason, Step
 from cloud_sync.contract.pickup_order import Answer, Line
 from edge.errors import Rejected
 from edge.pickups.desk import StepRequest
@@ -298,6 +298,30 @@ async def test_p2_facts_of_earlier_versions_still_say_what_became_of_an_order(st
         assert found is not None
         expected = (PickupState.PICKING, 0, 2000) if place == 9 else (PickupState.CANCELLED, 0, 0)
         assert (found.row.state, found.lines[0].reserved_milli, found.lines[0].staged_milli) == expected
+
+
+@pytest.mark.parametrize(("ends", "stands"), [
+    ((Step.EXPIRE,), PickupState.EXPIRED), ((Step.NO_SHOW,), PickupState.NO_SHOW),
+    ((Step.REJECT,), PickupState.REJECTED), ((Step.CANCEL,), PickupState.CANCELLED),
+    ((Step.REFUSE, Step.PUT_BACK), PickupState.REFUSED), ((HubStep.REASSIGN,), PickupState.REASSIGNED)])
+async def test_p9_an_order_that_had_ended_ends_again_after_a_restored_box_took_it_further(
+        store: StoreKit, ends: tuple[Step | HubStep, ...], stands: PickupState) -> None:
+    """A box that was restored stages an order before it hears that the order had ended in its first life."""
+    await ordered(store, until=Step.STAGE)
+    for sequence, end in enumerate(ends, start=1):
+        reassigned = end is HubStep.REASSIGN
+        lines = (StepLine(1, 2000), StepLine(2, 1000)) if end in {Step.CANCEL, Step.REFUSE, Step.PUT_BACK} else ()
+        past = PickupStep("A-1", f"before-{end}", Step.CANCEL if reassigned else end, stands, 1,
+                          "hub" if reassigned else "luis", reason="reassigned" if reassigned else "", lines=lines)
+        await store.store.record(lambda c, past=past, at=(0, sequence): take_past_step(c, past, at, 5))
+    assert state(store) is PickupState.STAGED, "the later step says where an order is, here and at the hub"
+    moved, facts = store.stock("milk"), len(store.entries())
+    await store.time_passes(60)
+    assert (state(store), store.stock("milk"), len(store.entries())) == (stands, moved, facts + 1)
+    told = last_step(store)
+    assert (told.state, told.moves) == (stands, ())
+    await store.time_passes(60)
+    assert len(store.entries()) == facts + 1
 
 
 async def test_p9_steps_that_come_back_from_the_hub_make_the_same_order(store: StoreKit) -> None:
