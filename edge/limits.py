@@ -473,6 +473,9 @@ CONNECTIONS_MAX = 1000
 LISTEN_BACKLOG = 512
 """Connections the kernel keeps waiting."""
 
+JOINED_WRITES_BYTES = 65_536
+"""Of an answer that is written piece by piece, what may wait for the end of a turn of the event loop."""
+
 KEEP_ALIVE_S = 75
 """How long an idle connection of a till stays open."""
 

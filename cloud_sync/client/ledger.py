@@ -151,6 +151,8 @@ class PushLoop(Loop):
             self.line.monitor.fence(None)
             return 0
         await self._listen_to_hello()
+        if self.line.doubtful and self._rebase is not None:
+            return 0
         engine = self._engine
         if engine.state is PushState.PUSHING:
             if engine.resting and await happened(self._store.new_entries, SLICE_S):
@@ -184,6 +186,8 @@ class PushLoop(Loop):
         welcome = self.line.welcome
         if self.line.fresh_welcome.is_set() and welcome is not None:
             self.line.fresh_welcome.clear()
+            if self._rebase is not None and await self._rebase.parted(welcome):
+                self.line.doubt()
             self._older = deque(await self._lacking(welcome)) if self._side else deque()
             self._engine.welcomed(self.line.epoch, welcome.head)
             self._next_epoch(welcome.head)

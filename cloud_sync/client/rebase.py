@@ -10,7 +10,7 @@ from cloud_sync.client.errors import BadAnswer
 from cloud_sync.client.loop import Line
 from cloud_sync.client.port import Asking, Moving, RebaseSide, StoreSide, Taking
 from cloud_sync.client.wire import HubCalls
-from cloud_sync.contract.ledger import GENESIS_HASH, Fenced, Head, chain_breaks_at
+from cloud_sync.contract.ledger import GENESIS_HASH, Fenced, Head, Welcome, chain_breaks_at
 from cloud_sync.contract.rebase import EpochRequest, PastPage, Probes, probe_sequences
 
 
@@ -24,6 +24,8 @@ class Rebase:
         self._hub = hub
         self._line = line
         self._stamp = stamp
+        self._settled: tuple[int, Head] | None = None
+        """An older epoch that was looked at, with its end at the hub: what is too old to be kept here comes once."""
 
     async def step(self) -> bool:
         """Do the next piece; returns whether there was one. Raises what the line and the store raise."""
@@ -42,14 +44,29 @@ class Rebase:
                 return False
         return True
 
+    async def parted(self, welcome: Welcome) -> tuple[int, Head] | None:
+        """The first epoch before this one, and its end here, in which the hub holds what this ledger does not.
+
+        A restored hub may not know that the epoch is over, and take what another box that lives in it has to say.
+        """
+        for epoch, end in await self._side.older_heads():
+            held = welcome.heads.get(str(epoch), Head())
+            ours = await self._side.probes(epoch, [held.sequence]) if held.sequence else []
+            unknown = ours[0].hash != held.hash if ours else held.sequence > end.sequence
+            if unknown and (epoch, held) != self._settled:
+                return epoch, end
+        return None
+
     async def _look(self) -> None:
         """Whether the hub really holds what this ledger lacks, and from where on."""
         self._line.monitor.rebasing("looking for the last entry that hub and store have in common")
-        hello = await self._store.hello()
-        low, high, closed, end = Head(), hello.head.sequence, False, Head()
+        hello, welcome = await self._store.hello(), self._line.welcome
+        older = await self.parted(welcome) if welcome is not None else None
+        epoch, head = older or (hello.box_epoch, hello.head)
+        low, high, closed, end = Head(), head.sequence, False, Head()
         while True:
-            asked = await self._side.probes(hello.box_epoch, probe_sequences(low.sequence, high))
-            located = await self._hub.locate(Probes(hello.box_epoch, tuple(asked)))
+            asked = await self._side.probes(epoch, probe_sequences(low.sequence, high))
+            located = await self._hub.locate(Probes(epoch, tuple(asked)))
             self._line.monitor.contact()
             closed, end = located.closed, located.head
             low = located.common if located.common.sequence > low.sequence else low
@@ -57,8 +74,10 @@ class Rebase:
             high = above[0] - 1 if above else low.sequence
             if high <= low.sequence:
                 break
-        if closed or end.sequence > low.sequence:
-            await self._side.begin(hello.box_epoch, low)
+        if older is not None:
+            self._settled = epoch, end
+        if end.sequence > low.sequence or (closed and older is None):
+            await self._side.begin(epoch, low)
         else:  # entries that were on their way looked as if they were the hub's own
             self._hello_again()
 

@@ -16,8 +16,9 @@ from edge.domain.barcode import check_digit_holds
 
 DIGITS_MIN, DIGITS_MAX = 13, 19
 
-_STRETCH = re.compile(r"[0-9][0-9 .-]{11,}[0-9]")
-"""What may hold numbers: quick to find, which matters for each sale."""
+_STRETCH = re.compile(r"(?<![0-9])[0-9][0-9 .-]{11,}[0-9]")
+"""What may hold numbers: quick to find, which matters for each sale. One that is too short from its first digit on is
+so from every other."""
 
 _NUMBER = re.compile(r"(?<!\d)(?=(\d{13,19}(?!\d)|\d{4}[ .-]\d{4}[ .-]\d{4}[ .-]\d{4}(?:[ .-]\d{3})?(?!\d)"
                      r"|\d{4}[ .-]\d{6}[ .-]\d{4,5}(?!\d)))")

@@ -9,6 +9,7 @@ kept and sent at once do not, because they happened one after the other.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 
 from cloud_sync.contract.facts import Flag
 
@@ -118,8 +119,13 @@ def time_flags(sale: Heard, ahead_ms: int) -> tuple[Flag, ...]:
 
 def contradicts_day(occurred_ms: int, business_day: str, zone: tzinfo) -> bool:
     """Whether a sale cannot belong to the business day that its till gives for it."""
-    noon = datetime.combine(date.fromisoformat(business_day), time(12), zone)
-    return abs(milliseconds(noon) - occurred_ms) > DAY_MS
+    return abs(_noon_ms(business_day, zone) - occurred_ms) > DAY_MS
+
+
+@lru_cache(maxsize=16)
+def _noon_ms(day: str, zone: tzinfo) -> int:
+    """Of a local day; all the sales of a day ask for the same."""
+    return milliseconds(datetime.combine(date.fromisoformat(day), time(12), zone))
 
 
 def contradicts_order(occurred_ms: int, before_ms: int | None, after_ms: int | None) -> bool:

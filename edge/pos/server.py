@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from edge.errors import ConfigurationError
 from edge.limits import CONNECTIONS_MAX, KEEP_ALIVE_S, LISTEN_BACKLOG, SHUTDOWN_S
+from edge.pos.joined_writes import JoiningProtocol
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -57,8 +58,9 @@ class HttpServer:
 
     async def run(self) -> None:
         """Serve; on cancellation let requests in flight end, for a named time."""
-        config = uvicorn.Config(self._app, http="httptools", lifespan="off", log_config=None, access_log=False,
+        config = uvicorn.Config(self._app, http=JoiningProtocol, lifespan="off", log_config=None, access_log=False,
                                 server_header=False, limit_concurrency=CONNECTIONS_MAX, date_header=False,
+                                proxy_headers=False,  # whoever is here is who the connection says
                                 timeout_keep_alive=KEEP_ALIVE_S, timeout_graceful_shutdown=SHUTDOWN_S)
         config.load()
         config.ssl = self._tls

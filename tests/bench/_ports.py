@@ -1,4 +1,4 @@
-"""Free loopback ports, and peers served the way the daemon serves."""
+"""Free loopback ports, and peers: served by uvicorn as it comes, on the same event loop and parser as the daemon."""
 
 import multiprocessing
 import socket
@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import uvicorn
 import uvloop
 from starlette.types import ASGIApp
-
-from edge.pos.server import HttpServer, bind
 
 
 def free_port() -> int:
@@ -34,7 +33,9 @@ def served(make_app: Callable[[], ASGIApp]) -> Iterator[int]:
 
 def _serve(make_app: Callable[[], ASGIApp], port: int) -> None:
     async def main() -> None:
-        await HttpServer(make_app(), bind("127.0.0.1", port), None).run()
+        await uvicorn.Server(uvicorn.Config(make_app(), host="127.0.0.1", port=port, http="httptools", lifespan="off",
+                                            log_config=None, access_log=False, server_header=False,
+                                            date_header=False)).serve()
     uvloop.run(main())
 
 

@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from edge.limits import PART_STOP_S, SHUTDOWN_S
+from edge.limits import JOINED_WRITES_BYTES, PART_STOP_S, SHUTDOWN_S
+from edge.pos.joined_writes import JoinedWrites
 from edge.pos.server import HttpServer, bind
 
 
@@ -80,3 +81,54 @@ async def test_an_idle_connection_holds_nothing_up() -> None:
         server.cancel()
         await asyncio.wait([server])
         assert loop.time() - began_s < 1.0
+
+
+class Wire(asyncio.Transport):
+    """What the connection was given, write by write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+        self.closed_after: int | None = None
+
+    def write(self, data: "bytes | bytearray | memoryview") -> None:
+        self.writes.append(bytes(data))
+
+    def close(self) -> None:
+        self.closed_after = len(self.writes)
+
+    def abort(self) -> None:
+        self.closed_after = len(self.writes)
+
+
+async def test_what_is_written_in_one_turn_leaves_in_one_piece_and_in_order() -> None:
+    wire = Wire()
+    joined = JoinedWrites(wire, asyncio.get_running_loop())
+    joined.write(b"head ")
+    joined.write(b"body")
+    assert wire.writes == []
+    await asyncio.sleep(0)
+    joined.write(b" more")
+    await asyncio.sleep(0)
+    assert wire.writes == [b"head body", b" more"]
+
+
+async def test_what_was_written_leaves_before_a_connection_closes() -> None:
+    wire = Wire()
+    joined = JoinedWrites(wire, asyncio.get_running_loop())
+    joined.write(b"bye")
+    joined.close()
+    await asyncio.sleep(0)
+    assert (wire.writes, wire.closed_after) == ([b"bye"], 1)
+
+
+async def test_p10_an_answer_in_many_pieces_does_not_pile_up() -> None:
+    wire = Wire()
+    joined = JoinedWrites(wire, asyncio.get_running_loop())
+    for _ in range(20):
+        joined.write(bytes(JOINED_WRITES_BYTES // 4))
+    assert [len(each) for each in wire.writes] == [JOINED_WRITES_BYTES] * 5
+    joined.write(b"never")
+    joined.abort()
+    await asyncio.sleep(0)
+    assert len(wire.writes) == 5

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from tests.restore.world import STORE, Town, sale_key
 
 
@@ -110,3 +112,37 @@ async def test_p2_a_disk_that_was_cloned_and_runs_twice_is_noticed_and_loses_not
     await town.agree(town.box)
     assert {sale_key(number) for number in (1, 2, 3)} <= set(await town.hub_facts())
     assert town.box.stock() == {"milk": (-2000, 0, 0, 0), "bread": (-1000, 0, 0, 0)}
+
+
+@pytest.mark.parametrize("forked", [False, True], ids=["behind its end", "beside its own"])
+async def test_p2_a_hub_that_forgot_a_box_takes_entries_of_its_twin_and_the_box_hears_of_them(
+        any_town: Town, forked: bool):
+    """A hub is restored to before this box left its first epoch, and an old clone of its disk comes first: what that
+    sold stands in an epoch that this box has left, behind the epoch's end or beside entries of its own there."""
+    town, box = any_town, any_town.box
+    await box.sells(1)
+    await box.settles()
+    early, early_hub = box.backs_up(), town.hub_backs_up()
+    await box.sells(2)
+    await box.settles()
+    cloned, hub_copy = (early, early_hub) if forked else (box.backs_up(), town.hub_backs_up())
+    await box.is_restored(early)
+    await box.sells(3)
+    await town.agree(box)
+    assert box.epoch_now == 2
+
+    box.wire.cut = True
+    town.hub_is_restored(hub_copy)
+    twin = town.add("twin", box.token)
+    await twin.is_restored(cloned)
+    await twin.sells(4, "bread")
+    await twin.settles()
+    await twin.is_killed()
+    box.wire.cut = False
+    await box.sells(5)
+    await town.agree(box)
+    sold = {sale_key(number) for number in range(1, 6)}
+    assert sold <= set(await town.hub_facts())
+    assert sold <= box.fact_keys()
+    assert box.stock() == {"milk": (-4000, 0, 0, 0), "bread": (-1000, 0, 0, 0)}
+    assert [alarm.reason for alarm in (await town.hub.status(STORE)).alarms] == []

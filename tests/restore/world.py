@@ -16,6 +16,7 @@ from cloud_sync.client.session import HubLink
 from cloud_sync.client.transport import HubAddress
 from cloud_sync.contract.facts import decode_fact, stock_moves
 from cloud_sync.contract.rebase import Enrol, Enrolled
+from cloud_sync.hub import schema
 from edge.db.backup import copy_ledger, mark_restored
 from edge.db.books import derive_key
 from edge.db.rebase_rows import read_rebase
@@ -180,6 +181,22 @@ class Town:
                 await box.stops()
         self.hub.stop()
         structlog.reset_defaults()
+
+    def hub_backs_up(self) -> dict[str, list[dict[str, object]]]:
+        """Every row the hub has, whatever database it is on."""
+        with self.hub.storage.database.transaction() as connection:
+            return {table.name: [dict(row) for row in connection.execute(table.select()).mappings()]
+                    for table in schema.metadata.sorted_tables}
+
+    def hub_is_restored(self, copy: dict[str, list[dict[str, object]]]) -> None:
+        """Its disk died; the copy is put back, and the operator says so."""
+        with self.hub.storage.database.transaction() as connection:
+            for table in reversed(schema.metadata.sorted_tables):
+                connection.execute(table.delete())
+            for table in schema.metadata.sorted_tables:
+                if copy[table.name]:
+                    connection.execute(table.insert(), copy[table.name])
+        self.hub.storage.database.renew_after_restore()
 
     def add(self, name: str, token: str, epoch: int = 1) -> Box:
         box = Box(self, name, token, epoch)
