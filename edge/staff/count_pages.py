@@ -20,7 +20,7 @@ from edge.staff.page import StaffPage
 from edge.staff.products import product_name
 from edge.staff.sessions import Message, Undo
 from edge.staff.stock_forms import PIECE_MILLI, STOCK_PATH, actor_of, code_of, is_minted, note_of, quantity_milli
-from edge.staff.view import quantity_text
+from edge.staff.view import quantity_text, typed_quantity
 from edge.stock.answers import Unknown
 from edge.stock.count_sessions import How, ScanRequest, SessionView
 
@@ -72,15 +72,18 @@ def _counting_handlers(page: StaffPage) -> Mapping[str, Handler]:
             milli = 0 if form.get("none") == "yes" else (
                 quantity_milli(typed, words, least_milli=0) if typed else PIECE_MILLI)
             scan_id = act_id_of(form, code, str(milli), str(sets))
-            session_id = seen.session.session_id
+            session_id, before = seen.session.session_id, {each.sku: each.counted_milli for each in seen.tallies}
             sku = await sessions.scan(ScanRequest(session_id, scan_id, code, milli, actor_of(request), sets))
             if not sku:
                 raise Rejected(words.say("No product has the code %(code)s.", code=code))
             counted = next(each.counted_milli for each in _found(page, request).tallies if each.sku == sku)
             text = words.say("%(name)s: %(quantity)s counted.", name=product_name(store, sku),
                              quantity=quantity_text(counted, words.language))
-            undo = None if sets else Undo(f"{_count_path(seen.session.session_id)}/undo", words.say("Take it back"),
-                                          {"scan": scan_id, "code": code})
+            undo, back, title = None, _count_path(session_id), words.say("Take it back")
+            if not sets:
+                undo = Undo(f"{back}/undo", title, {"scan": scan_id, "code": code})
+            elif sku in before and before[sku] != counted:
+                undo = Undo(f"{back}/scan", title, {"code": sku, "quantity": typed_quantity(before[sku])})
             return Message(text, undo=undo)
         return await acted(request, _count_path(seen.session.session_id), scanned)
 

@@ -10,6 +10,7 @@ from cloud_sync.contract.pickup_rules import SOURCES
 from edge.db.label_rows import label_row
 from edge.db.queries import REPLICA
 from edge.domain.names import display_name, display_package
+from edge.limits import PHONE_DIGITS
 from edge.pickups.desk import PickupDesk
 from edge.pickups.parcels import parcels_of
 from edge.pickups.pick_list import pickable_milli
@@ -131,6 +132,13 @@ class Orders:
         pickers = self._picking.pickers()
         cards = [_card(pickup, pickers.get(pickup.row.order_id, "")) for pickup in self._desk.open()]
         return sorted(cards, key=lambda card: (card.arrived_ms is None, card.arrived_ms or card.placed_ms))
+
+    def ready_under(self, phone_digits: str) -> list[str]:
+        """The orders that are ready and whose customers' numbers end in these digits, as many as are asked for."""
+        return [pickup.row.order_id for pickup in self._desk.open()
+                if len(phone_digits) == PHONE_DIGITS and pickup.row.state is PickupState.READY
+                and not pickup.row.is_shipped and pickup.person is not None
+                and pickup.person.phone_last_digits[-PHONE_DIGITS:] == phone_digits]
 
     def view(self, order_id: str) -> PickupView | None:
         """One order, finished or not."""

@@ -48,8 +48,8 @@ def pickup_handlers(page: StaffPage) -> Mapping[str, Handler]:
                 "to_pick": len(picking.waiting()),
                 "going_on": picking.current(session_of(request).principal.id) is not None}
 
-    def order(found: PickupView, code: str = "") -> dict[str, object]:
-        return {"view": found, "stages": STAGES, "code": code, "short_reasons": tuple(ShortReason),
+    def order(found: PickupView, code: str = "", phone: str = "") -> dict[str, object]:
+        return {"view": found, "stages": STAGES, "code": code, "phone": phone, "short_reasons": tuple(ShortReason),
                 "without_code": WITHOUT_CODE}
 
     async def pickups(request: Request) -> Response:
@@ -66,7 +66,8 @@ def pickup_handlers(page: StaffPage) -> Mapping[str, Handler]:
 
     async def find(request: Request) -> Response:
         """The order under a customer's code, with the code filled in: a page, because a code stands in no address. An
-        order's own number, or its end, finds it too; one that is to be picked begins."""
+        order's own number, or its end, finds it too; one that is to be picked begins. The last digits of the customer's
+        number find the one that is ready, and stand where the lost code's reason is asked for."""
         form, session, words = await form_of(request), session_of(request), words_for(request)
         code = form.get("code", "").strip()[:CODE_CHARACTERS_MAX]
         every = orders.cards()
@@ -80,7 +81,13 @@ def pickup_handlers(page: StaffPage) -> Mapping[str, Handler]:
             return view.page(request, session, "pickup.html", order(found, code))
         if named := named or _ending_in(every, code):
             return RedirectResponse(order_path(named.order_id), 303)
-        if tries:
+        under = orders.ready_under(code) if tries else []
+        found = orders.view(under[0]) if len(under) == 1 else None
+        if found is not None:
+            return view.page(request, session, "pickup.html", order(found, phone=code))
+        if under:
+            told = words.say("Several orders are ready under these digits: ask for the name.")
+        elif tries:
             session.code_misses += 1
             told = words.say("No order that is ready has this code.")
         else:

@@ -23,6 +23,7 @@ from edge.staff.sign_in_pages import sign_in_handlers
 from edge.staff.stock_pages import stock_handlers
 from edge.staff.tag_pages import tag_handlers
 from edge.staff.template_pages import template_handlers
+from edge.staff.transfer_pages import transfer_handlers
 
 SUPERVISORS = frozenset({Role.SUPERVISOR})
 
@@ -78,6 +79,9 @@ STAFF_RULES: tuple[Rule, ...] = (
     Rule("POST", "/staff/receive/undo", DESK, "staff_undo_receipt"),
     Rule("GET", "/staff/stock", DESK, "staff_stock"),
     Rule("POST", "/staff/stock/adjust", DESK, "staff_adjust"),
+    Rule("GET", "/staff/transfers", DESK, "staff_transfer"),
+    Rule("POST", "/staff/transfers", DESK, "staff_send_transfer"),
+    Rule("POST", "/staff/transfers/check", DESK, "staff_check_transfer"),
     Rule("POST", "/staff/stock/review", SUPERVISORS, "staff_review_count"),
     Rule("POST", "/staff/stock/repair", SUPERVISORS, "staff_repair_reservations"),
     Rule("POST", "/staff/counts", DESK, "staff_begin_count"),
@@ -124,5 +128,5 @@ def staff_handlers(page: StaffPage) -> Mapping[str, Handler]:
     handlers = {**sign_in_handlers(page), **home_handlers(page), **label_handlers(page), **pickup_handlers(page),
                 **price_handlers(page), **stock_handlers(page), **count_page_handlers(page),
                 **delivery_page_handlers(page), **tag_handlers(page), **template_handlers(page),
-                **return_handlers(page), **ship_handlers(page), **picking_handlers(page)}
+                **return_handlers(page), **ship_handlers(page), **picking_handlers(page), **transfer_handlers(page)}
     return {name: shown(handler, page.view) for name, handler in handlers.items()}

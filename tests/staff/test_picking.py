@@ -13,7 +13,14 @@ import pytest
 from cloud_sync.contract.documents import SubstituteAnswer
 from cloud_sync.contract.facts import PickupStep, StepLine
 from cloud_sync.contract.pickup import PickupState, Step
-from edge.limits import CODE_ATTEMPTS_MAX, PICK_LIGHT_S, PICK_LIST_ORDERS_MAX, PICK_LIST_STALE_S, UNDO_S
+from edge.limits import (
+    CODE_ATTEMPTS_MAX,
+    CODE_SEARCH_MISSES_MAX,
+    PICK_LIGHT_S,
+    PICK_LIST_ORDERS_MAX,
+    PICK_LIST_STALE_S,
+    UNDO_S,
+)
 from edge.pickups.past import take_past_step
 from edge.pickups.requests import StepRequest
 from edge.pos.stock_routes import stock_of
@@ -511,6 +518,38 @@ async def test_a_lost_code_is_replaced_by_the_customers_number_and_a_reason(shop
     await shop.undo_time_passes()
     assert (steps(shop)[-1].step, steps(shop)[-1].actor) == ("hand_over", "luis")
     assert steps(shop)[-1].reason == "no code: We know the customer"
+
+
+async def test_the_last_digits_of_a_number_find_its_order_for_whoever_lost_the_code(shop: Shop) -> None:
+    await ready(shop, MILK)
+    async with shop.signed_in("luis") as visitor:
+        found = await visitor.fills(PICKUPS, f"{PICKUPS}/find", code="0042")
+        assert 'id="lost-code" open' in found.text
+        assert "O-1" in found.text
+        sent = await visitor.sends(STEP, {**form_fields(found.text, STEP), "without_code": "yes", "phone": "0042",
+                                          "reason": "We know the customer"})
+        assert "Handed over" in await visitor.message(sent)
+
+
+async def test_p11_digits_find_only_what_is_ready_and_only_so_often(shop: Shop) -> None:
+    await stocked(shop)
+    await shop.order("O-1", MILK, phone="0042", pieces=1)
+    async with shop.signed_in("luis") as visitor:
+        for digits in ("0042", "42", "", *(f"{number:04}" for number in range(CODE_SEARCH_MISSES_MAX))):
+            assert "lost-code" not in (await visitor.fills(PICKUPS, f"{PICKUPS}/find", code=digits)).text
+        for step in (Step.PICK, Step.STAGE, Step.READY):
+            await shop.pickups.take_step(StepRequest("O-1", shop.store.mint(), step, "luis"))
+        found = await visitor.fills(PICKUPS, f"{PICKUPS}/find", code="0042")
+        assert "lost-code" not in found.text, "too many were tried"
+
+
+async def test_digits_of_several_orders_say_so(shop: Shop) -> None:
+    await ready(shop, MILK)
+    await shop.order("O-2", MILK, phone="0042", pieces=1)
+    for step in (Step.PICK, Step.STAGE, Step.READY):
+        await shop.pickups.take_step(StepRequest("O-2", shop.store.mint(), step, "luis"))
+    async with shop.signed_in("luis") as visitor:
+        assert "Several orders" in await visitor.message(await visitor.fills(PICKUPS, f"{PICKUPS}/find", code="0042"))
 
 
 @pytest.mark.parametrize(("phone", "fields", "why"), [

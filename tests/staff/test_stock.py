@@ -3,7 +3,15 @@
 import msgspec
 import pytest
 
-from cloud_sync.contract.facts import Count, DeliveryClosed, Discrepancy, Movement, decode_fact
+from cloud_sync.contract.facts import (
+    Count,
+    DeliveryClosed,
+    Discrepancy,
+    Movement,
+    TransferLine,
+    TransferSent,
+    decode_fact,
+)
 from edge.errors import Rejected
 from edge.health.stock_checks import stock_issues
 from edge.pos.stock_routes import stock_of
@@ -12,7 +20,7 @@ from edge.staff.words import words_of
 from edge.stock.count_sessions import How, ScanRequest
 from edge.stock.deliveries import ReceiptRequest
 from edge.stock.moves import AdjustmentRequest, Reason
-from tests.staff.shop import BREAD, MILK, WINE, Shop, form_fields
+from tests.staff.shop import BREAD, MILK, WINE, Shop, Visitor, form_fields
 
 MILK_CODE, BREAD_CODE, WINE_CODE = "8410000000018", "8410000000025", "8410000000032"
 COUNTS, STOCK = "/staff/counts", "/staff/stock"
@@ -62,6 +70,18 @@ async def test_p2_a_scan_whose_page_was_sent_twice_counts_once_and_one_tap_takes
             assert "Taken back" in await luis.message(await luis.sends(f"{page}/undo", undo))
     [tally] = shop.stock.sessions.view(page.rsplit("/", 1)[1]).tallies
     assert tally.counted_milli == 0
+
+
+async def test_none_here_by_mistake_is_taken_back_with_one_tap(shop: Shop) -> None:
+    async with shop.signed_in("luis") as luis:
+        page = (await luis.fills(STOCK, COUNTS, place="aisle 4")).headers["location"]
+        await luis.fills(page, f"{page}/scan", code=MILK_CODE)
+        await luis.fills(page, f"{page}/scan", code=MILK_CODE)
+        after = await luis.fills(page, f"{page}/scan", code=MILK, none="yes")
+        html = await luis.reads(after.headers["location"])
+        assert "Leche Entera: 0 counted." in html
+        undo = form_fields(html, f"{page}/scan")
+        assert await luis.message(await luis.sends(f"{page}/scan", undo)) == "Leche Entera: 2 counted."
 
 
 async def test_a_large_difference_is_a_supervisors_to_decide(shop: Shop) -> None:
@@ -164,3 +184,46 @@ async def test_what_the_stock_desks_refuse_is_said_in_the_persons_language(shop:
     await refused(desk.deliveries.close("5", "D-7", "ana"))
     await refused(desk.moves.adjust(AdjustmentRequest("1", MILK, 99_000, Reason.WASTE, "ana")))
     await refused(desk.audit.repair("1", "ana"))
+
+
+TRANSFERS = "/staff/transfers"
+
+
+async def checks(visitor: Visitor, listed: str, to_store: str = "12") -> str:
+    """The page after a list was looked at."""
+    return (await visitor.fills(TRANSFERS, f"{TRANSFERS}/check", to_store=to_store, listed=listed)).text
+
+
+async def test_goods_for_another_store_are_scanned_named_and_sent_once(shop: Shop) -> None:
+    for sku in (MILK, BREAD):
+        await shop.receives(sku, 20)
+    async with shop.signed_in("luis") as luis:
+        html = await checks(luis, f"{MILK_CODE}\n{MILK_CODE}\r\n\n {BREAD_CODE} x 12\n{BREAD} 0,5")
+        assert on_hand(shop, MILK) == 20, "looking sends nothing"
+        assert "Leche Entera" in html
+        send = form_fields(html, TRANSFERS)
+        for _ in range(2):
+            said = await luis.message(await luis.sends(TRANSFERS, send))
+            assert said == "On their way to store 12: 2 products."
+    assert (on_hand(shop, MILK), stock_of(shop.store, BREAD).on_hand_milli) == (18, 7_500)
+    [sent] = facts(shop, TransferSent)
+    assert isinstance(sent, TransferSent)
+    assert (sent.to_store, sent.actor, sent.lines) == (
+        "12", "luis", (TransferLine(MILK, 2000), TransferLine(BREAD, 12_500)))
+
+
+@pytest.mark.parametrize(("to_store", "listed", "why"), [
+    ("", MILK_CODE, "Say which store it goes to"), ("12", "", "Scan what is to be sent."),
+    ("12", f"{MILK_CODE}\n999", "No product has the code 999."), ("12", f"{MILK_CODE} many", "Say how many"),
+    ("12", f"{MILK_CODE} 0", "Say how many"), ("1 2", MILK_CODE, "Say which store it goes to"),
+    ("12", f"{MILK_CODE} 1 2", "No product has the code"), ("0042", MILK_CODE, "This is the store that sends them."),
+    ("12", f"{MILK_CODE}\n" * 2000, "The list is too long")])
+async def test_a_list_that_cannot_be_sent_says_why_and_stays(shop: Shop, to_store: str, listed: str, why: str) -> None:
+    await shop.receives(MILK, 5)
+    async with shop.signed_in("luis") as luis:
+        html = await checks(luis, listed, to_store)
+        assert why in html
+        assert "It leaves now" not in html
+        assert not listed or MILK_CODE in html
+    assert facts(shop, TransferSent) == []
+

@@ -68,7 +68,7 @@ BY_HAND = Flow(f"pick {LINES} lines without scanner, ready", LINES + 1)
 SHORT = Flow("short pick a line, with its reason", 3)
 SUBSTITUTE = Flow("short pick a line, another product offered", 3)
 WITH_CODE = Flow("hand over with code", 1, 1)
-LOST_CODE = Flow("hand over, code lost", 5)
+LOST_CODE = Flow("hand over, code lost (4 digits typed)", 1)
 UNDO = Flow("undo the last action", 1)
 REFUSED = Flow("a line that the customer does not take", 1)
 RECEIVE = Flow("receive one product (typed: the scanner's keys too)", 0, 1)
@@ -170,12 +170,12 @@ async def stocked(box: RealBox, *orders: Order, ready: frozenset[str] = frozense
     books.close(store.clock.stamp())
 
 
-def order(order_id: str, *skus: str, pieces: int = PIECES, may_substitute: bool = False) -> Order:
+def order(order_id: str, *skus: str, pieces: int = PIECES, may_substitute: bool = False, phone: str = "4711") -> Order:
     """An online order that was just placed."""
     lines = tuple(OrderLine(number, sku, pieces * 1000, PRICES[sku], may_substitute)
                   for number, sku in enumerate(skus, start=1))
     now_ms = int(datetime.now(UTC).timestamp() * 1000)
-    return Order(order_id, 1, now_ms, lines, "EUR", f"person-{order_id}", Person("Marta R.", "4711"),
+    return Order(order_id, 1, now_ms, lines, "EUR", f"person-{order_id}", Person("Marta R.", phone),
                  f"CODE{order_id[-4:]}")
 
 
@@ -203,7 +203,7 @@ async def test_every_flow_at_the_desk_and_the_shelf_keeps_its_budget(box: RealBo
     """A.3, with the line down all the time (P8)."""
     await stocked(box, order("O-1001", MILK, BREAD, WINE), order("O-2002", MILK, BREAD, WINE),
                   order("O-3003", BREAD, MILK, may_substitute=True), order("O-4004", MILK, BREAD),
-                  order("O-5005", MILK, BREAD), ready=frozenset({"O-4004", "O-5005"}))
+                  order("O-5005", MILK, BREAD, phone="0815"), ready=frozenset({"O-4004", "O-5005"}))
     await asyncio.to_thread(box.start)
     luis = await counter_of(browser, box, table)
 
@@ -295,10 +295,9 @@ async def handed_over(luis: Counter) -> None:
     await luis.ends(Flow("open an order, and a line the customer does not take", 2))
     await luis.phone.opens("/staff/pickups")
     await luis.begins()
-    await luis.taps("a.entry[href$='O-5005']")
-    await luis.taps("#lost-code > summary")
-    await expect(luis.page.locator("#phone")).to_be_focused()
-    await luis.page.keyboard.type("4711", delay=120)
+    await expect(luis.page.locator("#code")).to_be_focused()
+    await luis.page.keyboard.type("0815", delay=120)
+    await luis.page.keyboard.press("Enter")
     await luis.taps("#lost-code button")
     await luis.says("Handed over to Marta R.: order O-5005.")
     await luis.ends(LOST_CODE)
@@ -313,8 +312,55 @@ async def received(luis: Counter) -> None:
     await luis.page.keyboard.press("Enter")
     await luis.says("Received: 12 × Leche Entera.")
     await luis.ends(RECEIVE)
+    await sent(luis)
     await luis.phone.opens("/staff")
     await luis.begins()
     await luis.taps("form[action='/staff/counts'] button")
     await expect(luis.page.locator("#code")).to_be_focused()
     await luis.ends(COUNT)
+    await counted(luis)
+
+
+async def sent(luis: Counter) -> None:
+    """A list for another store: the scanner writes it, line by line."""
+    await luis.phone.opens("/staff/transfers")
+    await luis.begins()
+    await expect(luis.page.locator("#to_store")).to_be_focused()
+    await luis.page.keyboard.type("12", delay=120)
+    await luis.taps("#listed")
+    for sku in (MILK, BREAD, MILK):
+        await luis.scans(CODES[sku])
+        await asyncio.sleep(0.1)
+    await expect(luis.page.locator("#listed")).to_have_value("".join(f"{CODES[sku]}\n" for sku in (MILK, BREAD, MILK)))
+    await luis.taps("form[action$='/check'] button")
+    await expect(luis.page.locator("form[action='/staff/transfers'] .list")).to_contain_text("Leche Entera")
+    await luis.taps("form[action='/staff/transfers'] button")
+    await luis.says("On their way to store 12: 2 products.")
+    await luis.ends(Flow("send to another store: list, look, send", 3, 3))
+
+
+async def counted(luis: Counter) -> None:
+    """A whole count: pieces by scanner, many of one by keypad, none of another."""
+    await luis.begins()
+    for number in range(1, PIECES + 1):
+        await luis.scans(CODES[MILK])
+        await luis.says(f"Leche Entera: {number} counted.")
+        await asyncio.sleep(0.1)
+    await luis.ends(Flow(f"count: {PIECES} pieces", 0, PIECES))
+    await luis.begins()
+    await luis.scans(CODES[BREAD])
+    await luis.says("Pan de Molde: 1 counted.")
+    await luis.taps("#counted-1 summary")
+    await expect(luis.page.locator("#counted-1 input[name=quantity]")).to_be_focused()
+    await luis.page.keyboard.type("24", delay=120)
+    await luis.page.keyboard.press("Enter")
+    await luis.says("Pan de Molde: 24 counted.")
+    await luis.ends(Flow("count: many of one (scan, quantity by keypad)", 1, 1))
+    await luis.begins()
+    await luis.taps("button[value=yes][name=none]")
+    await luis.says("0 counted.")
+    await luis.ends(Flow("count: none here", 1))
+    await luis.begins()
+    await luis.taps("form[action$='/submit'] button")
+    await luis.says("Counted:")
+    await luis.ends(Flow("count: done", 1))

@@ -59,8 +59,9 @@ document.addEventListener("scan", (event) => {
   const focused = document.activeElement;
   const typing = focused && focused.matches("input, textarea, select");
   if (typing && focused.hasAttribute("data-keeps-scans")) {
-    focused.setRangeText(event.detail, focused.selectionStart, focused.selectionEnd, "end");
-    focused.form.requestSubmit();
+    const list = focused.matches("textarea");  // a list goes on with the next line
+    focused.setRangeText(list ? `${event.detail}\n` : event.detail, focused.selectionStart, focused.selectionEnd, "end");
+    if (!list) focused.form.requestSubmit();
     return;
   }
   const field = typing && focused.hasAttribute("data-scan") ? focused : document.querySelector("[data-scan]");
