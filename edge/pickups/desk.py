@@ -13,7 +13,7 @@ from functools import partial
 import msgspec
 
 from cloud_sync.contract.documents import Order
-from cloud_sync.contract.facts import ExceptionRaised, Fact, Flag, PickupStep
+from cloud_sync.contract.facts import ExceptionRaised, Fact, PickupStep
 from cloud_sync.contract.feeds import Batch, Cursor, Feed, Put
 from cloud_sync.contract.opening_hours import Calendar
 from cloud_sync.contract.pickup import FINAL, HubStep, PickupState, ShortReason, Step
@@ -33,6 +33,7 @@ from cloud_sync.contract.pickup_rules import complete, is_refused_by_revision, r
 from edge.db.connection import Connection
 from edge.db.ledger import Chain, Draft, Outcome, draft, fact_of, is_recorded, raise_exception, record
 from edge.db.queries import LEDGER
+from edge.db.shortages import tell_short
 from edge.errors import Rejected
 from edge.limits import CODE_ATTEMPTS_MAX, PHONE_DIGITS, PICKUPS_LISTED_MAX, PLANNED_LOOK_EVERY_S
 from edge.pickups.parcels import hear_labels, note_handed, read_parcel, ship_refusal
@@ -427,13 +428,6 @@ class PickupDesk:
                                 ExceptionRaised(reason=reason, about=order.order_id, detail=detail),
                                 self._store.clock.wall_ms(), key=f"{reason}/{order.order_id}")
 
-    def _tell_endangered(self, connection: Connection, fact_key: str, sku: str, now_ms: int) -> None:
-        """Goods that were put back, promised to somebody else and given away after all (P6 before P5)."""
-        orders = ", ".join(order for (order,) in connection.execute(LEDGER.orders_reserving, (sku,)).fetchall())
-        raised = ExceptionRaised(reason=Flag.AVAILABLE_BELOW_ZERO, about=fact_key,
-                                 detail=f"{sku} left the store, below what orders were promised: {orders}")
-        raise_exception(connection, self._store.books.chain, raised, now_ms, key=f"{raised.reason}/{fact_key}/{sku}")
-
     def _erase_later(self, connection: Connection, row: PickupRow) -> None:
         """The person is not needed any more; unless another order of the same person still is open."""
         erase_ms = self._store.clock.wall_ms() + self._store.policy.person_keep_s * 1000
@@ -454,9 +448,8 @@ class PickupDesk:
         receipt = record(connection, self._store.books.chain, made)
         assert receipt.outcome is Outcome.NEW, f"{made.fact_key} was taken before, as somebody looked up"
         write_order(connection, before, after, now_ms)
-        for sku in receipt.short_skus:
-            if any(move.sku == sku and move.sellable_milli < 0 for move in applied.moves):
-                self._tell_endangered(connection, made.fact_key, sku, now_ms)
+        taken_off = {move.sku for move in applied.moves if move.sellable_milli < 0}
+        tell_short(connection, self._store.books.chain, made, [sku for sku in receipt.short_skus if sku in taken_off])
         if fact.parcel_id:
             note_handed(connection, fact.parcel_id)
         connection.execute(LEDGER.set_pickup_state, (state, now_ms, receipt.epoch, receipt.sequence, row.order_id))

@@ -13,10 +13,10 @@ from starlette.responses import Response
 from cloud_sync.contract.facts import QUANTITY_MILLI_MAX, Movement, StockMove
 from edge.db.ledger import Outcome, Receipt, draft
 from edge.db.queries import LEDGER
+from edge.db.shortages import record_and_tell
 from edge.limits import KEY_CHARACTERS_MAX, TRANSACTION_LINES_MAX
 from edge.pos.app import Handler, JsonBytes, body_of, json_response, principal_of
 from edge.pos.problems import ProblemAnswer
-from edge.stock.shortages import record_and_tell
 from edge.store import Store
 
 SHORT_LINES_MAX = 10

@@ -39,6 +39,7 @@ from edge.db.ledger import (
 )
 from edge.db.queries import LEDGER
 from edge.db.rebase_rows import read_rebase
+from edge.db.shortages import tell_negative, tell_short
 from edge.domain.barcode import CODE_LENGTH_MAX
 from edge.domain.till_clock import (
     CLOCK_FLAGS,
@@ -61,7 +62,6 @@ from edge.pickups.returns import as_return, note_transaction, order_reference
 from edge.pos.till_clocks import TillClocks
 from edge.prices.price_desk import PriceDesk
 from edge.stock.late_facts import let_counts_stand, moment_of_sale
-from edge.stock.shortages import endangered_orders, tell_negative
 from edge.store import Store
 
 _Int64 = Annotated[int, msgspec.Meta(ge=-2**63, le=2**63 - 1)]
@@ -268,8 +268,7 @@ def record_transaction(connection: Connection, chain: Chain, made: Draft, fact: 
             _raise_of_the_day(connection, chain, made, fact, flag)
         elif flag not in _FOR_NOBODY:
             _raise(connection, chain, made, fact, flag, _detail(fact, flag))
-    for sku in receipt.short_skus:
-        _endangered_orders(connection, chain, made, fact, sku)
+    tell_short(connection, chain, made, receipt.short_skus, fact.till)
     tell_negative(connection, chain, made, receipt, fact.till)
     return receipt
 
@@ -341,12 +340,11 @@ def _reversed(move: StockMove) -> StockMove:
     return StockMove(move.sku, -move.sellable_milli, -move.reserved_milli, -move.staged_milli, -move.quarantine_milli)
 
 
-def _raise(connection: Connection, chain: Chain, made: Draft, fact: Transaction, flag: Flag, detail: str,
-           about: str = "") -> None:
-    """Something odd about a transaction, for a person; `about` tells apart what one transaction does twice."""
+def _raise(connection: Connection, chain: Chain, made: Draft, fact: Transaction, flag: Flag, detail: str) -> None:
+    """Something odd about a transaction, for a person."""
     raised = ExceptionRaised(reason=flag, about=made.fact_key, detail=detail, till=fact.till,
                              business_day=fact.business_day)
-    raise_exception(connection, chain, raised, made.recorded_ms, key=f"{flag}/{made.fact_key}{about}")
+    raise_exception(connection, chain, raised, made.recorded_ms, key=f"{flag}/{made.fact_key}")
 
 
 def _raise_of_the_day(connection: Connection, chain: Chain, made: Draft, fact: Transaction, flag: Flag) -> None:
@@ -362,15 +360,6 @@ def _detail(fact: Transaction, flag: Flag) -> str:
     lines = [f"line {line.line} ({line.sku or line.code or 'no code'}, {line.quantity_milli} thousandths)"
              for line in fact.lines if flag in line.flags]
     return ", ".join(lines[:5]) or f"total {fact.total_minor} (minor units)"
-
-
-def _endangered_orders(connection: Connection, chain: Chain, made: Draft, fact: Transaction, sku: str) -> None:
-    """A walk-in sale took what an order was promised: the sale stands, a person is told which order (P4, P5)."""
-    if connection.execute(LEDGER.stock, (sku,)).fetchone()[0] >= 0:
-        return  # it was older than a count, which stands
-    orders = endangered_orders(connection, sku)
-    _raise(connection, chain, made, fact, Flag.AVAILABLE_BELOW_ZERO,
-           f"{sku} is sold below what orders were promised: {orders}", about=f"/{sku}")
 
 
 def _record_close(connection: Connection, chain: Chain, made: Draft, fact: TillClose) -> CloseOut:

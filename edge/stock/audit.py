@@ -14,11 +14,11 @@ from edge.db.connection import Connection
 from edge.db.ledger import Receipt, draft
 from edge.db.queries import LEDGER
 from edge.db.rebase_rows import read_rebase
+from edge.db.shortages import record_and_tell
 from edge.errors import Rejected
 from edge.limits import AUDIT_LISTED_MAX, COMPARISON_AGAIN_S
 from edge.nightly import Nightly
 from edge.stock.answers import OutOfDate, standing
-from edge.stock.shortages import record_and_tell
 from edge.store import Store, Topic
 
 _log = structlog.get_logger(__name__)

@@ -24,13 +24,13 @@ from cloud_sync.contract.facts import (
 from edge.db.connection import Connection
 from edge.db.ledger import Draft, Outcome, Receipt, digest_of, is_recorded
 from edge.db.queries import LEDGER, many
+from edge.db.shortages import record_and_tell
 from edge.domain.card_data import masked
 from edge.errors import Rejected
 from edge.limits import COUNT_AGE_MAX_S, COUNT_AHEAD_MAX_S, COUNT_WAITING_LISTED_MAX, TRANSACTION_LINES_MAX
 from edge.prices.price_desk import PriceDesk
 from edge.stock.answers import OutOfDate, Unknown, standing
 from edge.stock.late_facts import moment_of_sale
-from edge.stock.shortages import record_and_tell
 from edge.store import Store, Topic
 
 IN_FORCE, WAITING, RECOUNT, OUTDATED = "in-force", "waiting", "recount", "outdated"

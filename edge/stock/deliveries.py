@@ -16,11 +16,11 @@ from cloud_sync.contract.feeds import Batch, Cursor, Delete, Feed, Put
 from edge.db.connection import Connection
 from edge.db.ledger import Draft, Outcome, Receipt, digest_of, first_receipt
 from edge.db.queries import LEDGER, many
+from edge.db.shortages import record_and_tell
 from edge.domain.card_data import masked
 from edge.errors import Rejected
 from edge.limits import DELIVERIES_LISTED_MAX
 from edge.stock.answers import OutOfDate, Unknown, standing
-from edge.stock.shortages import record_and_tell
 from edge.store import Store, Topic
 
 _decoder = msgspec.json.Decoder(Delivery)

@@ -9,12 +9,12 @@ from enum import StrEnum
 
 from cloud_sync.contract.facts import Fact, Movement, StockMove, TransferLine, TransferSent
 from edge.db.ledger import Draft, digest_of
+from edge.db.shortages import record_and_tell
 from edge.errors import Rejected
 from edge.limits import TRANSACTION_LINES_MAX
 from edge.prices.price_desk import PriceDesk
 from edge.stock.answers import standing
 from edge.stock.counts import ApprovalRules
-from edge.stock.shortages import record_and_tell
 from edge.store import Store
 
 
