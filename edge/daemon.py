@@ -37,7 +37,6 @@ from edge.api_description import description_handlers
 from edge.barcode_tables import patterns_of
 from edge.clock import Clock, StoreClock, SystemClock
 from edge.credentials import Credential, Credentials
-from edge.db import replica
 from edge.db.books import Books, MakeWriter, derive_key, open_books
 from edge.db.connection import Connection, connect
 from edge.db.ledger import head
@@ -276,7 +275,7 @@ class Daemon:
     def _build(self, books: Books) -> Rooms:
         parts, settings = self._parts, self.settings
         clock = StoreClock(parts.clock, books.last_clock)
-        store = Store(self._identity(), books, clock, replica.policy(books.replica_reader), parts.randomness,
+        store = Store(self._identity(), books, clock, books.policy(), parts.randomness,
                       disk=self._disk(books))
         prices = PriceDesk(store, patterns_of(settings.store.barcodes))
         pickups = PickupDesk(store, PeopleVault(self._text(settings.store_key)), let_counts_stand)

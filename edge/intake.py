@@ -8,22 +8,27 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+import structlog
+
 from cloud_sync.client.port import Stretch
 from cloud_sync.contract.feeds import WITH_LOCAL_EFFECT, Batch, Cursor, Feed
 from cloud_sync.contract.fingerprints import Bucket
 from cloud_sync.contract.ledger import SCHEMA_VERSION, Head, Hello
 from cloud_sync.contract.snapshots import BadSnapshot, Chunk, Manifest, Row
 from edge.db import copies, loading, replica
-from edge.db.ledger import entries_after, head
+from edge.db.ledger import entries_after, head, store_policy
 from edge.db.loading import Recounted
 from edge.db.queries import LEDGER
 from edge.db.replica import Applied
+from edge.errors import Corrupt, Transient
 from edge.limits import COPY_SLICE_ROWS
 from edge.pickups.desk import PickupDesk
 from edge.prices.guard_desk import GuardDesk
 from edge.stock.deliveries import DeliveryDesk
 from edge.store import News, Store, Topic
 from edge.tasks import TaskDesk
+
+_log = structlog.get_logger(__name__)
 
 
 class Intake:
@@ -170,8 +175,12 @@ class Intake:
         if feed is Feed.PROMOTIONS:
             self._store.tell(Topic.PROMOTIONS)
         if applied.policy is not None:
-            self._store.policy = applied.policy
+            self._store.policy = policy = applied.policy
             self._store.tell(Topic.POLICY)
+            try:
+                await self._store.books.ledger.submit(lambda connection: store_policy(connection, policy))
+            except (Transient, Corrupt) as trouble:  # it is in force; only a lost replica would miss it
+                _log.warning("the policy could not be kept beside the ledger", reason=str(trouble))
         if applied.held_reason:
             self._store.tell(Topic.ISSUE)
         await self._store.tell_prices(applied.skus)

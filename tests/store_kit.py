@@ -57,7 +57,6 @@ from drivers.port import (
     Withdrawn,
 )
 from edge.clock import StoreClock
-from edge.db import replica
 from edge.db.books import Books, open_books
 from edge.db.connection import Connection
 from edge.db.label_rows import LabelRow, label_row
@@ -166,7 +165,7 @@ class StoreKit:
                                        self.first_epoch)
         identity = Identity("0042", "Calle Mayor", ZoneInfo("Europe/Madrid"), "EUR", "es", "metric", "id.example.com")
         self.store = Store(identity, self.books, StoreClock(self.clock, self.books.last_clock),
-                           replica.policy(self.books.replica_reader), random.Random(self.clock.wall_ms()))
+                           self.books.policy(), random.Random(self.clock.wall_ms()))
         self.prices = PriceDesk(self.store)
         self.pickups = PickupDesk(self.store, PeopleVault(STORE_SECRET), let_counts_stand)
         self.local = LocalPrices(self.store)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cloud_sync.client.errors import Diverged
-from cloud_sync.client.limits import LONG_POLL_S, RECORDS_AT_ONCE, REFETCH_SPREAD_S
+from cloud_sync.client.limits import AFTER_LOOK_S, LONG_POLL_S, RECORDS_AT_ONCE, REFETCH_SPREAD_S
 from cloud_sync.client.loop import Line, Loop, now_s
 from cloud_sync.client.port import StoreSide
 from cloud_sync.client.repairs import Remedy, RepairJudge, rows_of
@@ -87,9 +87,11 @@ class FeedReader:
 class FeedLoop(Loop):
     """Long-polls one feed and has its pages applied."""
 
-    def __init__(self, feed: Feed, store: StoreSide, hub: HubCalls, line: Line) -> None:
+    def __init__(self, feed: Feed, store: StoreSide, hub: HubCalls, line: Line, after: Feed | None = None) -> None:
+        """`after`: another feed that says how this one's documents are to be taken; nothing is asked for before it."""
         super().__init__(f"feed {feed.value}", line)
         self._feed = feed
+        self._after = after
         self._store = store
         self._hub = hub
         self._reader = FeedReader()
@@ -98,6 +100,8 @@ class FeedLoop(Loop):
     async def turn(self) -> float:
         """One poll and what follows from it."""
         await self.ready()
+        if self._after is not None and await self._store.cursor(self._after) is None:
+            return AFTER_LOOK_S
         reader = self._reader
         if not reader.settled:
             reader.resume(await self._store.cursor(self._feed))

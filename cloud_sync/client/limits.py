@@ -145,3 +145,6 @@ again at once for ever."""
 
 RECORDS_AT_ONCE = 100
 """Records of a page that are decoded before the event loop has its turn."""
+
+AFTER_LOOK_S = 0.5
+"""How often a feed that is taken after another looks whether that has come."""

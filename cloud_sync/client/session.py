@@ -35,7 +35,7 @@ class HubLink:
         self._line = line = Line(self._monitor, randomness)
         self._watched: tuple[Loop, ...] = (
             HelloLoop(store, self._hub, line, rebase, enrolment),
-            *(FeedLoop(feed, store, self._hub, line) for feed in feeds),
+            *(FeedLoop(feed, store, self._hub, line, _after(feed, feeds)) for feed in feeds),
             PushLoop(store, self._hub, line, rebase),
         )
         for feed, loop in zip(feeds, self._watched[1:], strict=False):
@@ -144,3 +144,8 @@ class HelloLoop(Loop):
             if await happened(self.line.hello_due, min(left_s, SLICE_S)):
                 return
             self.stamp()
+
+
+def _after(feed: Feed, feeds: Sequence[Feed]) -> Feed | None:
+    """Orders are promised by the policy (what is kept back, how long they wait): not by defaults before it is known."""
+    return Feed.POLICY if feed is Feed.ORDERS and Feed.POLICY in feeds else None

@@ -12,9 +12,11 @@ import structlog
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from cloud_sync.contract.documents import Policy
 from edge.clock import ClockStamp
 from edge.db.connection import Connection, DatabaseError, Reader, WrongKey, attach, connect, migrate
-from edge.db.ledger import Chain, load_chain, load_clock, store_clock
+from edge.db.ledger import Chain, load_chain, load_clock, load_policy, store_clock
+from edge.db.replica import policy as last_policy
 from edge.db.writer import Writer
 from edge.errors import ConfigurationError, Corrupt
 from edge.limits import WAL_BYTES_MAX
@@ -38,6 +40,10 @@ class Books:
     replica_reader: Connection
     both_reader: Reader
     _connections: tuple[Connection, ...]
+
+    def policy(self) -> Policy:
+        """The last good policy; the one kept beside the ledger where the replica was lost."""
+        return last_policy(self.replica_reader, load_policy(self.ledger_reader))
 
     def reusable_bytes(self) -> int:
         """Room inside ledger.db that facts can use before the file has to grow; 0 when it cannot be read."""

@@ -12,6 +12,7 @@ from enum import Enum
 
 import msgspec
 
+from cloud_sync.contract.documents import Policy
 from cloud_sync.contract.facts import (
     ExceptionRaised,
     Fact,
@@ -248,7 +249,7 @@ def _conflict(fact: Draft) -> ExceptionRaised:
                            document=encode_fact(fact.fact).decode())
 
 
-_CLOCK_KEY = "clock"
+_CLOCK_KEY, _POLICY_KEY = "clock", "policy"
 
 
 def load_clock(connection: Connection) -> ClockStamp | None:
@@ -260,6 +261,17 @@ def load_clock(connection: Connection) -> ClockStamp | None:
 def store_clock(connection: Connection, stamp: ClockStamp) -> None:
     """Persist a reading of the clocks."""
     connection.execute(LEDGER.set_meta, (_CLOCK_KEY, msgspec.json.encode(stamp).decode()))
+
+
+def load_policy(connection: Connection) -> Policy | None:
+    """The policy that was last in force; `None` when there never was one."""
+    row = connection.execute(LEDGER.get_meta, (_POLICY_KEY,)).fetchone()
+    return msgspec.json.decode(row[0], type=Policy) if row else None
+
+
+def store_policy(connection: Connection, policy: Policy) -> None:
+    """Keep the policy where it outlives the replica: deadlines and promises go by it with the line down too (P8)."""
+    connection.execute(LEDGER.set_meta, (_POLICY_KEY, msgspec.json.encode(policy).decode()))
 
 
 def load_chain(connection: Connection, store: str, first_epoch: int = 1) -> Chain:

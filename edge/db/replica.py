@@ -208,10 +208,10 @@ def _apply_policy(connection: Connection, changes: Iterable[Change]) -> Policy |
     return policy
 
 
-def policy(connection: Connection) -> Policy:
-    """The last good policy, or the defaults."""
+def policy(connection: Connection, before: Policy | None = None) -> Policy:
+    """The last good policy; `before`, or the defaults, for a replica that has none yet."""
     row = connection.execute(REPLICA.policy).fetchone()
-    return _policy_decoder.decode(row[0]) if row else Policy()
+    return _policy_decoder.decode(row[0]) if row else before or Policy()
 
 
 def _apply_prices(connection: Connection, changes: Iterable[Change], now: Moment, decisions: Mapping[str, bool],

@@ -17,7 +17,6 @@ import msgspec
 from cloud_sync.contract.documents import Policy, Price
 from cloud_sync.contract.feeds import Batch, Checkpoint, Feed, Put
 from edge.clock import StoreClock, SystemClock
-from edge.db import replica
 from edge.db.books import Books, open_books
 from edge.db.writer import ThreadWriter
 from edge.intake import Intake
@@ -74,7 +73,7 @@ async def _measure(directory: Path) -> tuple[list[float], list[float], float]:
 
 def _rooms(books: Books) -> tuple[PriceDesk, Intake]:
     identity = Identity("bench", "Bench", ZoneInfo("UTC"), "USD", "en", "us", "id.example.com")
-    store = Store(identity, books, StoreClock(SystemClock(), books.last_clock), replica.policy(books.replica_reader),
+    store = Store(identity, books, StoreClock(SystemClock(), books.last_clock), books.policy(),
                   random.Random(1))
     pickups = PickupDesk(store, PeopleVault("store-key-for-benchmarks"))
     return PriceDesk(store), Intake(store, pickups, GuardDesk(store), TaskDesk(store), DeliveryDesk(store))

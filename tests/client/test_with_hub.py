@@ -16,7 +16,7 @@ from cloud_sync.client.link_state import FenceReason
 from cloud_sync.client.session import HubLink
 from cloud_sync.client.transport import HubAddress
 from cloud_sync.contract.feeds import Feed
-from tests.client.fakes import STORE, FakeStore, Fault, Scene, loses_the_reply, refuses_connection, virtually
+from tests.client.fakes import STORE, FakeStore, Fault, Handle, Scene, loses_the_reply, refuses_connection, virtually
 from tests.hub.world import MONDAY_MS, HubWorld, Ledger
 
 MILK: dict[str, object] = {"sku": "milk", "name": "Milk", "codes": ["40170725"]}
@@ -231,3 +231,24 @@ async def test_an_unknown_store_is_told_so(tmp_path: Path) -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     world.stop()
+
+
+@virtually
+async def test_p5_orders_are_not_asked_for_before_the_policy_is_known(tmp_path: Path) -> None:
+    """By the defaults a new box, or one that lost its replica, would promise what the chain keeps back."""
+    async with shop(tmp_path) as here:
+        asked: list[str] = []
+
+        async def slow_policy(request: httpx.Request, handle: Handle) -> httpx.Response:
+            feed = request.url.path.rsplit("/", 1)[-1]
+            asked.append(feed)
+            if feed == Feed.POLICY.value:
+                await asyncio.sleep(10)
+            return await handle()
+        here.wire.fault = slow_policy
+        await here.knows(Feed.POLICY, set())
+        await asyncio.sleep(8)
+        assert Feed.ITEMS.value in asked
+        assert Feed.ORDERS.value not in asked
+        await asyncio.sleep(10)
+        assert Feed.ORDERS.value in asked

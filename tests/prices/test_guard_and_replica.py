@@ -137,6 +137,13 @@ async def test_p3_a_lost_replica_sells_nothing_unpriced_and_nothing_above_the_sh
     assert store.label("aisle 4").is_offered() == "1.09"
 
 
+async def test_p8_the_policy_outlives_the_replica(store: StoreKit) -> None:
+    """What is kept back from orders and how long they wait is not the defaults' to say while the line is down."""
+    await store.hub.sets_policy(safety_stock_milli=3000, hold_s=7200)
+    await store.replica_is_lost()
+    assert (store.policy.safety_stock_milli, store.policy.hold_s) == (3000, 7200)
+
+
 async def test_p8_a_feed_read_anew_answers_all_the_while_and_forgets_what_is_gone_in_the_end(store: StoreKit) -> None:
     await store.hub.has_items("cherries")
     await store.hub.sets_price("cherries", "4.99")
