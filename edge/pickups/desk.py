@@ -5,7 +5,6 @@ contract's to say (`pickup_order`, `pickup_rules`); here every step becomes a fa
 """
 
 import asyncio
-import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -35,12 +34,14 @@ from edge.db.ledger import Chain, Draft, Outcome, draft, fact_of, is_recorded, r
 from edge.db.queries import LEDGER
 from edge.db.shortages import tell_short
 from edge.errors import Rejected
-from edge.limits import CODE_ATTEMPTS_MAX, PHONE_DIGITS, PICKUPS_LISTED_MAX, PLANNED_LOOK_EVERY_S
+from edge.limits import PICKUPS_LISTED_MAX, PLANNED_LOOK_EVERY_S
+from edge.pickups.collectors import Collectors
+from edge.pickups.deadlines import Deadlines
 from edge.pickups.parcels import hear_labels, note_handed, read_parcel, ship_refusal
-from edge.pickups.past import HUB, REASSIGNED, end_again, replay_past
+from edge.pickups.past import HUB, REASSIGNED, replay_past
 from edge.pickups.people import PeopleVault
 from edge.pickups.planned import Act, Chooser, PlannedSteps
-from edge.pickups.requests import StepRequest
+from edge.pickups.requests import OWN, StepRequest, fact_key, own_id
 from edge.pickups.rows import (
     Pickup,
     PickupRow,
@@ -57,8 +58,6 @@ from edge.store import Store, Topic
 __all__ = ["PickupDesk", "StepRequest"]
 
 _order_decoder = msgspec.json.Decoder(Order)
-_CLOCK = "clock"
-_OWN = "hub:"
 _NOT_FOR_PEOPLE = frozenset({Step.ACCEPT, Step.REJECT, Step.CANCEL, Step.EXPIRE})
 _FACTS_OF_WORDS: Mapping[HubStep, Step] = {
     HubStep.NOTIFY: Step.READY, HubStep.ARRIVE: Step.READY, HubStep.ANSWER: Step.DECIDE,
@@ -78,7 +77,9 @@ class PickupDesk:
         self._store = store
         self._vault = vault
         self._late = late
+        self._collectors = Collectors(vault)
         self.planned = PlannedSteps(store, self)
+        self._deadlines = Deadlines(store, self, self.planned)
         self._plans = asyncio.Event()
         self._plans.set()  # an earlier run may have left some
 
@@ -173,26 +174,8 @@ class PickupDesk:
             await books.ledger.submit(self.planned.forget)
 
     async def keep_deadlines(self) -> None:
-        """Decide what customers did not answer, end orders that nobody collected, and let go what the hub did not
-        confirm in time, all by the store's clock."""
-        now_ms, policy, reader = self._store.clock.wall_ms(), self._store.policy, self._store.books.ledger_reader
-        for (order_id,) in reader.execute(LEDGER.pickups_unconfirmed, (now_ms, PICKUPS_LISTED_MAX)).fetchall():
-            await self._store.record(partial(self._by_clock, order_id=order_id, asked=Taken(Step.EXPIRE),
-                                             reason="not confirmed in time"))
-            self._store.tell(Topic.PICKUP, order_id)
-        due = [(order_id, Taken(Step.DECIDE, ((line, 1),), accept=policy.substitute_unanswered))
-               for order_id, line in reader.execute(
-                   LEDGER.offers_unanswered, (now_ms - policy.answer_wait_s * 1000, PICKUPS_LISTED_MAX)).fetchall()]
-        unfinished = [pickup for pickup in self.open() if pickup.row.state not in FINAL]
-        due += [(pickup.row.order_id, Taken(Step.EXPIRE)) for pickup in unfinished
-                if pickup.expires_ms is not None and pickup.expires_ms <= now_ms]
-        for order_id, step in due:
-            await self._store.record(partial(self._by_clock, order_id=order_id, asked=step))
-            self._store.tell(Topic.PICKUP, order_id)
-        for pickup in unfinished:
-            if end_again(order_of(pickup.row, pickup.lines), pickup.row.state):
-                await self._store.record(partial(self._end_again, order_id=pickup.row.order_id))
-                self._store.tell(Topic.PICKUP, pickup.row.order_id)
+        """Do what the time asks for, by the store's clock (`edge.pickups.deadlines`)."""
+        await self._deadlines.keep(self.open())
 
     def _with_lines(self, row: PickupRow) -> Pickup:
         reader, policy = self._store.books.ledger_reader, self._store.policy
@@ -240,7 +223,7 @@ class PickupDesk:
             if row.state in FINAL:
                 self._erase_later(connection, row)
         elif row.state is PickupState.PLACED:
-            request = StepRequest(order.order_id, _own_id(order.order_id, "reserve"), Step.ACCEPT, HUB)
+            request = StepRequest(order.order_id, own_id(order.order_id, "reserve"), Step.ACCEPT, HUB)
             reason = self._why_not(connection, order, value)
             step = Taken(Step.REJECT) if reason else complete(value, Taken(Step.ACCEPT))
             self._write(connection, row, replace(request, reason=reason), step, value, taken(value, step))
@@ -250,9 +233,9 @@ class PickupDesk:
         for word in words_of(order):
             row, value = self._value(connection, order.order_id)
             after = said(value, word)
-            own_id = _own_id(order.order_id, _name_of(word))
+            step_id = own_id(order.order_id, _name_of(word))
             nothing_new = state_of(after.order) is row.state and not after.moves
-            if nothing_new or is_recorded(connection, _fact_key(own_id)):
+            if nothing_new or is_recorded(connection, fact_key(step_id)):
                 write_order(connection, value, after.order, self._store.clock.wall_ms())
                 self._tell_owed(connection, after.order)
             else:
@@ -260,38 +243,13 @@ class PickupDesk:
                                 if line != after.order.line(line.line))
                 step = Taken(_FACTS_OF_WORDS[word.step], changed, accept=word.accept)
                 reason = REASSIGNED if word.step is HubStep.REASSIGN else ""
-                request = StepRequest(order.order_id, own_id, step.step, HUB, reason=reason)
+                request = StepRequest(order.order_id, step_id, step.step, HUB, reason=reason)
                 self._write(connection, row, request, step, value, after)
 
     def _value(self, connection: Connection, order_id: str) -> tuple[PickupRow, PickupOrder]:
         row = read_row(connection, order_id)
         assert row is not None, "it was looked up, or written, before"
         return row, order_of(row, read_lines(connection, order_id))
-
-    def _by_clock(self, connection: Connection, order_id: str, asked: Taken, reason: str = "") -> None:
-        """A step that follows from the time; not any more when somebody was quicker. `reason`: for an offer that was
-        not confirmed, which it is by now if the hub was."""
-        self.planned.settle_order(connection, order_id)
-        row, value = self._value(connection, order_id)
-        if reason and not row.awaits_hub:
-            return
-        if not refusal(value, asked, {}):
-            lines = "-".join(str(number) for number, _ in asked.quantities)
-            request = StepRequest(order_id, _own_id(order_id, f"{asked.step}{lines}"), asked.step, _CLOCK,
-                                  reason=reason)
-            self._write(connection, row, request, asked, value, taken(value, asked))
-
-    def _end_again(self, connection: Connection, order_id: str) -> None:
-        """Say how an order ended that a later step, of a box that did not know of the end, has put elsewhere."""
-        self.planned.settle_order(connection, order_id)
-        row, value = self._value(connection, order_id)
-        if said_again := end_again(value, row.state):
-            step, reason = said_again
-            standing = connection.execute(LEDGER.pickup_step_place, (order_id,)).fetchone()
-            own_id = _own_id(order_id, f"{step.step}-again-{standing[1]}-{standing[2]}")
-            if not is_recorded(connection, _fact_key(own_id)):
-                request = StepRequest(order_id, own_id, step.step, HUB if reason else _CLOCK, reason=reason)
-                self._write(connection, row, request, step, value, Applied(value, ()))
 
     def _why_not(self, connection: Connection, order: Order, value: PickupOrder) -> str:
         """Why the order cannot be promised: a reservation may not take available-to-promise below zero (P5)."""
@@ -316,7 +274,7 @@ class PickupDesk:
         if found is None:
             return f"no order {request.order_id} in this store"
         if self.was_taken(connection, request.transition_id):
-            return _as_repeat(request, fact_of(connection, _fact_key(request.transition_id)))
+            return _as_repeat(request, fact_of(connection, fact_key(request.transition_id)))
         row, value = found
         why_not, step = self.judged(connection, row, value, request)
         if not why_not and request.step is Step.HAND_OVER:
@@ -334,24 +292,23 @@ class PickupDesk:
 
     def customer(self, connection: Connection, row: PickupRow) -> str:
         """Who collects; empty when that is not known, or forgotten."""
-        sealed = connection.execute(LEDGER.person, (row.person_id,)).fetchone() if row.person_id else None
-        return self._vault.unseal(sealed[0]).display_name if sealed else ""
+        return self._collectors.customer(connection, row)
 
     def was_taken(self, connection: Connection, transition_id: str) -> bool:
         """Whether a fact of this id is there."""
-        return is_recorded(connection, _fact_key(transition_id))
+        return is_recorded(connection, fact_key(transition_id))
 
     def fact_taken(self, connection: Connection, transition_id: str) -> PickupStep | None:
         """The fact of this id, while its entry is kept."""
-        fact = fact_of(connection, _fact_key(transition_id))
+        fact = fact_of(connection, fact_key(transition_id))
         return fact if isinstance(fact, PickupStep) else None
 
     def judged(self, connection: Connection, row: PickupRow, value: PickupOrder, request: StepRequest
                ) -> tuple[str, Taken]:
         """The step with every quantity named, and why it may not be taken; an empty text if it may."""
         step = self._asked(connection, value, request)
-        if request.transition_id.startswith(_OWN):
-            return f"no step but our own has an id that begins with {_OWN}", step
+        if request.transition_id.startswith(OWN):
+            return f"no step but our own has an id that begins with {OWN}", step
         if request.step in _NOT_FOR_PEOPLE:
             return f"{request.step.value} is for the hub to say", step
         if is_refused_by_revision(request.step, request.expected_rev, row.revision):
@@ -385,36 +342,8 @@ class PickupDesk:
         return step
 
     def code_refusal(self, connection: Connection, row: PickupRow, request: StepRequest) -> str:
-        """Why this caller may not take the goods away; counts a wrong code, and wrong digits instead of one. A carrier
-        has none."""
-        if row.is_shipped:
-            return ""
-        by_phone = bool(request.phone) and not request.code
-        if (request.supervised or by_phone) and not request.reason.strip():
-            return "a hand-over without a code needs a reason"
-        if request.supervised:
-            return ""
-        if row.code_attempts >= CODE_ATTEMPTS_MAX:
-            return f"order {row.order_id}: {CODE_ATTEMPTS_MAX} wrong codes; ask a supervisor"
-        if by_phone and not self._phone(connection, row):
-            return f"order {row.order_id}: no telephone number is known; ask a supervisor"
-        given = self._vault.code_hmac(request.code) if request.code else ""
-        if not (self._is_phone(connection, row, request.phone) if by_phone
-                else hmac.compare_digest(row.code_hmac, given)):
-            connection.execute(LEDGER.count_code_attempt, (row.order_id,))
-            left = CODE_ATTEMPTS_MAX - row.code_attempts - 1
-            return f"wrong {'digits' if by_phone else 'code'} for order {row.order_id}; {left} attempts left"
-        return ""
-
-    def _phone(self, connection: Connection, row: PickupRow) -> str:
-        """The last digits of the customer's number; empty when they are not known, or not any more."""
-        sealed = connection.execute(LEDGER.person, (row.person_id,)).fetchone() if row.person_id else None
-        return _digits(self._vault.unseal(sealed[0]).phone_last_digits) if sealed else ""
-
-    def _is_phone(self, connection: Connection, row: PickupRow, given: str) -> bool:
-        """Whether these are the number's last digits, all that are known of at most four."""
-        known = self._phone(connection, row)[-PHONE_DIGITS:]
-        return hmac.compare_digest(known.encode(), _digits(given)[-len(known):].encode())
+        """Why this caller may not take the goods away; counts a wrong code."""
+        return self._collectors.refusal(connection, row, request)
 
     def _tell_owed(self, connection: Connection, order: PickupOrder) -> None:
         """Goods that left against a wish, or with an order that had ended: a person sees to the money (P6)."""
@@ -443,7 +372,7 @@ class PickupDesk:
             fact_of_step(row, request.transition_id, step, state, request.actor, request.reason),
             moves=applied.moves, place=request.place,
             parcel_id=request.parcel_id if row.is_shipped and step.step is Step.HAND_OVER else "")
-        made = draft(_fact_key(request.transition_id), fact, occurred_ms=occurred_ms, recorded_ms=now_ms,
+        made = draft(fact_key(request.transition_id), fact, occurred_ms=occurred_ms, recorded_ms=now_ms,
                      business_day=self._store.business_day(occurred_ms))
         receipt = record(connection, self._store.books.chain, made)
         assert receipt.outcome is Outcome.NEW, f"{made.fact_key} was taken before, as somebody looked up"
@@ -473,20 +402,7 @@ def _as_repeat(request: StepRequest, taken_before: Fact | None) -> str:
             "mint another id for every step")
 
 
-def _fact_key(transition_id: str) -> str:
-    return f"pickup/{transition_id}"
-
-
-def _own_id(order_id: str, what: str) -> str:
-    """A transition that follows from the hub's word or the clock; no caller may give one that begins like it."""
-    return f"{_OWN}{order_id}/{what}"
-
-
 def _name_of(word: Said) -> str:
     """What a word's own step is called: the same word again has the same name."""
     name = "cancel" if word.step is HubStep.REQUEST_CANCEL else word.step.value
     return "-".join((name, *(str(line) for line in word.lines), *((str(word.at_ms),) if word.at_ms else ())))
-
-
-def _digits(text: str) -> str:
-    return "".join(each for each in text if each.isascii() and each.isdigit())

@@ -34,3 +34,17 @@ class StepRequest:
     phone: str = ""
     place: str = ""
     parcel_id: str = ""
+
+
+OWN = "hub:"
+"""How the ids of transitions begin that nobody asked for; no caller may give one like it."""
+
+
+def own_id(order_id: str, what: str) -> str:
+    """The id of a transition that follows from the hub's word or the clock."""
+    return f"{OWN}{order_id}/{what}"
+
+
+def fact_key(transition_id: str) -> str:
+    """The key of the fact that a transition becomes."""
+    return f"pickup/{transition_id}"
