@@ -73,7 +73,7 @@ class Deadlines:
         request = StepRequest(order_id, own_id(order_id, f"{step.step}-again-{epoch}-{sequence}"), step.step,
                               HUB if reason else _CLOCK, reason=reason)
         if not self._books.was_taken(connection, request.transition_id):
-            self._books.write(connection, row, request, step, value, self._store.clock.wall_ms())
+            self._books.restate(connection, row, request, step, value)
 
     def _now(self, connection: Connection, order_id: str) -> tuple[PickupRow, PickupOrder]:
         """What somebody may still take back becomes a fact first."""

@@ -325,6 +325,11 @@ class PickupDesk:
         """The step as a fact, as of when it was taken."""
         self._write(connection, row, request, step, value, taken(value, step), occurred_ms)
 
+    def restate(self, connection: Connection, row: PickupRow, request: StepRequest, step: Taken, value: PickupOrder
+                ) -> None:
+        """A step that was taken before, as a fact once more: it says where the order stands and moves nothing."""
+        self._write(connection, row, request, step, value, Applied(value, ()))
+
     def _asked(self, connection: Connection, value: PickupOrder, request: StepRequest) -> Taken:
         """The request in the contract's words, with every quantity named."""
         parcel = read_parcel(connection, request.parcel_id) if request.parcel_id else None

@@ -52,6 +52,11 @@ class StepBooks(Protocol):
         """The step as a fact."""
         ...
 
+    def restate(self, connection: Connection, row: PickupRow, request: StepRequest, step: Taken, value: PickupOrder
+                ) -> None:
+        """A step that was taken before, as a fact once more: it says where the order stands and moves nothing."""
+        ...
+
     def was_taken(self, connection: Connection, transition_id: str) -> bool:
         """Whether a fact of this id is there."""
         ...
