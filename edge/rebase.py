@@ -47,7 +47,7 @@ from edge.domain.transaction import meaning_digest
 from edge.labels.bindings import act_by_history, labels_acted_on
 from edge.limits import LEDGER_KEEP_DAYS, OWN_ACTS_MAX, REBASE_ENTRIES_MAX
 from edge.pickups.parcels import note_handed, take_past_parcel
-from edge.pickups.past import take_past_step
+from edge.pickups.past import fold_again, take_past_step
 from edge.pickups.returns import take_past_return
 from edge.pos.transactions import list_gaps, take_past_transaction
 from edge.prices.claim_book import claim_by_history
@@ -180,6 +180,8 @@ class RebaseBooks:
         if known is not None:
             if known[0] != digest:
                 self._two_meanings(connection, entry, fact, (digest, answer, *place), now_ms)
+                if isinstance(fact, PickupStep):
+                    seen.orders.add(fact.order_id)
             return
         connection.execute(LEDGER.insert_fact, (entry.fact_key, digest, answer, *place,
                                                 min(entry.occurred_ms, now_ms)))
@@ -256,6 +258,8 @@ class RebaseBooks:
             connection.execute(LEDGER.add_total_to_till_day, (fact.total_minor - ours.total_minor, fact.till,
                                                               fact.business_day))
         connection.execute(LEDGER.replace_fact, (*row, entry.fact_key))
+        if isinstance(fact, PickupStep):
+            fold_again(connection, fact.order_id, now_ms)
 
 
 def _back(move: StockMove) -> StockMove:

@@ -106,7 +106,7 @@ class Store:
 
     def moment(self) -> Moment:
         """Now, for prices."""
-        return Moment(self.clock.wall_ms(), self.clock.trusted)
+        return Moment(self.clock.wall_ms(), self.clock.check())
 
     def mint(self) -> str:
         """A fresh random id."""
@@ -126,14 +126,17 @@ class Store:
         `None` while the clock is not believed. Never too early: time switched off comes on top, and so does what a
         clock that is believed may be ahead.
         """
-        if not self.clock.trusted:
+        if not self.clock.check():
             return None
         midnight = datetime.combine(last_day + timedelta(days=1), time(), self.identity.time_zone)
         left_ms = max(0, int(midnight.timestamp() * 1000) - self.clock.wall_ms())
         return self.clock.powered_ms() + left_ms + WALL_DRIFT_MAX_MS + self.policy.grace_s * 1000
 
     def shoppers_gone_in_ms(self) -> int | None:
-        """Until the store is closed and cleared out; `None` when always open or the clock is not believed."""
-        if not self.clock.trusted:
+        """Until the store is closed and cleared out; `None` when always open or the clock is not believed.
+
+        Looked at now: a clock that ran away since anybody looked last must not send shoppers home.
+        """
+        if not self.clock.check():
             return None
         return shoppers_gone_in_ms(self.policy, self.local(self.clock.wall_ms()))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from cloud_sync.contract.facts import PickupStep, StockMove, decode_fact, encode_fact
 from cloud_sync.contract.ledger import Place
 from cloud_sync.contract.pickup import FINAL, HubStep, PickupState, Step, handed_over_rank
-from cloud_sync.contract.pickup_order import PickupOrder, Said, Taken, said, state_of, taken
+from cloud_sync.contract.pickup_order import Answer, Line, PickupOrder, Said, Taken, said, state_of, taken
 from cloud_sync.contract.pickup_rules import complete
 from edge.db.connection import Connection
 from edge.db.queries import LEDGER
@@ -65,6 +65,36 @@ def end_again(order: PickupOrder, standing: PickupState) -> tuple[Taken, str] | 
     return Taken(step, over), REASSIGNED if state is PickupState.REASSIGNED else ""
 
 
+def fold_again(connection: Connection, order_id: str, now_ms: int) -> None:
+    """Make the order what its counted steps say, when one of them took the place of another of the same name: both
+    lives of a box took it, and not the same way. What the hub has said of the order stays."""
+    before = read_order(connection, order_id)
+    if before is None:
+        return
+    order = replace(before, progress=PickupState.PLACED, end=None, lines=tuple(
+        Line(line.line, line.sku, line.ordered_milli, line.price_minor, line.may_substitute)
+        for line in before.lines if line.replaces is None))
+    state, place = PickupState.PLACED, (0, 0)
+    for epoch, sequence, payload in connection.execute(LEDGER.counted_pickup_entries).fetchall():
+        step = decode_fact(payload)
+        if isinstance(step, PickupStep) and step.order_id == order_id:
+            order = _after(order, step)
+            if _says_where(state, place, step, (epoch, sequence)):
+                state, place = PickupState(step.state), (epoch, sequence)
+    said_before = {line.line: line for line in before.lines}
+    order = replace(order, lines=tuple(_as_said(line, said_before.get(line.line)) for line in order.lines))
+    write_order(connection, before, order, now_ms)
+    connection.execute(LEDGER.set_pickup_state, (state, now_ms, *place, order_id))
+
+
+def _as_said(line: Line, before: Line | None) -> Line:
+    """With what the hub has wished and answered about the line."""
+    if before is None:
+        return line
+    asked = line.answer is Answer.OFFERED and before.answer is not Answer.NONE
+    return replace(line, cancelled=line.cancelled or before.cancelled, answer=before.answer if asked else line.answer)
+
+
 def _says_where(standing: PickupState, standing_place: Place, step: PickupStep, place: Place) -> bool:
     return (handed_over_rank(step.state), place) > (handed_over_rank(standing), standing_place)
 
@@ -72,13 +102,16 @@ def _says_where(standing: PickupState, standing_place: Place, step: PickupStep, 
 def _change_order(connection: Connection, step: PickupStep, occurred_ms: int) -> None:
     """What the step did to the order and its lines."""
     before = read_order(connection, step.order_id)
-    if before is None or step.step not in frozenset(Step):
-        return  # a later version's step: its stock moved, and its state is told
+    if before is not None:
+        write_order(connection, before, _after(before, step), occurred_ms)
+
+
+def _after(order: PickupOrder, step: PickupStep) -> PickupOrder:
+    if step.step not in frozenset(Step):
+        return order  # a later version's step: its stock moved, and its state is told
     if (step.step, step.actor, step.reason) == (Step.CANCEL, HUB, REASSIGNED):
-        after = said(before, Said(HubStep.REASSIGN)).order
-    else:
-        after = taken(before, step_of_fact(step)).order if step.lines else _before_lines_were_named(before, step)
-    write_order(connection, before, after, occurred_ms)
+        return said(order, Said(HubStep.REASSIGN)).order
+    return taken(order, step_of_fact(step)).order if step.lines else _before_lines_were_named(order, step)
 
 
 def _before_lines_were_named(order: PickupOrder, step: PickupStep) -> PickupOrder:

@@ -14,7 +14,7 @@ from cloud_sync.hub.sourcing_keeper import keep_sourcing
 from edge.pickups.parcels import parcels_of
 from edge.pickups.returns import GradingRequest, ReturnDesk, ReturnRequest, returnable
 from edge.pickups.shipping import ParcelRequest, ShippingDesk
-from tests.restore.world import STORE, Town
+from tests.restore.world import STORE, Box, Town
 
 LINE = {"line": 1, "sku": "milk", "quantity_milli": 2000, "price_minor": 100}
 TO_SEND = {"currency": "EUR", "lines": [LINE], "method": "ship", "person": {
@@ -98,3 +98,52 @@ async def test_p2_a_restored_box_knows_again_what_came_back_and_what_was_sent(to
     assert known() == before
     assert {each.parcel_id: each.state for each in parcels_of(kit.books.ledger_reader, "o1")} == {
         "p1": ParcelState.HANDED, "p2": ParcelState.UNPACKED}
+
+
+async def test_p6_an_order_that_two_boxes_answered_differently_is_what_the_hub_counts(town: Town):
+    """This box had no stock and rejected it; a clone of its disk, which a restored hub heard first, accepted it."""
+    box = town.box
+    await box.sells(1)
+    await box.settles()
+    early = box.backs_up()
+    await box.sells(2)
+    await box.settles()
+    cloned = box.backs_up()
+    box.wire.cut = True
+    order = {"currency": "EUR", "lines": [LINE]}
+    await town.hub.operator.put(f"/v1/stores/{STORE}/orders/o1", json=order)
+    hub_copy = town.hub_backs_up()
+    box.wire.cut = False
+    await box.is_restored(early)
+    await box.until(lambda: box.kit.pickups.find("o1") is not None)
+    await town.agree(box)
+    assert (box.epoch_now, _state(box)) == (2, PickupState.REJECTED)
+
+    box.wire.cut = True
+    town.hub_is_restored(hub_copy)
+    twin = town.add("twin", box.token)
+    twin.wire.cut = True
+    await twin.is_restored(cloned)
+    await twin.kit.receives("milk", 5)
+    twin.wire.cut = False
+    await twin.until(lambda: twin.kit.pickups.find("o1") is not None)
+    await twin.settles()
+    assert _state(twin) is PickupState.ACCEPTED
+    await twin.is_killed()
+    box.wire.cut = False
+    await box.sells(5)
+    await town.agree(box)
+    found = box.kit.pickups.find("o1")
+    assert found is not None
+    assert (found.row.state, found.lines[0].reserved_milli) == (PickupState.ACCEPTED, 2000)
+    assert box.kit.stock("milk") == (0, 2, 0, 0)
+    assert (await town.hub.operator.get(f"/v1/stores/{STORE}/orders/o1")).json()["status"]["state"] == "accepted"
+    assert "conflict" in box.kit.exceptions()
+    await box.kit.takes_step("o1", Step.PICK)
+    assert box.kit.stock("milk") == (0, 0, 2, 0)
+
+
+def _state(box: Box) -> PickupState:
+    found = box.kit.pickups.find("o1")
+    assert found is not None
+    return found.row.state
