@@ -11,16 +11,19 @@ from dataclasses import dataclass
 import msgspec
 import sqlalchemy as sa
 
+from cloud_sync.contract.documents import Order
 from cloud_sync.contract.feeds import WITH_LOCAL_EFFECT, Checkpoint, Cursor, Delete, Feed, Put, Record
 from cloud_sync.contract.fingerprints import NO_ROOT, Bucket, Moves, bucket_of, root_after, row_hash
-from cloud_sync.contract.pickup import FINAL
+from cloud_sync.contract.pickup import FINAL, PickupState
 from cloud_sync.hub import schema
 from cloud_sync.hub.database import in_groups
 from cloud_sync.hub.errors import NotFound, Refetch
 from cloud_sync.hub.feed_statements import STORE_FEED_STATEMENTS, ZONE_FEED_STATEMENTS, FeedStatements
-from cloud_sync.hub.limits import PAGE_RECORDS_MAX, SNAPSHOT_FROM_ROWS
+from cloud_sync.hub.limits import PAGE_RECORDS_MAX, SNAPSHOT_FROM_ROWS, WISHES_KEEP_MS
 from cloud_sync.hub.rows import Row, insert_rows, upsert
 from cloud_sync.hub.schema import STORE_FEEDS, ZONE_FEEDS, FeedTables, Owner
+
+_order_decoder = msgspec.json.Decoder(Order)
 
 ZONE_FEED_NAMES = (Feed.ITEMS, Feed.PRICES, Feed.PROMOTIONS, Feed.POLICY)
 STORE_FEED_NAMES = (Feed.OVERLAY, Feed.ORDERS, Feed.TASKS, Feed.DELIVERIES)
@@ -261,17 +264,31 @@ def _whole_page(connection: sa.Connection, feed: FeedId, head: Head) -> Page:
 
 
 def _standing(connection: sa.Connection, feed: FeedId) -> list[tuple[str, int, bytes]]:
-    """The feed's rows, one more than a whole page may have at most; of orders those that have not ended."""
+    """The feed's rows, one more than a whole page may have at most; of orders those that have not ended, and those that
+    left of late although something was wished: their store may not have heard it, and money hangs on it (P6)."""
     table = feed.tables.document
     query = sa.select(table.c.key, table.c.version, table.c.doc).where(feed.where(table), table.c.doc.is_not(None))
     if feed.feed is Feed.ORDERS:
         steps = schema.pickup
-        ended = sa.select(steps.c.order_id).where(
-            steps.c.store_id == feed.owner, steps.c.state.in_([state.value for state in FINAL]))
+        of_store = sa.select(steps.c.order_id).where(steps.c.store_id == feed.owner)
+        newest_ms = sa.select(sa.func.max(steps.c.occurred_ms)).where(steps.c.store_id == feed.owner).scalar_subquery()
+        left = of_store.where(steps.c.state == PickupState.HANDED_OVER,
+                              steps.c.occurred_ms > newest_ms - WISHES_KEEP_MS)
+        ended = of_store.where(steps.c.state.in_([state.value for state in FINAL]), steps.c.order_id.not_in(left))
         query = query.where(table.c.key.not_in(ended))
+        left_of_late = set(connection.execute(left).scalars())
+        return [(key, version, doc) for key, version, doc in connection.execute(query.order_by(table.c.key))
+                if key not in left_of_late or _wishes_something(doc)]
     if feed.has_fingerprint:
         query = query.limit(SNAPSHOT_FROM_ROWS + 1)
     return [(key, version, doc) for key, version, doc in connection.execute(query.order_by(table.c.key))]
+
+
+def _wishes_something(doc: bytes) -> bool:
+    """Whether an order that was handed over asks for money to be looked at."""
+    order = _order_decoder.decode(doc)
+    declined = any(not answer.accepted for answer in order.answers)
+    return order.cancel_requested or bool(order.cancel_lines) or order.reassigned or declined
 
 
 def _records(connection: sa.Connection, feed: FeedId, start: int, records_max: int

@@ -224,3 +224,7 @@ NOTES_SHOWN_MAX = 1_000
 
 LEASE_S_MIN, LEASE_S_MAX = 1, 600
 """How long a connector's process may ask to be the only one."""
+
+WISHES_KEEP_MS = 35 * 86_400_000
+"""For how long a store that reads its orders anew is told of wishes for goods that had left: as long as boxes keep
+their ledgers."""

@@ -11,10 +11,10 @@ from cloud_sync.contract.documents import Order, Person, SubstituteAnswer
 from cloud_sync.contract.facts import PickupStep
 from cloud_sync.contract.feeds import Cursor
 from cloud_sync.hub import schema
-from cloud_sync.hub.limits import PERSON_KEEP_OPEN_MS
+from cloud_sync.hub.limits import PERSON_KEEP_OPEN_MS, WISHES_KEEP_MS
 from cloud_sync.hub.orders import Placement
 from cloud_sync.hub.people import Collector
-from tests.hub.world import HubWorld, StoreWorld
+from tests.hub.world import HubWorld, StoreWorld, decode_page
 
 LINE = {"line": 1, "sku": "milk", "quantity_milli": 2000, "price_minor": 99}
 NAME = "Ana María Quiroga"
@@ -245,3 +245,29 @@ async def test_orders_of_one_store_are_not_in_anothers_feed(hub: HubWorld):
     other = await hub.store("store-2")
     await hub.operator.put(PATH, json=PLACED)
     assert await orders(other) == []
+
+
+@pytest.mark.parametrize("wish", [
+    None, ("cancel-request", {}), ("cancel-request", {"lines": [1]}), ("reassignment", {})])
+async def test_p6_a_store_that_reads_anew_hears_what_was_wished_for_goods_that_had_left(
+        hub: HubWorld, wish: tuple[str, dict[str, object]] | None):
+    """A restored hub may take a wish before it hears again of the hand-over; the order has ended then, and money hangs
+    on it. What left as it was wished is not sent again."""
+    store = await hub.store()
+    await hub.operator.put(PATH, json=PLACED)
+    if wish is not None:
+        answer = await hub.operator.post(f"{PATH}/{wish[0]}", json=wish[1])
+        assert answer.is_success, answer.text
+    await ends(store)
+    assert await _read_anew(store) == ([] if wish is None else ["o1"])
+    with hub.storage.database.transaction() as connection:
+        (row,) = connection.execute(schema.pickup.select()).mappings().all()
+        later = {**row, "order_id": "o2", "occurred_ms": row["occurred_ms"] + WISHES_KEEP_MS}
+        connection.execute(schema.pickup.insert(), later)
+    assert await _read_anew(store) == [], "long ago"
+
+
+async def _read_anew(store: StoreWorld) -> list[str]:
+    """The orders that a store without a cursor is sent, as one whole page."""
+    answer = await store.http.get(f"/v1/stores/{store.name}/feeds/orders", params={"snapshots": 1})
+    return [change.key for batch in decode_page(answer.content, None) for change in batch.changes]
