@@ -1,7 +1,7 @@
 """When the day is over: everything healed, does it drain by itself, and is what stands in the books what happened?"""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -120,13 +120,18 @@ class AfterTheDay:
         self._tills = tills
         self._till_token = till_token
 
-    async def drain(self) -> list[str]:
-        """Wait until nothing is left to do; what still is after `DRAIN_S_MAX` is a violation of P9."""
+    async def drain(self, decide: Callable[[], Awaitable[None]]) -> list[str]:
+        """Wait until nothing is left to do; what still is after `DRAIN_S_MAX` is a violation of P9.
+
+        `decide`: people say their word on what a line that was long in coming back has brought meanwhile.
+        """
         left: list[str] = []
         for _ in range(int(DRAIN_S_MAX / LOOK_EVERY_S)):
             left = [each async for each in self._left()]
             if not left:
                 return []
+            if self._world.box.up and self._world.box.store.held_batches():
+                await decide()
             await asyncio.sleep(LOOK_EVERY_S)
         return [f"P9: {DRAIN_S_MAX:.0f} s after everything was mended, {each}" for each in left]
 

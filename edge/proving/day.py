@@ -81,7 +81,7 @@ class Day:
             await till.done()
             await till.close_days()
         await self._tidy_up()
-        world.violations += await after.drain()
+        world.violations += await after.drain(self.staff.approve_held)
         self.staff.believe_the_wall()
         findings, facts = await after.findings(), await after.facts()
         await world.box.kill_daemon()
