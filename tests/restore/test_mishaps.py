@@ -278,6 +278,7 @@ async def test_p2_a_sale_and_its_void_in_different_lives_leave_the_goods_where_t
 async def test_p6_an_order_handed_over_by_the_lost_disk_stays_handed_over(town: Town, replaced: bool):
     box = town.box
     await box.kit.receives("milk", 10)
+    await box.until(lambda: box.kit.pickups.cursor() is not None)
     copy = box.backs_up()
     order = {"lines": [{"line": 1, "sku": "milk", "quantity_milli": 2000, "price_minor": 100}], "currency": "EUR",
              "pickup_code": "K7P3XQ2M", "person": {"display_name": "Marta"}}
