@@ -89,7 +89,6 @@ class Housekeeper:
     async def round(self) -> None:
         """Do everything that is due now. Nothing is written when nothing is due."""
         store = self._store
-        store.clock.check()
         moment, now_powered_ms = store.moment(), store.clock.powered_ms()
         if store.clock.corrections != self._corrections_seen:
             corrections = store.clock.corrections

@@ -105,7 +105,7 @@ class Store:
         return result
 
     def moment(self) -> Moment:
-        """Now, for prices."""
+        """Now, for prices, with a look at the clock: `trusted` is as of this moment too."""
         return Moment(self.clock.wall_ms(), self.clock.check())
 
     def mint(self) -> str:

@@ -247,9 +247,9 @@ class PickupDesk:
                 self._write(connection, row, request, step, value, after)
 
     def _value(self, connection: Connection, order_id: str) -> tuple[PickupRow, PickupOrder]:
-        row = read_row(connection, order_id)
-        assert row is not None, "it was looked up, or written, before"
-        return row, order_of(row, read_lines(connection, order_id))
+        found = self.order_now(connection, order_id)
+        assert found is not None, "it was looked up, or written, before"
+        return found
 
     def _why_not(self, connection: Connection, order: Order, value: PickupOrder) -> str:
         """Why the order cannot be promised: a reservation may not take available-to-promise below zero (P5)."""

@@ -75,12 +75,12 @@ def fold_again(connection: Connection, order_id: str, now_ms: int) -> None:
         Line(line.line, line.sku, line.ordered_milli, line.price_minor, line.may_substitute)
         for line in before.lines if line.replaces is None))
     state, place = PickupState.PLACED, (0, 0)
-    for epoch, sequence, payload in connection.execute(LEDGER.counted_pickup_entries).fetchall():
+    for epoch, sequence, payload in connection.execute(LEDGER.counted_steps_of_order, (order_id,)).fetchall():
         step = decode_fact(payload)
-        if isinstance(step, PickupStep) and step.order_id == order_id:
-            order = _after(order, step)
-            if _says_where(state, place, step, (epoch, sequence)):
-                state, place = PickupState(step.state), (epoch, sequence)
+        assert isinstance(step, PickupStep)
+        order = _after(order, step)
+        if _says_where(state, place, step, (epoch, sequence)):
+            state, place = PickupState(step.state), (epoch, sequence)
     said_before = {line.line: line for line in before.lines}
     order = replace(order, lines=tuple(_as_said(line, said_before.get(line.line)) for line in order.lines))
     write_order(connection, before, order, now_ms)

@@ -6,7 +6,7 @@ import msgspec
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, compile_path
 from starlette.types import Receive, Scope, Send
@@ -159,19 +159,15 @@ async def _http_problem(_request: Request, error: Exception) -> Response:
 
 async def body_of(request: Request) -> bytes:
     """The whole body; raises a 413 problem beyond the bound, unread."""
-    for name, value in request.scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value) > BODY_BYTES_MAX:
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared) > BODY_BYTES_MAX:
+        raise _too_large()
+    chunks = bytearray()
+    async for chunk in request.stream():
+        chunks += chunk
+        if len(chunks) > BODY_BYTES_MAX:
             raise _too_large()
-    body, more = bytearray(), True
-    while more:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        body += message.get("body", b"")
-        if len(body) > BODY_BYTES_MAX:
-            raise _too_large()
-        more = message.get("more_body", False)
-    return bytes(body)
+    return bytes(chunks)
 
 
 def principal_of(request: Request) -> Principal:

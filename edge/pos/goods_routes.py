@@ -20,7 +20,10 @@ from edge.stock.desk import StockDesk
 from edge.stock.moves import AdjustmentRequest, Reason
 
 _Key = Annotated[str, msgspec.Meta(min_length=1, max_length=KEY_CHARACTERS_MAX, pattern=r"^[^\x00-\x1f\x7f]*$")]
-_Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+"""What a store and a transfer may be called."""
+
+_Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
 _Text = Annotated[str, msgspec.Meta(max_length=KEY_CHARACTERS_MAX)]
 _Code = Annotated[str, msgspec.Meta(min_length=1, max_length=CODE_LENGTH_MAX)]
 _Change = Annotated[int, msgspec.Meta(ge=-QUANTITY_MILLI_MAX, le=QUANTITY_MILLI_MAX)]

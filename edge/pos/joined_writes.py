@@ -19,16 +19,14 @@ class JoinedWrites(asyncio.Transport):
         super().__init__()
         self._transport = transport
         self._loop = loop
-        self._waiting: list[bytes] = []
-        self._waiting_bytes = 0
+        self._waiting = bytearray()
 
     def write(self, data: "bytes | bytearray | memoryview[Any]") -> None:
         """Wait for what is still written in this turn."""
         if not self._waiting:
             self._loop.call_soon(self._flush)
-        self._waiting.append(bytes(data))
-        self._waiting_bytes += len(data)
-        if self._waiting_bytes >= JOINED_WRITES_BYTES:
+        self._waiting += data
+        if len(self._waiting) >= JOINED_WRITES_BYTES:
             self._flush()
 
     def close(self) -> None:
@@ -61,9 +59,8 @@ class JoinedWrites(asyncio.Transport):
 
     def _flush(self) -> None:
         if self._waiting:
-            data = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
+            data = bytes(self._waiting)
             self._waiting.clear()
-            self._waiting_bytes = 0
             self._transport.write(data)
 
 

@@ -11,6 +11,7 @@ from edge.db.label_rows import label_row
 from edge.db.queries import REPLICA
 from edge.domain.names import display_name, display_package
 from edge.limits import PHONE_DIGITS
+from edge.pickups.collectors import last_digits
 from edge.pickups.desk import PickupDesk
 from edge.pickups.parcels import parcels_of
 from edge.pickups.pick_list import pickable_milli
@@ -138,7 +139,7 @@ class Orders:
         return [pickup.row.order_id for pickup in self._desk.open()
                 if len(phone_digits) == PHONE_DIGITS and pickup.row.state is PickupState.READY
                 and not pickup.row.is_shipped and pickup.person is not None
-                and pickup.person.phone_last_digits[-PHONE_DIGITS:] == phone_digits]
+                and last_digits(pickup.person.phone_last_digits) == phone_digits]
 
     def view(self, order_id: str) -> PickupView | None:
         """One order, finished or not."""

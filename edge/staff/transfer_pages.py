@@ -14,6 +14,7 @@ from cloud_sync.contract.facts import TransferLine
 from edge.errors import Rejected
 from edge.limits import TRANSACTION_LINES_MAX
 from edge.pos.app import Handler
+from edge.pos.goods_routes import NAME_PATTERN
 from edge.staff.acts import act_id_of, acted
 from edge.staff.door import Form, form_of, session_of, words_for
 from edge.staff.page import StaffPage
@@ -25,7 +26,7 @@ from edge.staff.words import Words
 PATH = "/staff/transfers"
 LIST_CHARACTERS_MAX = 20_000
 _ROW = re.compile(r"(?P<code>\S+)(?:\s+(?:[x×*]\s*)?(?P<quantity>\S+))?")
-_STORE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_STORE = re.compile(NAME_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,10 +35,10 @@ DELETE FROM entry WHERE epoch = ? AND sequence = ?
 -- name: move_fact
 UPDATE fact SET epoch = ?, sequence = ? WHERE fact_key = ? AND epoch = ? AND sequence = ?
 
--- name: counted_pickup_entries
+-- name: counted_steps_of_order
 SELECT entry.epoch, entry.sequence, entry.payload FROM entry
 JOIN fact ON fact.fact_key = entry.fact_key AND fact.epoch = entry.epoch AND fact.sequence = entry.sequence
-WHERE entry.kind = 'pickup' ORDER BY entry.epoch, entry.sequence
+WHERE entry.kind = 'pickup' AND CAST(entry.payload AS TEXT) ->> 'order_id' = ? ORDER BY entry.epoch, entry.sequence
 
 -- name: replace_fact
 UPDATE fact SET digest = ?, answer = ?, epoch = ?, sequence = ? WHERE fact_key = ?
